@@ -1,0 +1,619 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * outbuf.h - write one large file from many threads
+ *
+ * This header is the manual. It is written in learning order: the idea, a whole
+ * program, what may go wrong that no library can hide (Caveats), then options, the life
+ * of an output, Views, writing, raw access, and asking what happened.
+ *
+ * The idea
+ * --------
+ * A linker knows the layout of its output before it writes the first byte, or nearly:
+ * symbol tables, string tables and signatures follow at the end. An *output* (struct
+ * outbuf) stands for one file that is being written. outbuf_map() says how large the
+ * part with a known layout is; the file is mapped. Each thread then asks for a *View*
+ * (struct outbuf_view), a cursor over a range of file offsets, and writes at memory
+ * speed without a lock. What does not fit the planned size goes past its end, from any
+ * thread: behind the mapping lies the *heap extension*, grown under a mutex.
+ *
+ *     file offset   0                        mapped             high
+ *                   |--------------------------|-----------------|............|
+ *     address       base                                           base + reserved
+ *                   [ mapping of the file      ][ heap extension  ]
+ *
+ * All of it is one linear range of addresses: offset x lies at base + x, always. A write
+ * that straddles the end of the mapping is one plain copy, and a pointer into the
+ * output stays valid until commit. Where the file cannot be mapped the whole output
+ * lives in the heap extension and is carried to the file at commit: the same calls, the
+ * same bytes.
+ *
+ * Nothing stands at the path until outbuf_commit(), which puts the complete file there
+ * in one step. Until then, and if anything failed, the previous file is untouched.
+ *
+ * A whole program is examples/01_hello.c, which README.md shows.
+ *
+ * Conventions
+ * -----------
+ * - Sizes and offsets are bytes; offsets count from the start of the file.
+ * - A function that can fail returns 0 or a negative errno (-ENOSPC, ...). The library
+ *   never prints, exits, installs a signal handler, or changes errno-visible state of
+ *   the process such as umask and working directory.
+ * - The first failure of any View sticks to the output; commit returns it and leaves the
+ *   path alone. So results of single writes may be ignored: check outbuf_view_end()
+ *   or outbuf_commit().
+ * - "Owner" below means: one thread at a time, with the caller's own ordering between
+ *   them. "Any thread" means: at the same time as any other "any thread" call.
+ * - outbuf_open() to outbuf_close() are owner calls. outbuf_view() and outbuf_data() are
+ *   any-thread calls. A View belongs to one thread at a time; different Views need no
+ *   synchronisation. The owner must see all Views ended (join the workers, or wait for
+ *   them) before calls documented to return -EBUSY.
+ *
+ * States
+ * ------
+ *     outbuf_open --> OPEN --commit--> COMMITTED --close--> gone
+ *                      |  \--commit fails, discard--> DISCARDED --close--> gone
+ *                      \--unmap--> UNMAPPED --map--> OPEN   (commit and discard as from OPEN)
+ *
+ * Caveats
+ * -------
+ * - Disk full. Blocks are reserved by outbuf_map(), so a full disk is -ENOSPC from there.
+ *   On file systems that cannot reserve, or that copy on write (btrfs, ZFS), a store into the
+ *   mapping can still raise SIGBUS: fallocate(2) is no promise there (glibc manual,
+ *   "Storage Allocation"). Pass options.map = OUTBUF_NO to get errors instead.
+ * - If another process truncates the output while it is mapped, stores raise SIGBUS.
+ * - Atomic is not durable. Commit makes the new file visible in one step to every
+ *   process; after a power failure either file may be there, and the new one may lack
+ *   data that was still in the page cache. Call outbuf_sync() before commit to have the
+ *   data on the disk.
+ * - Fork. A child forked by another thread while the output is open inherits its
+ *   descriptor until it calls exec (it is O_CLOEXEC). If the output is a program and
+ *   is run at once, execve(2) answers ETXTBSY until that child has gone on. Views must not
+ *   be used in a forked child.
+ * - A replaced file's hard links keep the old content, its owner, ACL and extended attributes
+ *   are not carried over: the output is a new file. A symbolic link at the path is itself
+ *   replaced, its target left alone. OUTBUF_REPLACE_IN_PLACE is for those who need the
+ *   opposite, and gives up atomicity.
+ * - Between the two steps of replacing an existing file (link under a hidden name,
+ *   rename) a crash can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. Where
+ *   the file system has no nameless files (O_TMPFILE), it can be left from open on.
+ * - The address range of an output is reserved once (1 TiB on 64-bit, 512 MiB on 32-bit
+ *   machines, less under `ulimit -v`); no memory is spent on it, but VSZ shows it.
+ */
+#ifndef OUTBUF_H
+#define OUTBUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The one place that holds the version; configure.ac reads it from here. */
+#define OUTBUF_VERSION_MAJOR 0
+#define OUTBUF_VERSION_MINOR 1
+#define OUTBUF_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define OUTBUF_API __attribute__((visibility("default")))
+#define OUTBUF_MUST_CHECK __attribute__((warn_unused_result))
+#define OUTBUF_COLD __attribute__((cold, noinline))
+#define OUTBUF_RARELY(x) __builtin_expect(!!(x), 0)
+#else
+#define OUTBUF_API
+#define OUTBUF_MUST_CHECK
+#define OUTBUF_COLD
+#define OUTBUF_RARELY(x) (x)
+#endif
+
+/*
+ * Small writes are C99 inline functions: compilers put them into the caller, and the library
+ * exports a function of the same name for other languages and for -O0.
+ */
+#if defined(__GNUC_GNU_INLINE__)
+#define OUTBUF_INLINE OUTBUF_API extern inline
+#else
+#define OUTBUF_INLINE OUTBUF_API inline
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One output file that is being written. Opaque. */
+struct outbuf;
+
+/* "MAJOR.MINOR.PATCH" of the library that is running. Any thread. */
+OUTBUF_API const char *outbuf_version(void);
+
+/* ------------------------------------------------------------------ options */
+
+/* The order of bytes in the output, for outbuf_write16/32/64. */
+enum outbuf_byte_order {
+	OUTBUF_LITTLE_ENDIAN = 0,
+	OUTBUF_BIG_ENDIAN = 1,
+};
+
+/* How the file comes to stand at its path. */
+enum outbuf_replace {
+	/* A hidden file in the same directory takes the path's place at commit. */
+	OUTBUF_REPLACE_ATOMIC = 0,
+	/*
+	 * The file at the path itself is written, created if it is missing: inode, owner and
+	 * hard links stay, symbolic links are followed, and a failure leaves it broken.
+	 * Its old content is gone from outbuf_map() on if the file is mapped, else
+	 * from the first flush (outbuf_flush, _sync, _commit).
+	 */
+	OUTBUF_REPLACE_IN_PLACE = 1,
+};
+
+/* For things that may or may not be possible. */
+enum outbuf_choice {
+	OUTBUF_AUTO = 0,    /* do it where it works */
+	OUTBUF_NO = 1,      /* do not */
+	OUTBUF_REQUIRE = 2, /* an error where it does not work */
+};
+
+/* Phases that an observer hears of; see outbuf_options.observe and outbuf_stats. */
+enum outbuf_phase {
+	OUTBUF_PHASE_MAP,     /* reserving blocks and mapping */
+	OUTBUF_PHASE_FLUSH,   /* carrying heap bytes to the file */
+	OUTBUF_PHASE_UNMAP,   /* giving the memory back */
+	OUTBUF_PHASE_SYNC,    /* waiting for the disk, on demand */
+	OUTBUF_PHASE_PUBLISH, /* putting the file at its path */
+	OUTBUF_PHASES
+};
+
+/*
+ * Options of outbuf_open(). Fill `size` by OUTBUF_OPTIONS_INIT; zero in any other member is
+ * the default. A caller built against an older header passes a smaller struct, and what
+ * it lacks is taken as zero; a newer caller's unknown members must be zero (-E2BIG).
+ */
+struct outbuf_options {
+	size_t size;       /* sizeof(struct outbuf_options) as the caller knows it */
+	uint32_t mode;     /* permissions, changed by the umask; 0: 0666. A program: 0777 */
+	uint32_t order;    /* enum outbuf_byte_order */
+	uint32_t replace;  /* enum outbuf_replace */
+	uint32_t map;      /* enum outbuf_choice: map the file? */
+	uint32_t prealloc; /* enum outbuf_choice: reserve blocks for the planned size? */
+	/*
+	 * Non-zero: remember every range given to a View and report overlaps, see
+	 * outbuf_view(). Costs a mutex and O(log n) per View.
+	 */
+	uint32_t check_overlap;
+	/*
+	 * Threads that a flush may use, the caller's included; 0: one per available
+	 * CPU, at most 8. Ignored if `run` is set.
+	 */
+	uint32_t threads;
+	uint32_t reserved; /* zero */
+	/*
+	 * The largest size the output may reach, in bytes: so much address space is reserved.
+	 * 0: 1 TiB on 64-bit machines, 512 MiB on 32-bit ones (256 MiB where the library was
+	 * built without mmap, and that much is real memory there), or four times the
+	 * size given to outbuf_map(), whichever is more.
+	 */
+	uint64_t max_size;
+	/*
+	 * The caller's own thread pool, or NULL. Must call task(arg, i) once for every i below
+	 * n, on any threads, and return 0 after the last one has returned; a negative
+	 * errno becomes the error of the call that needed it.
+	 */
+	int (*run)(void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg);
+	void *run_arg;
+	/*
+	 * Called on the owner's thread when a phase begins (`done` 0) and ends (`done` 1). `bytes` is
+	 * what the phase works on. Must not call into the output.
+	 */
+	void (*observe)(void *observe_arg, enum outbuf_phase phase, int done, uint64_t bytes);
+	void *observe_arg;
+};
+
+#ifdef __cplusplus
+#define OUTBUF_OPTIONS_INIT { sizeof(struct outbuf_options) }
+#else
+#define OUTBUF_OPTIONS_INIT { .size = sizeof(struct outbuf_options) }
+#endif
+
+/* ------------------------------------------------------- the life of an output */
+
+/*
+ * Open an output that will stand at `path`. `options` may be NULL. Owner.
+ *
+ * Nothing appears at the path. A nameless file (O_TMPFILE) is created in its directory or,
+ * where the file system has none, a hidden one: so a path that cannot be written is
+ * reported here and not at commit.
+ *
+ * Returns 0 and sets *ob, or sets it to NULL and returns
+ *   -EINVAL        a NULL argument, an unknown value in the options, mode beyond 07777
+ *   -E2BIG         options of a newer library with something unknown set
+ *   -ENOENT        a directory on the way is missing, or the path is empty
+ *   -ENOTDIR       a component on the way is not a directory
+ *   -EISDIR        the path is a directory, ends in a slash, or in "." or ".."
+ *   -EACCES, -EPERM, -EROFS   the directory (in place: the file) may not be written
+ *   -ENOTSUP       something other than a regular file stands at the path
+ *   -ENAMETOOLONG, -ELOOP, -ETXTBSY, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE, -EIO   as open(2)
+ *   -ENOMEM
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open(struct outbuf **ob, const char *path,
+                                             const struct outbuf_options *options);
+
+/*
+ * Plan for `size` bytes: reserve blocks on the disk, make the file that long and map it.
+ * Owner, no View open. The output is then at least `size` bytes long.
+ *
+ * May be called again with a larger size, also after bytes were written past the
+ * mapping: they move into it, addresses stay. Where mapping is impossible, or options.map is
+ * OUTBUF_NO, the bytes live in the heap and the call succeeds: outbuf_is_mapped()
+ * tells, outbuf_stats() says why. Size 0 maps nothing.
+ *
+ * Blocks are reserved by fallocate(2), mode 0. That it is not supported (EOPNOTSUPP, ENOSYS,
+ * EINVAL, EPERM, EACCES) is passed over unless options.prealloc is OUTBUF_REQUIRE.
+ *
+ * Returns 0 or, with the output as it was before (it may go on in the heap),
+ *   -EBUSY         a View is open
+ *   -EINVAL        `size` is less than outbuf_size(), or the output is committed or discarded
+ *   -EFBIG         beyond what a file offset or the address range reserved at the first
+ *                  map or View can hold (see options.max_size), or as ftruncate(2)
+ *   -ENOMEM        no address space of that size
+ *   -ENOSPC, -EDQUOT, -EIO   the disk cannot hold it
+ *   -ENOTSUP, or the kernel's errno   mapping or reserving was required and did not work
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_map(struct outbuf *ob, uint64_t size);
+
+/* 1 if a mapping of the file exists, else 0. Owner. */
+OUTBUF_API int outbuf_is_mapped(const struct outbuf *ob);
+
+/*
+ * Carry everything to the file and give the memory back, without committing. Pointers
+ * into the output die. Afterwards outbuf_map() makes it writable again (same content), or
+ * outbuf_commit() ends it. Does nothing if the output is not mapped. Owner, no View open.
+ *
+ * Returns 0, -EBUSY, -EINVAL (committed or discarded), or an error of outbuf_flush().
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_unmap(struct outbuf *ob);
+
+/*
+ * The length the file would have if it were committed now: the planned size or the end of
+ * the last byte that an ended View or outbuf_data() covered, whichever is more. Owner.
+ */
+OUTBUF_API uint64_t outbuf_size(const struct outbuf *ob);
+
+/*
+ * Set that length: cut off what was written beyond, or extend by zeros. For those
+ * who plan generously and trim at the end. Owner, no View open.
+ *
+ * Returns 0, -EBUSY, -EINVAL (unmapped, committed or discarded), -EFBIG.
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t size);
+
+/*
+ * Carry the bytes in the heap to the file (page cache). Commit does this by itself; call it to have
+ * the time spent earlier. Owner, no View open.
+ *
+ * Returns 0, -EBUSY, -EINVAL (committed or discarded), or what pwrite(2), ftruncate(2) and
+ * fallocate(2) return: -ENOSPC, -EDQUOT, -EFBIG, -EIO. Such an error sticks to the output.
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_flush(struct outbuf *ob);
+
+/*
+ * outbuf_flush(), then wait until the content is on the disk (msync(2), fdatasync(2)). Never
+ * needed for correctness, and slow: 2 to 10 times the whole write (golang/go#37310).
+ * Owner, no View open. Returns as outbuf_flush().
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
+
+/*
+ * Make the output the file at the path: flush the heap, set the exact size, unmap, close,
+ * and take the path's place. Owner, no View open.
+ *
+ * Returns 0: the complete file stands at the path and its descriptor is closed, so it may
+ * be run at once. Or
+ *   -EBUSY         a View is open; nothing has changed, end it and commit again
+ *   -EINVAL        already committed
+ *   the first error of any View, outbuf_fail(), outbuf_flush(), outbuf_discard() (-ECANCELED)
+ *   -EISDIR, -ENOTSUP   a directory, or something not regular, has come to the path
+ *   any error of close(2), linkat(2), renameat(2)
+ * After an error other than -EBUSY and -EINVAL the output is discarded, the path untouched (not so
+ * in place); committing again returns the same error.
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_commit(struct outbuf *ob);
+
+/*
+ * Give the output up: its file is removed now (in place: removed only if outbuf_open() created
+ * it). Memory stays until outbuf_close(), so other threads may go on writing through
+ * their Views meanwhile. Owner. Returns 0, also when done twice; -EINVAL once committed.
+ */
+OUTBUF_API int outbuf_discard(struct outbuf *ob);
+
+/*
+ * Free the output; discards it first if it is neither committed nor discarded. NULL is
+ * allowed. Owner. Returns 0, or -EBUSY with nothing done while a View is open.
+ */
+OUTBUF_API int outbuf_close(struct outbuf *ob);
+
+/*
+ * Make commit fail with `error` (a negative errno) unless it is bound to fail already: for a
+ * worker whose own part of the work went wrong. Any thread. Returns the first error,
+ * or -EINVAL if `error` is not negative.
+ */
+OUTBUF_API int outbuf_fail(struct outbuf *ob, int error);
+
+/* The first error that sticks to the output, 0 if there is none. Any thread. */
+OUTBUF_API int outbuf_error(const struct outbuf *ob);
+
+/* -------------------------------------------------------------------- Views */
+
+/*
+ * A cursor over a range of the output: a small value on the caller's stack. Members are for
+ * the inline functions below only, written only by the thread that owns the View.
+ *
+ * It must not be copied while it is open, nor outlive the output.
+ */
+struct outbuf_view {
+	unsigned char *cur;   /* where the next byte goes */
+	unsigned char *lim;   /* up to here bytes can be stored without asking; >= cur */
+	unsigned char *start; /* first byte of the range */
+	unsigned char *end;   /* end of the range; unbounded: end of the reservation */
+	unsigned char *from;  /* cur after the last seek: bytes were stored if it differs */
+	unsigned char *high;  /* end of the last byte stored before the last seek */
+	uint64_t offset;      /* file offset of start */
+	struct outbuf *ob;    /* NULL: not open */
+	int32_t error;        /* first error of this View, sticks */
+	uint8_t swap;         /* the output's byte order is not the machine's */
+	uint8_t flags;        /* the library's */
+	uint16_t reserved;
+};
+
+/* Length of a View that ends where its writer stops. */
+#define OUTBUF_UNBOUNDED UINT64_MAX
+
+/*
+ * Open a View on `length` bytes from `offset`, positioned at its start. Any thread.
+ *
+ * With a length, nothing outside the range can be written through it: -ERANGE, and
+ * nothing is. The whole range counts as written once the View ends; bytes it did not
+ * store are zero or what earlier Views stored. With OUTBUF_UNBOUNDED it may run on, past
+ * the mapping too, and all up to the last byte it stored counts.
+ *
+ * With options.check_overlap, a range given to any View before (ended or not) is
+ * refused with -EEXIST, and outbuf_overlap() tells both ranges. An unbounded View is
+ * checked when it ends. To write again over what a View wrote, use outbuf_view_edit().
+ *
+ * Returns 0 or an error, which also sticks to the output unless it is -EINVAL:
+ *   -EINVAL   a NULL argument; the output is unmapped, committed or discarded
+ *   -EFBIG    offset + length is beyond the address range reserved (options.max_size)
+ *   -ENOMEM   no memory for the heap, or no address space
+ *   -EEXIST   overlap
+ * After an error the View refuses every write with the same error and need not be ended.
+ */
+OUTBUF_API int outbuf_view(struct outbuf *ob, struct outbuf_view *v, uint64_t offset,
+                           uint64_t length);
+
+/*
+ * The same, for writing over bytes that other Views wrote: a header's field, a relocation, a
+ * checksum. Overlaps only count between Views that are open at the same time.
+ */
+OUTBUF_API int outbuf_view_edit(struct outbuf *ob, struct outbuf_view *v, uint64_t offset,
+                                uint64_t length);
+
+/*
+ * The View is done: its range counts as written. It cannot be used again (-EBADF) until
+ * it is opened anew. Returns its first error, 0 if all went well, -EBADF if it is not open.
+ */
+OUTBUF_API int outbuf_view_end(struct outbuf_view *v);
+
+/*
+ * Move the position to file offset `offset`. Returns 0, -ERANGE (before the start, or
+ * beyond the end of a bounded View: sticks), -EFBIG (beyond the reservation: sticks), or
+ * the View's earlier error. Seeking past the end of everything reserves nothing and
+ * adds nothing, as lseek(2); a gap left behind by a later write is zero.
+ */
+OUTBUF_API int outbuf_seek(struct outbuf_view *v, uint64_t offset);
+
+/* The position as a file offset. */
+OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v);
+
+/* ------------------------------------------------------------------ writing */
+
+/*
+ * All of these write at the position of the View and move it on. All return 0 or
+ *   -ERANGE   it would run over the end of a bounded View; nothing is written
+ *   -EFBIG    beyond the address range reserved (options.max_size)
+ *   -ENOMEM   no memory for the heap
+ *   -EBADF    the View is not open
+ *   -EINVAL   an argument that makes no sense, as said below
+ * or the View's first error: once one has failed, all later ones fail, so that checking
+ * outbuf_view_end() is enough. n may be 0 everywhere.
+ */
+
+/* n bytes from data. */
+OUTBUF_INLINE int outbuf_write(struct outbuf_view *v, const void *data, size_t n);
+
+/* Integers in the output's byte order (options.order), at any alignment. */
+OUTBUF_INLINE int outbuf_write8(struct outbuf_view *v, uint8_t x);
+OUTBUF_INLINE int outbuf_write16(struct outbuf_view *v, uint16_t x);
+OUTBUF_INLINE int outbuf_write32(struct outbuf_view *v, uint32_t x);
+OUTBUF_INLINE int outbuf_write64(struct outbuf_view *v, uint64_t x);
+
+/* Integers in little-endian order, whatever the output's. */
+OUTBUF_INLINE int outbuf_write16le(struct outbuf_view *v, uint16_t x);
+OUTBUF_INLINE int outbuf_write32le(struct outbuf_view *v, uint32_t x);
+OUTBUF_INLINE int outbuf_write64le(struct outbuf_view *v, uint64_t x);
+
+/* Integers in big-endian order, whatever the output's. */
+OUTBUF_INLINE int outbuf_write16be(struct outbuf_view *v, uint16_t x);
+OUTBUF_INLINE int outbuf_write32be(struct outbuf_view *v, uint32_t x);
+OUTBUF_INLINE int outbuf_write64be(struct outbuf_view *v, uint64_t x);
+
+/* The bytes of a string, without its NUL. */
+OUTBUF_API int outbuf_write_string(struct outbuf_view *v, const char *s);
+
+/* Exactly n bytes: the string without its NUL, cut, or padded with zero bytes. */
+OUTBUF_API int outbuf_write_stringn(struct outbuf_view *v, const char *s, size_t n);
+
+/*
+ * Exactly n bytes: the string, cut, or padded with the pattern of `pad_length` bytes,
+ * repeated and cut at the end. -EINVAL if padding is needed and pad_length is 0.
+ */
+OUTBUF_API int outbuf_write_stringpad(struct outbuf_view *v, const char *s, size_t n,
+                                      const void *pad, size_t pad_length);
+
+/* n times the byte. */
+OUTBUF_API int outbuf_fill(struct outbuf_view *v, uint8_t byte, size_t n);
+
+/*
+ * Bytes `byte` up to the next file offset that is a multiple of `alignment`, a power
+ * of two (else -EINVAL).
+ */
+OUTBUF_API int outbuf_align(struct outbuf_view *v, uint64_t alignment, uint8_t byte);
+
+/* DWARF's variable length integers: 7 bits a byte, low ones first; 1 to 10 bytes. */
+OUTBUF_API int outbuf_uleb128(struct outbuf_view *v, uint64_t x);
+OUTBUF_API int outbuf_sleb128(struct outbuf_view *v, int64_t x);
+
+/*
+ * outbuf_write(), and *ref is set to where the bytes lie in the output, to be relocated in
+ * place: valid until outbuf_unmap(), commit or close. On an error *ref is NULL.
+ */
+OUTBUF_API int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t n, void **ref);
+
+/*
+ * Pass over n bytes and hand them out to be filled in place, without a copy. They hold zeros
+ * or what earlier Views stored. *ref as for outbuf_write_ref().
+ */
+OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
+
+/* ----------------------------------------------------------------- raw access */
+
+/*
+ * The memory of `length` bytes at `offset`, for callers with a writer of their own. Any
+ * thread. *data is valid until outbuf_unmap(), commit or close; [data, data + length) is
+ * writable and counts as written from now on. Two calls for neighbouring ranges give
+ * neighbouring memory.
+ *
+ * Not counted by -EBUSY: that nobody writes through it during map, flush, sync and commit is
+ * the caller's care. Not checked for overlaps. Returns 0 or sets *data to NULL and returns
+ * -EINVAL, -EFBIG, -ENOMEM as outbuf_view().
+ */
+OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data);
+
+/* ------------------------------------------------------- asking what happened */
+
+/* What was done and how; members may be added at the end. */
+struct outbuf_stats {
+	size_t size;             /* sizeof(struct outbuf_stats) as the caller knows it */
+	uint64_t output_size;    /* outbuf_size() */
+	uint64_t mapped;         /* bytes of it in the mapping */
+	uint64_t heap;           /* bytes of it in the heap */
+	uint64_t reserved;       /* address range, in bytes */
+	uint64_t flushed;        /* bytes carried to the file by the backend, so far */
+	uint64_t views;          /* Views opened, so far */
+	uint64_t heap_grown;     /* times the heap was made larger */
+	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time per phase */
+	const char *backend;     /* how heap bytes reach the file: "pwrite" */
+	const char *placement;   /* "nameless", "named", "in-place" */
+	int map_error;           /* why the file is not mapped; 0: it is, or nobody asked, or OUTBUF_NO */
+	int prealloc_error;      /* why no blocks were reserved; 0: they were, or nobody asked */
+};
+
+/*
+ * Fill *stats, whose member `size` the caller has set. Owner; in every state until close.
+ * Returns 0, -EINVAL.
+ */
+OUTBUF_API int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats);
+
+/* Two ranges that were given out twice; see outbuf_view(). */
+struct outbuf_overlap {
+	uint64_t offset, length;               /* the View that was refused */
+	uint64_t other_offset, other_length;   /* the one that had the bytes before */
+};
+
+/*
+ * The first overlap that was found. Any thread. Returns 1 and fills *overlap, 0 if there was
+ * none (or nobody asked: options.check_overlap).
+ */
+OUTBUF_API int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap);
+
+/* -------------------------------------------------- inline parts, not a manual */
+
+/*
+ * Where the inline functions go when bytes do not fit below lim; nobody else calls them. The
+ * second takes `size` bytes of x by value: an address would make the compiler keep x
+ * on the stack for the fast path too (3 of 16 instructions).
+ */
+OUTBUF_API OUTBUF_COLD int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n);
+OUTBUF_API OUTBUF_COLD int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size);
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define OUTBUF_HOST_BIG 1
+#else
+#define OUTBUF_HOST_BIG 0
+#endif
+
+#if defined(__GNUC__)
+#define OUTBUF_BSWAP16(x) __builtin_bswap16(x)
+#define OUTBUF_BSWAP32(x) __builtin_bswap32(x)
+#define OUTBUF_BSWAP64(x) __builtin_bswap64(x)
+#else
+#define OUTBUF_BSWAP16(x) ((uint16_t)((uint16_t)(x) << 8 | (uint16_t)(x) >> 8))
+#define OUTBUF_BSWAP32(x) \
+	((uint32_t)OUTBUF_BSWAP16((uint16_t)(x)) << 16 | OUTBUF_BSWAP16((uint16_t)((x) >> 16)))
+#define OUTBUF_BSWAP64(x) \
+	((uint64_t)OUTBUF_BSWAP32((uint32_t)(x)) << 32 | OUTBUF_BSWAP32((uint32_t)((x) >> 32)))
+#endif
+
+OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v)
+{
+	return v->offset + (uint64_t)(v->cur - v->start);
+}
+
+OUTBUF_INLINE int outbuf_write(struct outbuf_view *v, const void *data, size_t n)
+{
+	if (OUTBUF_RARELY((size_t)(v->lim - v->cur) < n || n == 0))
+		return outbuf_write_slow(v, data, n);
+	memcpy(v->cur, data, n);
+	v->cur += n;
+	return 0;
+}
+
+OUTBUF_INLINE int outbuf_write8(struct outbuf_view *v, uint8_t x)
+{
+	unsigned char *to = v->cur;
+	if (OUTBUF_RARELY(to == v->lim))
+		return outbuf_write_int_slow(v, x, 1);
+	*to = x;
+	v->cur = to + 1;
+	return 0;
+}
+
+/*
+ * The integer writes differ in width and in whether the bytes are turned round. memcpy of a
+ * constant size is one store, at any alignment. Addresses are compared as integers, as
+ * the sum may point past the object; it cannot wrap, no system maps its last page.
+ */
+#define OUTBUF_DEFINE_WRITE(name, bits, swap)                                    \
+	OUTBUF_INLINE int name(struct outbuf_view *v, uint##bits##_t x)          \
+	{                                                                        \
+		unsigned char *to = v->cur;                                      \
+		if (OUTBUF_RARELY(swap))                                         \
+			x = OUTBUF_BSWAP##bits(x);                               \
+		if (OUTBUF_RARELY((uintptr_t)to + sizeof x > (uintptr_t)v->lim)) \
+			return outbuf_write_int_slow(v, x, sizeof x);            \
+		memcpy(to, &x, sizeof x);                                        \
+		v->cur = to + sizeof x;                                          \
+		return 0;                                                        \
+	}
+
+OUTBUF_DEFINE_WRITE(outbuf_write16, 16, v->swap)
+OUTBUF_DEFINE_WRITE(outbuf_write32, 32, v->swap)
+OUTBUF_DEFINE_WRITE(outbuf_write64, 64, v->swap)
+OUTBUF_DEFINE_WRITE(outbuf_write16le, 16, OUTBUF_HOST_BIG)
+OUTBUF_DEFINE_WRITE(outbuf_write32le, 32, OUTBUF_HOST_BIG)
+OUTBUF_DEFINE_WRITE(outbuf_write64le, 64, OUTBUF_HOST_BIG)
+OUTBUF_DEFINE_WRITE(outbuf_write16be, 16, !OUTBUF_HOST_BIG)
+OUTBUF_DEFINE_WRITE(outbuf_write32be, 32, !OUTBUF_HOST_BIG)
+OUTBUF_DEFINE_WRITE(outbuf_write64be, 64, !OUTBUF_HOST_BIG)
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* OUTBUF_H */

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Growth behind the mapping.
+ *
+ * Go's linker, whose views share one slice for what follows the mapping, panics when a view on
+ * another thread has to grow it: append() may move the slice under everybody else's feet
+ * ("this probably could be fixed"). Here nothing moves (space.h), so growth is only the
+ * question how far the range is usable, and that is one number that only grows. A writer that
+ * runs past it takes the mutex, looks again, makes more usable and goes on; writers below it
+ * never know. There is no lock around any copy.
+ *
+ * Steps double, from 1 MiB to 1 GiB: mprotect takes the address space's lock against the page
+ * faults of all threads, so it must be rare; 1 TiB takes about 1,030 steps, 1 GiB 11. Memory
+ * is not spent by this, but it is charged where the system accounts strictly, so when the
+ * generous step is refused the exact one is tried.
+ */
+#include "config.h"
+
+#include "heap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define STEP_MIN ((uint64_t)1 << 20)
+#define STEP_MAX ((uint64_t)1 << 30)
+
+int heap_init(struct heap *h, uint64_t max_size)
+{
+	*h = (struct heap){ .limit = max_size };
+	return -pthread_mutex_init(&h->lock, NULL);
+}
+
+void heap_destroy(struct heap *h)
+{
+	heap_release(h);
+	pthread_mutex_destroy(&h->lock);
+}
+
+/* Called under the lock. */
+static int reserve(struct heap *h, uint64_t size)
+{
+	if (h->space.base == NULL) {
+		if (h->limit == 0) {
+			/* Four times a known size: for what follows it, and to map again larger. */
+			h->limit = space_default;
+			if (size > h->limit / 4)
+				h->limit = size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
+		}
+		if (size > h->limit)
+			return -EFBIG;
+		return space_reserve(&h->space, h->limit, size);
+	}
+	if (size > h->limit)
+		return -EFBIG;
+	return size > h->space.reserved ? -ENOMEM : 0;
+}
+
+int heap_reserve(struct heap *h, uint64_t size)
+{
+	int r;
+
+	pthread_mutex_lock(&h->lock);
+	r = reserve(h, size);
+	pthread_mutex_unlock(&h->lock);
+	return r;
+}
+
+uint64_t heap_reserved(struct heap *h)
+{
+	uint64_t reserved;
+
+	pthread_mutex_lock(&h->lock);
+	reserved = h->space.reserved;
+	pthread_mutex_unlock(&h->lock);
+	return reserved;
+}
+
+static uint64_t round_up(uint64_t x, uint64_t multiple, uint64_t most)
+{
+	uint64_t up = (x + multiple - 1) / multiple * multiple;
+
+	return up < x || up > most ? most : up;
+}
+
+/* Called under the lock, with a range that holds `end`. */
+static int grow(struct heap *h, uint64_t usable, uint64_t end)
+{
+	uint64_t page = space_page();
+	uint64_t step = usable < STEP_MIN ? STEP_MIN : usable > STEP_MAX ? STEP_MAX : usable;
+	uint64_t least = round_up(end, page, h->space.reserved);
+	uint64_t more = round_up(usable, page, h->space.reserved);
+	int r;
+
+	more = h->space.reserved - more > step ? more + step : h->space.reserved;
+	if (more < least)
+		more = least;
+	r = space_usable(&h->space, usable, more);
+	if (r < 0 && more > least) {
+		more = least;
+		r = space_usable(&h->space, usable, more);
+	}
+	if (r < 0)
+		return r;
+	atomic_fetch_add_explicit(&h->grown, 1, memory_order_relaxed);
+	atomic_store_explicit(&h->usable, more, memory_order_release);
+	return 0;
+}
+
+int heap_need(struct heap *h, uint64_t end)
+{
+	uint64_t usable = atomic_load_explicit(&h->usable, memory_order_acquire);
+	int r;
+
+	if (end <= usable)
+		return 0;
+	pthread_mutex_lock(&h->lock);
+	r = reserve(h, end);
+	usable = atomic_load_explicit(&h->usable, memory_order_relaxed);
+	if (r == 0 && end > usable)
+		r = grow(h, usable, end);
+	pthread_mutex_unlock(&h->lock);
+	return r;
+}
+
+void heap_cover(struct heap *h, uint64_t end)
+{
+	uint64_t high = atomic_load_explicit(&h->high, memory_order_relaxed);
+
+	while (high < end &&
+	       !atomic_compare_exchange_weak_explicit(&h->high, &high, end, memory_order_relaxed,
+	                                              memory_order_relaxed))
+		continue;
+}
+
+void heap_cut(struct heap *h, uint64_t size)
+{
+	uint64_t high = atomic_load_explicit(&h->high, memory_order_relaxed);
+
+	if (high <= size)
+		return;
+	memset(h->space.base + size, 0, (size_t)(high - size));
+	atomic_store_explicit(&h->high, size, memory_order_relaxed);
+}
+
+int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to)
+{
+	uint64_t usable = atomic_load_explicit(&h->usable, memory_order_relaxed);
+	int r = space_map_file(&h->space, fd, from, to);
+
+	if (r == 0 && to > usable)
+		atomic_store_explicit(&h->usable, to, memory_order_release);
+	if (r == -EFAULT)
+		atomic_store_explicit(&h->usable, from, memory_order_release);
+	return r;
+}
+
+void heap_release(struct heap *h)
+{
+	atomic_store_explicit(&h->usable, 0, memory_order_release);
+	space_release(&h->space);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How far the address range of an output can be stored to, and how far it was: growth behind
+ * the mapping, from any thread.
+ */
+#ifndef OUTBUF_LIB_HEAP_H
+#define OUTBUF_LIB_HEAP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "space.h"
+
+struct heap {
+	/* Guards space_reserve() and growth; writers in usable memory never take it. */
+	pthread_mutex_t lock;
+	/* Constant once base is set, until heap_release(); set under lock. */
+	struct space space;
+	/*
+	 * Offsets below this can be stored to. Grows under lock, stored with release order after
+	 * the memory is there; read by any thread with acquire order.
+	 */
+	_Atomic uint64_t usable;
+	/* End of the last byte that counts as written. Raised by any thread. */
+	_Atomic uint64_t high;
+	/* Times that growth was needed. Written under lock. */
+	_Atomic uint64_t grown;
+	/*
+	 * What the output may grow to: the caller's wish or, once the range is reserved, the
+	 * default. The range is smaller where the system has no room. Set under lock.
+	 */
+	uint64_t limit;
+};
+
+int heap_init(struct heap *h, uint64_t max_size);
+void heap_destroy(struct heap *h);
+
+/*
+ * Have an address range that holds `size` bytes; the first call makes it, with room to grow.
+ * Any thread. 0, -EFBIG (beyond the limit, or no address can say it), -ENOMEM (no room).
+ */
+int heap_reserve(struct heap *h, uint64_t size);
+
+/* Bytes reserved, 0 if nothing is. Any thread. */
+uint64_t heap_reserved(struct heap *h);
+
+/* Make [0, end) usable, at least. Any thread. 0, -EFBIG, -ENOMEM. */
+int heap_need(struct heap *h, uint64_t end);
+
+/* The bytes below `end` count as written. Any thread. */
+void heap_cover(struct heap *h, uint64_t end);
+
+/*
+ * Nothing from `size` on counts as written any more, and it is zero. No other thread may be
+ * using the output.
+ */
+void heap_cut(struct heap *h, uint64_t size);
+
+/*
+ * [from, to) of the range is now a mapping of the file's same offsets. As space_map_file();
+ * no other thread may be using the output.
+ */
+int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to);
+
+/* Give the memory back; what counts as written stays known. No other thread may be using it. */
+void heap_release(struct heap *h);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/* struct outbuf, and what outbuf.c, view.c, options.c and stats.c share. No other room sees it. */
+#ifndef OUTBUF_LIB_INTERNAL_H
+#define OUTBUF_LIB_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "outbuf.h"
+
+#include "coverage.h"
+#include "flush.h"
+#include "heap.h"
+#include "parallel.h"
+#include "target.h"
+
+/*
+ * The life of an output.
+ *
+ *   OPEN        Views may be opened. map, flush, sync, set_size stay here, also when they fail.
+ *   EXCLUSIVE   the owner is inside one of those, or in unmap or commit: new Views are
+ *               refused. Back to where it came from if a View turns out to be open.
+ *   UNMAPPED    all is in the file, no memory. map leads back to OPEN, or stays on failure.
+ *   COMMITTED   the file stands at the path. Only stats, size and close.
+ *   DISCARDED   by outbuf_discard(), or a commit that failed: `error` says why. The file
+ *               is gone, the memory stays for those who still write, until close.
+ *
+ * From OPEN and UNMAPPED commit leads to COMMITTED or DISCARDED, discard to DISCARDED.
+ */
+enum outbuf_state {
+	STATE_OPEN,
+	STATE_EXCLUSIVE,
+	STATE_UNMAPPED,
+	STATE_COMMITTED,
+	STATE_DISCARDED,
+};
+
+/* Bits of outbuf.dirty: why the heap may hold what the file does not. */
+enum {
+	DIRTY_VIEW = 1, /* a View was open since the last flush */
+	DIRTY_RAW = 2,  /* a pointer was handed out: it may be written through at any time */
+};
+
+struct outbuf {
+	/* Constant after outbuf_open(). */
+	struct outbuf_options options;
+	struct parallel parallel;
+	const struct flush_backend *backend;
+	int swap; /* the output's byte order is not the machine's */
+
+	/* The owner's. */
+	struct target target;
+	uint64_t planned;    /* size the output has at least */
+	uint64_t mapped;     /* bytes that were mapped last, as outbuf_map() was told */
+	uint64_t mapped_end; /* the mapping in whole pages: here the heap begins; 0: none */
+	uint64_t flushed;
+	uint64_t phase_ns[OUTBUF_PHASES];
+	int map_error;
+	int prealloc_error;
+
+	/* Any thread's, by their own rules. */
+	struct heap heap;
+	struct coverage coverage; /* used with options.check_overlap */
+	_Atomic uint64_t views;   /* opened so far */
+	/*
+	 * views_open and state are a Dekker pair, both sequentially consistent: a View counts
+	 * itself, then looks at the state; the owner sets the state, then looks at the count. One
+	 * of them sees the other.
+	 */
+	_Atomic uint64_t views_open;
+	_Atomic int state;
+	_Atomic int error; /* the first one; set once, by compare-exchange */
+	_Atomic int dirty; /* bits set by any thread, DIRTY_VIEW cleared by the owner alone */
+};
+
+/* Copy the caller's options, whatever header it was built with, and check them. */
+int options_take(struct outbuf_options *to, const struct outbuf_options *from);
+
+/* Set bits of `dirty`, touching the cache line only when it changes something. */
+static inline void outbuf_taint(struct outbuf *ob, int bits)
+{
+	if ((atomic_load_explicit(&ob->dirty, memory_order_relaxed) & bits) != bits)
+		atomic_fetch_or_explicit(&ob->dirty, bits, memory_order_relaxed);
+}
+
+#endif

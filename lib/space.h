@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One range of addresses in which an output lives: where are bytes while they are being
+ * written? Knows memory only: no View, no size of the output, no path. Members are written by
+ * the functions below, which the caller keeps apart (the heap's mutex, or no View open).
+ *
+ * Two implementations, one of which is built: space_vm.c where there is <sys/mman.h>,
+ * space_malloc.c where there is not.
+ */
+#ifndef OUTBUF_LIB_SPACE_H
+#define OUTBUF_LIB_SPACE_H
+
+#include <stdint.h>
+
+struct space {
+	unsigned char *base;  /* offset 0; NULL: nothing reserved */
+	uint64_t reserved;    /* bytes from base */
+	void *whole;          /* what the system gave, for space_release() */
+	uint64_t whole_size;
+};
+
+/* Address space to reserve when nobody says how much will be needed. */
+extern const uint64_t space_default;
+
+/* Offsets that space_map_file() and space_usable() work on are multiples of this. */
+uint64_t space_page(void);
+
+/*
+ * Reserve `want` bytes of addresses, or less if the system has not as much, but at least
+ * `need` (both are rounded up to pages). Spends no memory where the system can avoid it.
+ * 0, -ENOMEM; -EFBIG if `need` is more than an address can say.
+ */
+int space_reserve(struct space *s, uint64_t want, uint64_t need);
+
+/*
+ * Map the file's [from, to) over the range, shared, readable and writable. What was in that
+ * part of the range is gone. 0, -ENOSYS where there is no mmap, else the kernel's errno: nothing
+ * has changed then, except after -EFAULT: all from `from` on is lost, `reserved` is `from`.
+ */
+int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to);
+
+/* Make [from, to), never usable before, memory that holds zeros. 0 or -ENOMEM. */
+int space_usable(struct space *s, uint64_t from, uint64_t to);
+
+/* Wait until [0, to), mapped from a file, is on the disk. 0 or the kernel's errno. */
+int space_sync(struct space *s, uint64_t to);
+
+/* Give everything back; base is NULL afterwards. Allowed when nothing is reserved. */
+void space_release(struct space *s);
+
+#endif

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The address range of an output, where there is virtual memory.
+ *
+ * The size of an output is half known: the part with a layout can be mapped, but what follows
+ * it (symbol tables, signatures) must go somewhere, and pointers into the output must stay
+ * valid while it grows. Others moved the buffer (mremap: every pointer dies, and not
+ * on BSD or macOS), mapped twice the file's size and let ftruncate make the tail real (access
+ * past the end of file and growing it later is not promised by POSIX), or kept the tail
+ * in a second buffer (a write may not straddle, and every access asks where it is).
+ *
+ * Here addresses are reserved for more than anyone will need, PROT_NONE, which costs neither
+ * memory nor commit charge, not even with vm.overcommit_memory=2 (only writable private
+ * memory is charged). The file is mapped over the start with MAP_FIXED; behind it memory is
+ * made usable by mprotect step by step, which is where an honest -ENOMEM comes from. No
+ * MAP_NORESERVE: it would switch that honesty off.
+ *
+ * Cost: one mmap and one munmap of the range, 4 us together, and 1 us of mprotect per growth step. Under
+ * `ulimit -v`, ThreadSanitizer and valgrind the wish cannot be had; halve it until it can.
+ * If it had to be halved the address space is scarce, so give half of what was got
+ * back: the program wants to live too.
+ *
+ * The base is aligned to 2 MiB so that huge pages stay possible in both parts.
+ */
+#include "config.h"
+
+#include "space.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "sys_vm.h"
+
+#define BASE_ALIGNMENT ((uint64_t)2 << 20)
+
+#if UINTPTR_MAX > 0xffffffffu
+const uint64_t space_default = (uint64_t)1 << 40;
+#else
+const uint64_t space_default = (uint64_t)512 << 20;
+#endif
+
+uint64_t space_page(void)
+{
+	return sys_page_size();
+}
+
+static int reserve_exactly(struct space *s, uint64_t size)
+{
+	uint64_t whole = size + BASE_ALIGNMENT;
+	void *got;
+	uintptr_t base;
+	int r;
+
+	if (whole < size || whole > SIZE_MAX)
+		return -ENOMEM;
+	r = sys_mmap(NULL, (size_t)whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &got);
+	if (r < 0)
+		return r;
+	base = ((uintptr_t)got + BASE_ALIGNMENT - 1) & ~(uintptr_t)(BASE_ALIGNMENT - 1);
+	*s = (struct space){
+		.base = (unsigned char *)base,
+		.reserved = size,
+		.whole = got,
+		.whole_size = whole,
+	};
+	return 0;
+}
+
+static uint64_t half(uint64_t size, uint64_t least, uint64_t page)
+{
+	uint64_t h = (size / 2 + page - 1) & ~(page - 1);
+
+	return h > least ? h : least;
+}
+
+static void trim(struct space *s, uint64_t size)
+{
+	uint64_t kept = (uint64_t)(s->base - (unsigned char *)s->whole) + size;
+
+	sys_munmap(s->base + size, (size_t)(s->whole_size - kept));
+	s->whole_size = kept;
+	s->reserved = size;
+}
+
+int space_reserve(struct space *s, uint64_t want, uint64_t need)
+{
+	uint64_t page = sys_page_size();
+	uint64_t try;
+
+	/* The most an address can say, less what alignment takes. */
+	if (need > SIZE_MAX / 2 - BASE_ALIGNMENT - page)
+		return -EFBIG;
+	if (want > SIZE_MAX / 2 - BASE_ALIGNMENT - page)
+		want = SIZE_MAX / 2 - BASE_ALIGNMENT - page;
+	need = (need + page - 1) & ~(page - 1);
+	want = (want + page - 1) & ~(page - 1);
+	if (want < need)
+		want = need;
+
+	for (try = want; reserve_exactly(s, try) < 0; try = half(try, need, page)) {
+		/* Whatever the kernel's reason, to the caller it is one: no room for that many. */
+		if (try == need)
+			return -ENOMEM;
+	}
+	if (try < want)
+		trim(s, half(try, need, page));
+	return 0;
+}
+
+/*
+ * MAP_FIXED over the reservation: the kernel removes what is there before it asks the file
+ * system, and a refusal (ENODEV, EINVAL) leaves a hole that another thread's mmap may take.
+ * So let one page somewhere else ask first: 4 us, once per mapping (ext4, Linux 6.18).
+ */
+int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	size_t size = (size_t)(to - from);
+	unsigned char *at = s->base + from;
+	void *got;
+	int r;
+
+	r = sys_mmap(NULL, sys_page_size(), prot, MAP_SHARED, fd, from, &got);
+	if (r < 0)
+		return r;
+	sys_munmap(got, sys_page_size());
+
+	r = sys_mmap(at, size, prot, MAP_SHARED | MAP_FIXED, fd, from, &got);
+	if (r == 0)
+		return 0;
+	if (sys_is_mapped(at, size))
+		return r;
+	/*
+	 * There is a hole, and it may be somebody else's memory by now: let go of all behind
+	 * it, and of it, so that space_release() does not unmap what is not ours.
+	 */
+	trim(s, to);
+	s->whole_size -= to - from;
+	s->reserved = from;
+	return -EFAULT;
+}
+
+int space_usable(struct space *s, uint64_t from, uint64_t to)
+{
+	return sys_mprotect(s->base + from, (size_t)(to - from), PROT_READ | PROT_WRITE);
+}
+
+int space_sync(struct space *s, uint64_t to)
+{
+	return sys_msync(s->base, (size_t)to);
+}
+
+void space_release(struct space *s)
+{
+	if (s->base != NULL)
+		sys_munmap(s->whole, (size_t)s->whole_size);
+	memset(s, 0, sizeof *s);
+}

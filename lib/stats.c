@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* What happened: nothing here changes anything. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+
+const char *outbuf_version(void)
+{
+	return TEXT(OUTBUF_VERSION_MAJOR) "." TEXT(OUTBUF_VERSION_MINOR) "." TEXT(OUTBUF_VERSION_PATCH);
+}
+
+int outbuf_is_mapped(const struct outbuf *ob)
+{
+	return ob->mapped_end > 0;
+}
+
+uint64_t outbuf_size(const struct outbuf *ob)
+{
+	uint64_t high = atomic_load_explicit(&ob->heap.high, memory_order_relaxed);
+
+	return high > ob->planned ? high : ob->planned;
+}
+
+int outbuf_error(const struct outbuf *ob)
+{
+	return atomic_load_explicit(&ob->error, memory_order_acquire);
+}
+
+int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
+{
+	struct outbuf_stats now = { .size = sizeof now };
+	size_t size;
+
+	if (ob == NULL || stats == NULL || stats->size < sizeof stats->size)
+		return -EINVAL;
+	now.output_size = outbuf_size(ob);
+	now.mapped = ob->mapped < now.output_size ? ob->mapped : now.output_size;
+	now.heap = now.output_size - now.mapped;
+	now.reserved = heap_reserved(&ob->heap);
+	now.flushed = ob->flushed;
+	now.views = atomic_load_explicit(&ob->views, memory_order_relaxed);
+	now.heap_grown = atomic_load_explicit(&ob->heap.grown, memory_order_relaxed);
+	memcpy(now.phase_ns, ob->phase_ns, sizeof now.phase_ns);
+	now.backend = ob->backend->name;
+	now.placement = target_placement(&ob->target);
+	now.map_error = ob->map_error;
+	now.prealloc_error = ob->prealloc_error;
+
+	/* As options: fill what the caller has room for, zero what it has beyond ours. */
+	size = stats->size;
+	if (size > sizeof now)
+		memset((unsigned char *)stats + sizeof now, 0, size - sizeof now);
+	memcpy(stats, &now, size < sizeof now ? size : sizeof now);
+	stats->size = size;
+	return 0;
+}
+
+int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap)
+{
+	struct coverage_range range, other;
+
+	if (!coverage_conflict(&ob->coverage, &range, &other))
+		return 0;
+	*overlap = (struct outbuf_overlap){
+		.offset = range.offset,
+		.length = range.length,
+		.other_offset = other.offset,
+		.other_length = other.length,
+	};
+	return 1;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every call of the file kind that can fail goes through here, and only here: a table of
+ * functions that tests replace to fail a call that works, and wrappers that turn errno
+ * into a negative result so that no other file reads errno. Memory calls are in sys_vm.h.
+ */
+#ifndef OUTBUF_LIB_SYS_H
+#define OUTBUF_LIB_SYS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct sys_table {
+	int (*openat)(int dirfd, const char *path, int flags, mode_t mode);
+	int (*close)(int fd);
+	int (*dup)(int fd);
+	int (*fstat)(int fd, struct stat *st);
+	int (*fstatat)(int dirfd, const char *path, struct stat *st, int flags);
+	int (*ftruncate)(int fd, off_t size);
+	int (*fallocate)(int fd, int mode, off_t offset, off_t length);
+	ssize_t (*pwrite)(int fd, const void *data, size_t n, off_t offset);
+	int (*fdatasync)(int fd);
+	int (*linkat)(int fromdir, const char *from, int todir, const char *to, int flags);
+	int (*renameat)(int fromdir, const char *from, int todir, const char *to);
+	int (*unlinkat)(int dirfd, const char *path, int flags);
+	ssize_t (*getrandom)(void *data, size_t n, unsigned flags);
+};
+
+/* Written by tests, before they start threads; constant otherwise. */
+extern struct sys_table sys_table;
+
+/* The caller's flags plus what every descriptor of ours has: O_CLOEXEC, O_NOCTTY. Retries EINTR. */
+int sys_openat(int dirfd, const char *path, int flags, mode_t mode);
+/* A nameless file in directory `path`; -EOPNOTSUPP where the system has no O_TMPFILE. */
+int sys_open_nameless(int dirfd, const char *path, mode_t mode);
+/* A descriptor to resolve names against; needs no read permission where there is O_PATH. */
+int sys_open_dir(const char *path);
+
+/* The descriptor is gone in any case; EINTR is no error (Linux closes before it waits). */
+int sys_close(int fd);
+int sys_dup(int fd);
+int sys_fstat(int fd, struct stat *st);
+int sys_fstatat(int dirfd, const char *path, struct stat *st, int flags);
+int sys_ftruncate(int fd, uint64_t size);
+/* Mode 0 always. Retries EINTR. */
+int sys_fallocate(int fd, uint64_t offset, uint64_t length);
+/* All n bytes or an error: goes on after short writes and EINTR; a write of 0 bytes is -EIO. */
+int sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset);
+int sys_fdatasync(int fd);
+/* Give the file behind the descriptor a name. */
+int sys_link_fd(int fd, int todir, const char *to);
+/* 0 if sys_link_fd() can work here: /proc is mounted and shows the descriptor. */
+int sys_link_fd_works(int fd);
+int sys_renameat(int dirfd, const char *from, const char *to);
+int sys_unlinkat(int dirfd, const char *path);
+/* 64 bits nobody can guess; an error where the system has no source of them. */
+int sys_random(uint64_t *bits);
+
+/* CPUs this thread may run on, at least 1. */
+unsigned sys_cpus(void);
+/* A clock that only goes forward, in nanoseconds. */
+uint64_t sys_now(void);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory part of sys.h: built only where there is <sys/mman.h>. */
+#ifndef OUTBUF_LIB_SYS_VM_H
+#define OUTBUF_LIB_SYS_VM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct sys_vm_table {
+	void *(*mmap)(void *at, size_t n, int prot, int flags, int fd, off_t offset);
+	int (*munmap)(void *at, size_t n);
+	int (*mprotect)(void *at, size_t n, int prot);
+	int (*msync)(void *at, size_t n, int flags);
+};
+
+/* Written by tests, before they start threads; constant otherwise. */
+extern struct sys_vm_table sys_vm_table;
+
+/* 0 or a negative errno; *got is set on success alone. */
+int sys_mmap(void *at, size_t n, int prot, int flags, int fd, uint64_t offset, void **got);
+int sys_munmap(void *at, size_t n);
+int sys_mprotect(void *at, size_t n, int prot);
+int sys_msync(void *at, size_t n);
+/* Does every page of the range exist, whatever its protection? */
+int sys_is_mapped(void *at, size_t n);
+size_t sys_page_size(void);
+
+#endif

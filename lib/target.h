@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How does the file come to stand at its path? Knows paths and descriptors; knows no mapping.
+ */
+#ifndef OUTBUF_LIB_TARGET_H
+#define OUTBUF_LIB_TARGET_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+enum target_kind {
+	TARGET_NAMELESS, /* O_TMPFILE, named at publication */
+	TARGET_NAMED,    /* a hidden name from the start */
+	TARGET_IN_PLACE, /* the file at the path itself */
+};
+
+/* All members belong to the owner's thread. */
+struct target {
+	enum target_kind kind;
+	int fd;         /* the file that is written; -1 once closed */
+	int dirfd;      /* the directory of the path, to resolve `name` and `hidden` */
+	char *name;     /* last component of the path */
+	char *hidden;   /* TARGET_NAMED: the name in the directory; else NULL */
+	uint64_t size;  /* the file's length as we set it */
+	int created;    /* TARGET_IN_PLACE: the file did not exist before */
+	int emptied;    /* TARGET_IN_PLACE: the old content is gone */
+};
+
+/* Check the path and create the file. Errors as outbuf_open(). */
+int target_open(struct target *t, const char *path, mode_t mode, int in_place);
+
+/*
+ * Make the file `size` bytes long, new bytes zero. With `prealloc`, reserve blocks for what is
+ * new: *prealloc_error is 0 if that worked, else why this file system cannot, which is
+ * not a failure. Returns 0 or the errno, and then the file has its length from before.
+ */
+int target_resize(struct target *t, uint64_t size, int prealloc, int *prealloc_error);
+
+/*
+ * Close the file and put it at its path. Returns 0, or an error: then nothing of it is left
+ * (in place: what was written stays).
+ */
+int target_publish(struct target *t);
+
+/* Close the file and remove every trace of it. Allowed at any time, also twice. */
+void target_abandon(struct target *t);
+
+/* "nameless", "named", "in-place" */
+const char *target_placement(const struct target *t);
+
+#endif

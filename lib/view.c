@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Views: opening, ending, and the slow path.
+ *
+ * A View is a cursor with two limits. `end` is what it may touch; `lim`, at most `end`, is how
+ * far memory is known to be there. The inline writes in outbuf.h compare with lim only,
+ * and everything else (no room, the end of the range, an earlier error, a View that was never
+ * opened) comes here, because in each of these cases lim is cur. So the fast path is one
+ * comparison, and this file decides.
+ *
+ * lim is only a cache of how far the heap is usable: it is looked up when a View opens, seeks, or
+ * runs into it. A bounded View has all its memory made usable when it opens, so an out of
+ * memory shows before the work and not in the middle of it.
+ *
+ * Nothing is counted per write. What a View covered is known from its cursor when it ends, and
+ * given to the output once: opening and ending a View costs 16 to 19 ns.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum {
+	VIEW_BOUNDED = 1,
+	VIEW_EDIT = 2,
+};
+
+/* The external definitions of the inline functions, for other languages and for -O0. */
+extern inline uint64_t outbuf_tell(const struct outbuf_view *v);
+extern inline int outbuf_write(struct outbuf_view *v, const void *data, size_t n);
+extern inline int outbuf_write8(struct outbuf_view *v, uint8_t x);
+extern inline int outbuf_write16(struct outbuf_view *v, uint16_t x);
+extern inline int outbuf_write32(struct outbuf_view *v, uint32_t x);
+extern inline int outbuf_write64(struct outbuf_view *v, uint64_t x);
+extern inline int outbuf_write16le(struct outbuf_view *v, uint16_t x);
+extern inline int outbuf_write32le(struct outbuf_view *v, uint32_t x);
+extern inline int outbuf_write64le(struct outbuf_view *v, uint64_t x);
+extern inline int outbuf_write16be(struct outbuf_view *v, uint16_t x);
+extern inline int outbuf_write32be(struct outbuf_view *v, uint32_t x);
+extern inline int outbuf_write64be(struct outbuf_view *v, uint64_t x);
+
+/* ------------------------------------------------------------ opening and ending */
+
+/* lim from how far the heap is usable now; cur if that is not even there. */
+static void look_up_limit(struct outbuf_view *v)
+{
+	uint64_t usable = atomic_load_explicit(&v->ob->heap.usable, memory_order_acquire);
+	uint64_t at = outbuf_tell(v);
+	uint64_t room = usable > at ? usable - at : 0;
+
+	v->lim = room < (uint64_t)(v->end - v->cur) ? v->cur + room : v->end;
+}
+
+/* Before the position jumps: how far have bytes been stored? */
+static void note_stored(struct outbuf_view *v)
+{
+	if (v->cur > v->high && v->cur != v->from)
+		v->high = v->cur;
+}
+
+static int place(struct outbuf_view *v, uint64_t offset, uint64_t length)
+{
+	struct heap *heap = &v->ob->heap;
+	uint64_t end = offset + length;
+	int r;
+
+	if (length == OUTBUF_UNBOUNDED) {
+		r = heap_reserve(heap, offset == 0 ? 1 : offset);
+		end = heap->space.reserved;
+	} else {
+		v->flags |= VIEW_BOUNDED;
+		/* At least one byte, so that there is an address to stand on. */
+		r = end < offset ? -EFBIG : heap_need(heap, end == 0 ? 1 : end);
+	}
+	if (r < 0)
+		return r;
+	v->offset = offset;
+	v->start = v->cur = v->from = v->high = heap->space.base + offset;
+	v->end = heap->space.base + end;
+	look_up_limit(v);
+	return 0;
+}
+
+static int check_overlap(struct outbuf_view *v, uint64_t length)
+{
+	struct coverage_range range = { .offset = v->offset, .length = length };
+
+	return coverage_begin(&v->ob->coverage, range, v->flags & VIEW_EDIT);
+}
+
+static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint64_t length,
+                 uint8_t flags)
+{
+	int state, r = 0;
+
+	if (v == NULL)
+		return -EINVAL;
+	*v = (struct outbuf_view){ .ob = ob, .flags = flags };
+	if (ob == NULL) {
+		v->error = -EINVAL;
+		return -EINVAL;
+	}
+	v->swap = (uint8_t)ob->swap;
+
+	atomic_fetch_add(&ob->views_open, 1);
+	state = atomic_load(&ob->state);
+	if (state == STATE_DISCARDED)
+		r = outbuf_error(ob);
+	else if (state != STATE_OPEN)
+		r = -EINVAL;
+	if (r == 0)
+		r = place(v, offset, length);
+	if (r == 0 && ob->options.check_overlap && (v->flags & VIEW_BOUNDED))
+		r = check_overlap(v, length);
+	if (r == 0) {
+		atomic_fetch_add_explicit(&ob->views, 1, memory_order_relaxed);
+		outbuf_taint(ob, DIRTY_VIEW);
+		return 0;
+	}
+	atomic_fetch_sub(&ob->views_open, 1);
+	*v = (struct outbuf_view){ .error = r };
+	outbuf_fail(ob, r);
+	return r;
+}
+
+int outbuf_view(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint64_t length)
+{
+	return begin(ob, v, offset, length, 0);
+}
+
+int outbuf_view_edit(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint64_t length)
+{
+	return begin(ob, v, offset, length, VIEW_EDIT);
+}
+
+int outbuf_view_end(struct outbuf_view *v)
+{
+	struct outbuf *ob = v->ob;
+	uint64_t length;
+	int error;
+
+	if (ob == NULL)
+		return v->error != 0 ? v->error : -EBADF;
+	note_stored(v);
+	length = (uint64_t)((v->flags & VIEW_BOUNDED ? v->end : v->high) - v->start);
+	if (length > 0)
+		heap_cover(&ob->heap, v->offset + length);
+	if (ob->options.check_overlap) {
+		struct coverage_range range = { .offset = v->offset, .length = length };
+		int r = v->flags & VIEW_BOUNDED ? 0 : check_overlap(v, length);
+
+		if (r == 0)
+			coverage_end(&ob->coverage, range);
+		else if (v->error == 0)
+			v->error = outbuf_fail(ob, r);
+	}
+	error = v->error;
+	*v = (struct outbuf_view){ .error = -EBADF };
+	atomic_fetch_sub(&ob->views_open, 1);
+	return error;
+}
+
+/* ---------------------------------------------------------------- the slow path */
+
+/* The error sticks: to the View, by leaving no room below lim, and to the output. */
+static int fail(struct outbuf_view *v, int error)
+{
+	v->error = error;
+	v->lim = v->cur;
+	outbuf_fail(v->ob, error);
+	return error;
+}
+
+static int usable_view(const struct outbuf_view *v)
+{
+	if (v->error != 0)
+		return v->error;
+	return v->ob == NULL ? -EBADF : 0;
+}
+
+/* Take the next n bytes: *to is where they lie, and they may be stored to. */
+static int take(struct outbuf_view *v, size_t n, unsigned char **to)
+{
+	int r = usable_view(v);
+
+	if (r < 0)
+		return r;
+	if ((size_t)(v->lim - v->cur) < n) {
+		if ((v->flags & VIEW_BOUNDED) && (size_t)(v->end - v->cur) < n)
+			return fail(v, -ERANGE);
+		if (n > UINT64_MAX - outbuf_tell(v))
+			return fail(v, -EFBIG);
+		r = heap_need(&v->ob->heap, outbuf_tell(v) + n);
+		if (r < 0)
+			return fail(v, r);
+		look_up_limit(v);
+	}
+	*to = v->cur;
+	v->cur += n;
+	return 0;
+}
+
+int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n)
+{
+	unsigned char *to;
+	int r = take(v, n, &to);
+
+	if (r == 0 && n > 0)
+		memcpy(to, data, n);
+	return r;
+}
+
+int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size)
+{
+	uint8_t x8 = (uint8_t)x;
+	uint16_t x16 = (uint16_t)x;
+	uint32_t x32 = (uint32_t)x;
+
+	/* Already in the order it is to have in memory: the machine's own for its width. */
+	switch (size) {
+	case 1:
+		return outbuf_write_slow(v, &x8, size);
+	case 2:
+		return outbuf_write_slow(v, &x16, size);
+	case 4:
+		return outbuf_write_slow(v, &x32, size);
+	default:
+		return outbuf_write_slow(v, &x, sizeof x);
+	}
+}
+
+int outbuf_seek(struct outbuf_view *v, uint64_t offset)
+{
+	int r = usable_view(v);
+
+	if (r < 0)
+		return r;
+	if (offset < v->offset)
+		return fail(v, -ERANGE);
+	if (offset - v->offset > (uint64_t)(v->end - v->start))
+		return fail(v, v->flags & VIEW_BOUNDED ? -ERANGE : -EFBIG);
+	note_stored(v);
+	v->cur = v->from = v->start + (offset - v->offset);
+	look_up_limit(v);
+	return 0;
+}
+
+/* ------------------------------------------------------------- the larger writes */
+
+int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t n, void **ref)
+{
+	int r = outbuf_reserve(v, n, ref);
+
+	if (r == 0 && n > 0)
+		memcpy(*ref, data, n);
+	return r;
+}
+
+int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref)
+{
+	unsigned char *to = NULL;
+	int r = take(v, n, &to);
+
+	*ref = to;
+	if (r == 0)
+		outbuf_taint(v->ob, DIRTY_RAW);
+	return r;
+}
+
+int outbuf_fill(struct outbuf_view *v, uint8_t byte, size_t n)
+{
+	unsigned char *to;
+	int r = take(v, n, &to);
+
+	if (r == 0 && n > 0)
+		memset(to, byte, n);
+	return r;
+}
+
+int outbuf_align(struct outbuf_view *v, uint64_t alignment, uint8_t byte)
+{
+	uint64_t n = (0 - outbuf_tell(v)) & (alignment - 1);
+	int r = usable_view(v);
+
+	if (r < 0)
+		return r;
+	if (alignment == 0 || (alignment & (alignment - 1)) != 0)
+		return fail(v, -EINVAL);
+	if (n > SIZE_MAX)
+		return fail(v, -EFBIG);
+	return outbuf_fill(v, byte, (size_t)n);
+}
+
+int outbuf_write_string(struct outbuf_view *v, const char *s)
+{
+	return outbuf_write(v, s, strlen(s));
+}
+
+int outbuf_write_stringn(struct outbuf_view *v, const char *s, size_t n)
+{
+	return outbuf_write_stringpad(v, s, n, "", 1);
+}
+
+int outbuf_write_stringpad(struct outbuf_view *v, const char *s, size_t n, const void *pad,
+                           size_t pad_length)
+{
+	size_t length = strnlen(s, n), i;
+	unsigned char *to;
+	int r = usable_view(v);
+
+	if (r == 0 && length < n && pad_length == 0)
+		return fail(v, -EINVAL);
+	if (r == 0)
+		r = take(v, n, &to);
+	if (r < 0 || n == 0)
+		return r;
+	memcpy(to, s, length);
+	for (i = length; i < n; i += pad_length)
+		memcpy(to + i, pad, n - i < pad_length ? n - i : pad_length);
+	return 0;
+}
+
+int outbuf_uleb128(struct outbuf_view *v, uint64_t x)
+{
+	unsigned char bytes[10];
+	size_t n = 0;
+
+	do {
+		bytes[n++] = (unsigned char)((x & 0x7f) | (x > 0x7f ? 0x80 : 0));
+		x >>= 7;
+	} while (x != 0);
+	return outbuf_write(v, bytes, n);
+}
+
+int outbuf_sleb128(struct outbuf_view *v, int64_t x)
+{
+	unsigned char bytes[10];
+	size_t n = 0;
+	int more;
+
+	do {
+		unsigned char low = (unsigned char)(x & 0x7f);
+		/* x >> 7 with the sign kept, which C leaves to the compiler. */
+		x = x < 0 ? ~(~x >> 7) : x >> 7;
+		/* Done when what is left is only the sign that bit 6 already tells. */
+		more = !((x == 0 && !(low & 0x40)) || (x == -1 && (low & 0x40)));
+		bytes[n++] = (unsigned char)(low | (more ? 0x80 : 0));
+	} while (more);
+	return outbuf_write(v, bytes, n);
+}
+
+/* ------------------------------------------------------------------- raw access */
+
+int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data)
+{
+	int r;
+
+	if (data == NULL)
+		return -EINVAL;
+	*data = NULL;
+	if (ob == NULL || atomic_load(&ob->state) != STATE_OPEN)
+		return -EINVAL;
+	if (offset + length < offset || length > SIZE_MAX)
+		return -EFBIG;
+	r = heap_need(&ob->heap, offset + length == 0 ? 1 : offset + length);
+	if (r < 0)
+		return r;
+	outbuf_taint(ob, DIRTY_RAW);
+	if (length > 0)
+		heap_cover(&ob->heap, offset + length);
+	*data = ob->heap.space.base + offset;
+	return 0;
+}
