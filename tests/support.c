@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "support.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static unsigned count_entries(const char *dir)
+{
+	unsigned n = 0;
+	struct dirent *entry;
+	DIR *d = opendir(dir);
+
+	if (d == NULL)
+		return 0;
+	while ((entry = readdir(d)) != NULL)
+		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+	closedir(d);
+	return n;
+}
+
+unsigned count_fds(void)
+{
+	return count_entries("/proc/self/fd");
+}
+
+static unsigned fds_before;
+
+int sandbox_make(void **state)
+{
+	const char *parent = getenv("OUTBUF_TEST_DIR");
+	struct sandbox *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return -1;
+	snprintf(s->dir, sizeof s->dir, "%s/test-XXXXXX", parent != NULL ? parent : ".");
+	if (mkdtemp(s->dir) == NULL) {
+		fprintf(stderr, "%s: %s\n", s->dir, strerror(errno));
+		free(s);
+		return -1;
+	}
+	snprintf(s->path, sizeof s->path, "%s/out", s->dir);
+	fds_before = count_fds();
+	*state = s;
+	return 0;
+}
+
+static int remove_tree(const char *dir)
+{
+	struct dirent *entry;
+	DIR *d = opendir(dir);
+
+	if (d == NULL)
+		return -1;
+	while ((entry = readdir(d)) != NULL) {
+		char path[600];
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+		if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			remove_tree(path);
+		else
+			unlink(path);
+	}
+	closedir(d);
+	return rmdir(dir);
+}
+
+int sandbox_remove(void **state)
+{
+	struct sandbox *s = *state;
+	int r = remove_tree(s->dir);
+	unsigned fds = count_fds();
+
+	free(s);
+	if (fds != fds_before) {
+		fprintf(stderr, "descriptors: %u before, %u after\n", fds_before, fds);
+		return -1;
+	}
+	return r;
+}
+
+unsigned sandbox_entries(const struct sandbox *sandbox)
+{
+	return count_entries(sandbox->dir);
+}
+
+void assert_file(const char *path, const void *data, size_t n)
+{
+	unsigned char block[65536];
+	const unsigned char *want = data;
+	size_t at = 0;
+	ssize_t got;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		fail_msg("%s: %s", path, strerror(errno));
+	while ((got = read(fd, block, sizeof block)) > 0) {
+		size_t i;
+
+		if (at + (size_t)got > n)
+			break;
+		if (memcmp(block, want + at, (size_t)got) != 0) {
+			for (i = 0; block[i] == want[at + i]; i++)
+				continue;
+			close(fd);
+			fail_msg("%s: byte %zu is %02x, not %02x", path, at + i, block[i],
+			         want[at + i]);
+		}
+		at += (size_t)got;
+	}
+	close(fd);
+	if (got != 0)
+		fail_msg("%s: longer than %zu bytes, or %s", path, n, strerror(errno));
+	assert_int_equal(at, n);
+}
+
+void assert_absent(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), -1);
+	assert_int_equal(errno, ENOENT);
+}
+
+void write_file(const char *path, const void *data, size_t n, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, data, n), n);
+	close(fd);
+}
+
+int can_map(void)
+{
+#ifdef HAVE_MMAP
+	return 1;
+#else
+	return 0;
+#endif
+}
+
+struct outbuf *open_with(const char *path, const struct outbuf_options *options)
+{
+	struct outbuf *ob = NULL;
+	int r = outbuf_open(&ob, path, options);
+
+	if (r != 0)
+		fail_msg("outbuf_open(%s): %s", path, strerror(-r));
+	assert_non_null(ob);
+	return ob;
+}
+
+struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order)
+{
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+
+	options.map = map;
+	options.order = order;
+	return open_with(path, &options);
+}
+
+struct outbuf_stats stats_of(struct outbuf *ob)
+{
+	struct outbuf_stats stats = { .size = sizeof stats };
+
+	assert_int_equal(outbuf_stats(ob, &stats), 0);
+	return stats;
+}
+
+struct runner {
+	int (*fn)(void *arg, unsigned i);
+	void *arg;
+	unsigned i;
+	int result;
+	pthread_t thread;
+};
+
+static void *run_one(void *arg)
+{
+	struct runner *runner = arg;
+
+	runner->result = runner->fn(runner->arg, runner->i);
+	return NULL;
+}
+
+int run_threads(unsigned n, int (*fn)(void *arg, unsigned i), void *arg)
+{
+	struct runner *runners = calloc(n, sizeof *runners);
+	int first = 0;
+	unsigned i;
+
+	assert_non_null(runners);
+	for (i = 0; i < n; i++) {
+		runners[i] = (struct runner){ .fn = fn, .arg = arg, .i = i };
+		assert_int_equal(pthread_create(&runners[i].thread, NULL, run_one, &runners[i]), 0);
+	}
+	for (i = 0; i < n; i++) {
+		pthread_join(runners[i].thread, NULL);
+		if (first == 0)
+			first = runners[i].result;
+	}
+	free(runners);
+	return first;
+}
+
+uint64_t random_next(uint64_t *seed)
+{
+	uint64_t z = (*seed += 0x9e3779b97f4a7c15u);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+uint64_t random_below(uint64_t *seed, uint64_t n)
+{
+	return random_next(seed) % n;
+}
+
+unsigned long env_number(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text != NULL && *text != '\0' ? strtoul(text, NULL, 0) : otherwise;
+}
+
+int in_child(int drop, int (*fn)(void *arg), void *arg)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (drop && geteuid() == 0 &&
+		    (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0))
+			_exit(99);
+		_exit(fn(arg));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* What the tests share: a directory of their own, files, threads, random numbers. */
+#ifndef TESTS_SUPPORT_H
+#define TESTS_SUPPORT_H
+
+#include "cmocka_all.h"
+
+#include <sys/types.h>
+
+#include "outbuf.h"
+
+/* A fresh directory for each test, below $OUTBUF_TEST_DIR or the working directory. */
+struct sandbox {
+	char dir[256];
+	char path[300]; /* DIR/out, where nothing is yet */
+};
+
+/* cmocka's setup and teardown; *state is a struct sandbox. Teardown wants nothing left open. */
+int sandbox_make(void **state);
+int sandbox_remove(void **state);
+
+#define sandbox_test(f) cmocka_unit_test_setup_teardown(f, sandbox_make, sandbox_remove)
+
+/* Names in the directory, "." and ".." not counted. */
+unsigned sandbox_entries(const struct sandbox *sandbox);
+
+/* The file has exactly these bytes. */
+void assert_file(const char *path, const void *data, size_t n);
+/* Nothing at the path. */
+void assert_absent(const char *path);
+void write_file(const char *path, const void *data, size_t n, mode_t mode);
+
+/* Does this build map files? */
+int can_map(void);
+
+/* outbuf_open() with options, asserting that it works. */
+struct outbuf *open_with(const char *path, const struct outbuf_options *options);
+struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order);
+
+/* Statistics, by value. */
+struct outbuf_stats stats_of(struct outbuf *ob);
+
+/* Open descriptors and mappings of this process, to see that none is lost. */
+unsigned count_fds(void);
+
+/*
+ * Run fn(arg, i) on n threads at once and return the first result that is not 0, in the
+ * order of i.
+ */
+int run_threads(unsigned n, int (*fn)(void *arg, unsigned i), void *arg);
+
+/* splitmix64: the same numbers everywhere. */
+uint64_t random_next(uint64_t *seed);
+uint64_t random_below(uint64_t *seed, uint64_t n);
+
+/* An environment variable as a number. */
+unsigned long env_number(const char *name, unsigned long otherwise);
+
+/* fork(), run fn in the child without privileges (uid 65534) if `drop`, return its exit status. */
+int in_child(int drop, int (*fn)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+# TAP for shell tests: source this, call `try NAME COMMAND...` for each, end with `tap_end`.
+# What a failing command printed follows its line. $scratch is a fresh directory.
+set -u
+
+tap_count=0
+tap_name=$(basename "$0" .sh)
+scratch=$PWD/$tap_name.dir
+chmod -R u+rwx "$scratch" 2>/dev/null
+rm -rf "$scratch"
+mkdir "$scratch" || exit 99
+
+try() {
+	tap_count=$((tap_count + 1))
+	tap_what=$1
+	shift
+	if "$@" >"$scratch/tap.output" 2>&1; then
+		echo "ok $tap_count - $tap_what"
+	else
+		echo "not ok $tap_count - $tap_what"
+		sed 's/^/# /' "$scratch/tap.output"
+	fi
+}
+
+skip() {
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1 # SKIP $2"
+}
+
+tap_end() {
+	echo "1..$tap_count"
+	rm -rf "$scratch"
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the file comes to stand at its path, and what stands there when it does not.
+ */
+#include "config.h"
+
+#include "support.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct sys_table real;
+
+static int restore(void **state)
+{
+	sys_table = real;
+	return sandbox_remove(state);
+}
+
+#define commit_test(f) cmocka_unit_test_setup_teardown(f, sandbox_make, restore)
+
+/* As a file system without nameless files answers. */
+static int no_nameless(int dirfd, const char *path, int flags, mode_t mode)
+{
+#ifdef O_TMPFILE
+	if ((flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+#endif
+	return real.openat(dirfd, path, flags, mode);
+}
+
+/* As a chroot without /proc. */
+static int no_proc(int dirfd, const char *path, struct stat *st, int flags)
+{
+	if (strncmp(path, "/proc/", 6) == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	return real.fstatat(dirfd, path, st, flags);
+}
+
+static void fill_some(struct outbuf *ob, uint8_t byte, size_t n)
+{
+	struct outbuf_view v;
+
+	assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
+	assert_int_equal(outbuf_fill(&v, byte, n), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+}
+
+/* The three ways to a file, each seen from outside at every stage. */
+static void whole_life(const struct sandbox *s, const char *placement, unsigned hidden)
+{
+	static unsigned char old[5000], new[20000];
+	struct stat st;
+	struct outbuf *ob;
+	int round;
+
+	memset(old, 'o', sizeof old);
+	memset(new, 'n', sizeof new);
+	for (round = 0; round < 2; round++) {
+		unsigned there = round == 0 ? 0 : 1;
+
+		ob = open_with(s->path, NULL);
+		assert_string_equal(stats_of(ob).placement, placement);
+		assert_int_equal(sandbox_entries(s), there + hidden);
+		assert_int_equal(outbuf_map(ob, 10000), 0);
+		fill_some(ob, 'n', sizeof new);
+		if (round == 0)
+			assert_absent(s->path);
+		else
+			assert_file(s->path, old, sizeof old);
+		assert_int_equal(outbuf_commit(ob), 0);
+		assert_file(s->path, new, sizeof new);
+		assert_int_equal(sandbox_entries(s), 1);
+		outbuf_close(ob);
+		write_file(s->path, old, sizeof old, 0644);
+	}
+
+	/* Discard, close alone, and a commit that fails leave no trace and the old file. */
+	for (round = 0; round < 3; round++) {
+		ob = open_with(s->path, NULL);
+		assert_int_equal(outbuf_map(ob, 10000), 0);
+		fill_some(ob, 'n', sizeof new);
+		if (round == 0) {
+			assert_int_equal(outbuf_discard(ob), 0);
+			assert_int_equal(outbuf_discard(ob), 0);
+		} else if (round == 1) {
+			outbuf_fail(ob, -EILSEQ);
+			assert_int_equal(outbuf_commit(ob), -EILSEQ);
+		}
+		if (round < 2)
+			assert_int_equal(sandbox_entries(s), 1);
+		assert_int_equal(outbuf_close(ob), 0);
+		assert_int_equal(sandbox_entries(s), 1);
+		assert_file(s->path, old, sizeof old);
+	}
+	assert_int_equal(stat(s->path, &st), 0);
+}
+
+static void test_nameless(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	int nameless = strcmp(stats_of(ob).placement, "nameless") == 0;
+
+	outbuf_close(ob);
+	if (!nameless) {
+		print_message("no nameless files in %s\n", s->dir);
+		skip();
+	}
+	whole_life(s, "nameless", 0);
+}
+
+static void test_named(void **state)
+{
+	sys_table.openat = no_nameless;
+	whole_life(*state, "named", 1);
+}
+
+static void test_without_proc(void **state)
+{
+	sys_table.fstatat = no_proc;
+	whole_life(*state, "named", 1);
+}
+
+/* The hidden name: derived, unguessable, never longer than a name may be. */
+static void test_hidden_name(void **state)
+{
+	struct sandbox *s = *state;
+	char path[sizeof s->dir + 1 + NAME_MAX + 1];
+	struct outbuf *ob;
+	size_t n;
+
+	sys_table.openat = no_nameless;
+	n = (size_t)snprintf(path, sizeof path, "%s/", s->dir);
+	memset(path + n, 'x', NAME_MAX);
+	path[n + NAME_MAX] = '\0';
+	ob = open_with(path, NULL);
+	assert_int_equal(sandbox_entries(s), 1);
+	fill_some(ob, 1, 3);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_file(path, "\1\1\1", 3);
+}
+
+static int collisions;
+
+static int taken(int dirfd, const char *path, int flags, mode_t mode)
+{
+	if ((flags & O_EXCL) && collisions > 0) {
+		collisions--;
+		errno = EEXIST;
+		return -1;
+	}
+	return no_nameless(dirfd, path, flags, mode);
+}
+
+static int taken_link(int fromdir, const char *from, int todir, const char *to, int flags)
+{
+	if (strcmp(to, "out") != 0 && collisions > 0) {
+		collisions--;
+		errno = EEXIST;
+		return -1;
+	}
+	return real.linkat(fromdir, from, todir, to, flags);
+}
+
+static void test_hidden_name_taken(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob;
+	int round;
+
+	write_file(s->path, "old", 3, 0644);
+	for (round = 0; round < 2; round++) {
+		collisions = 3;
+		if (round == 0)
+			sys_table.openat = taken;
+		else
+			sys_table.linkat = taken_link;
+		ob = open_with(s->path, NULL);
+		fill_some(ob, 1, 3);
+		assert_int_equal(outbuf_commit(ob), 0);
+		if (round == 0 || strcmp(stats_of(ob).placement, "nameless") == 0)
+			assert_int_equal(collisions, 0);
+		outbuf_close(ob);
+		assert_file(s->path, "\1\1\1", 3);
+		sys_table = real;
+	}
+	collisions = INT_MAX;
+	sys_table.openat = taken;
+	assert_int_equal(outbuf_open(&ob, s->path, NULL), -EEXIST);
+	assert_null(ob);
+}
+
+/* Permissions are what open(2) makes of mode and umask. */
+static void test_mode(void **state)
+{
+	static const struct { uint32_t mode; mode_t umask, want; } rows[] = {
+		{ 0, 022, 0644 }, { 0, 0, 0666 }, { 0777, 022, 0755 }, { 0777, 077, 0700 }, { 0600, 0, 0600 },
+	};
+	struct sandbox *s = *state;
+	size_t i;
+	int named;
+
+	for (named = 0; named < 2; named++)
+		for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+			struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+			mode_t before = umask(rows[i].umask);
+			struct outbuf *ob;
+			struct stat st;
+
+			sys_table.openat = named ? no_nameless : real.openat;
+			options.mode = rows[i].mode;
+			ob = open_with(s->path, &options);
+			umask(before); /* what counts is the umask at open */
+			assert_int_equal(outbuf_commit(ob), 0);
+			outbuf_close(ob);
+			assert_int_equal(stat(s->path, &st), 0);
+			assert_int_equal(st.st_mode & 07777, rows[i].want);
+		}
+}
+
+static void test_links(void **state)
+{
+	struct sandbox *s = *state;
+	char other[400];
+	struct outbuf *ob;
+	struct stat st;
+
+	snprintf(other, sizeof other, "%s/other", s->dir);
+
+	/* A hard link keeps the old file. */
+	write_file(s->path, "old", 3, 0644);
+	assert_int_equal(link(s->path, other), 0);
+	ob = open_with(s->path, NULL);
+	fill_some(ob, 'x', 1);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_file(s->path, "x", 1);
+	assert_file(other, "old", 3);
+
+	/* A symbolic link is replaced, not followed; a dangling one too. */
+	unlink(s->path);
+	assert_int_equal(symlink("other", s->path), 0);
+	ob = open_with(s->path, NULL);
+	fill_some(ob, 'y', 1);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_file(s->path, "y", 1);
+	assert_file(other, "old", 3);
+	assert_int_equal(lstat(s->path, &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+
+	unlink(s->path);
+	assert_int_equal(symlink("nowhere", s->path), 0);
+	ob = open_with(s->path, NULL);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_file(s->path, "", 0);
+	assert_int_equal(sandbox_entries(s), 2);
+}
+
+/* The file lands in the directory that open saw. */
+static void test_chdir_meanwhile(void **state)
+{
+	struct sandbox *s = *state;
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct outbuf *ob;
+
+	assert_true(here >= 0);
+	assert_int_equal(chdir(s->dir), 0);
+	ob = open_with("out", NULL);
+	assert_int_equal(chdir("/"), 0);
+	fill_some(ob, 'x', 1);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_int_equal(fchdir(here), 0);
+	close(here);
+	assert_file(s->path, "x", 1);
+}
+
+static struct outbuf *open_in_place(const char *path, uint32_t map)
+{
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+
+	options.replace = OUTBUF_REPLACE_IN_PLACE;
+	options.map = map;
+	return open_with(path, &options);
+}
+
+static void test_in_place(void **state)
+{
+	struct sandbox *s = *state;
+	static unsigned char want[9000], old[20000];
+	struct stat before, after;
+	char link_path[400];
+	struct outbuf_view v;
+	uint32_t map;
+
+	snprintf(link_path, sizeof link_path, "%s/link", s->dir);
+	memset(old, 0xa5, sizeof old);
+	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
+		struct outbuf *ob;
+
+		write_file(s->path, old, sizeof old, 0640);
+		unlink(link_path);
+		assert_int_equal(symlink("out", link_path), 0);
+		assert_int_equal(stat(s->path, &before), 0);
+		ob = open_in_place(link_path, map);
+		assert_string_equal(stats_of(ob).placement, "in-place");
+		assert_file(s->path, old, sizeof old);
+		assert_int_equal(outbuf_map(ob, 5000), 0);
+		if (map == OUTBUF_NO || !can_map())
+			assert_file(s->path, old, sizeof old);
+		assert_int_equal(outbuf_view(ob, &v, 8999, 1), 0);
+		assert_int_equal(outbuf_write8(&v, 7), 0);
+		assert_int_equal(outbuf_view_end(&v), 0);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		/* Not a byte of the old content shines through. */
+		want[8999] = 7;
+		assert_file(s->path, want, sizeof want);
+		assert_int_equal(stat(s->path, &after), 0);
+		assert_int_equal(before.st_ino, after.st_ino);
+		assert_int_equal(before.st_mode, after.st_mode);
+		assert_int_equal(sandbox_entries(s), 2);
+	}
+
+	/* An empty output is empty in place, too. */
+	struct outbuf *ob = open_in_place(s->path, OUTBUF_AUTO);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_file(s->path, "", 0);
+}
+
+static void test_in_place_discard(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_in_place(s->path, OUTBUF_AUTO);
+
+	/* Created by us: gone again. */
+	assert_int_equal(sandbox_entries(s), 1);
+	assert_int_equal(outbuf_map(ob, 100), 0);
+	assert_int_equal(outbuf_discard(ob), 0);
+	assert_int_equal(sandbox_entries(s), 0);
+	outbuf_close(ob);
+
+	/* Created by us, but somebody put another file there. */
+	ob = open_in_place(s->path, OUTBUF_AUTO);
+	assert_int_equal(unlink(s->path), 0);
+	write_file(s->path, "theirs", 6, 0644);
+	outbuf_close(ob);
+	assert_file(s->path, "theirs", 6);
+
+	/* There before: stays, and without a mapping even its content does. */
+	ob = open_in_place(s->path, OUTBUF_NO);
+	assert_int_equal(outbuf_map(ob, 100), 0);
+	fill_some(ob, 'x', 200);
+	assert_int_equal(outbuf_close(ob), 0);
+	assert_file(s->path, "theirs", 6);
+}
+
+/* The descriptor is closed when commit returns, so that a program can be run at once. */
+static void test_run_at_once(void **state)
+{
+	static const char script[] = "#!/bin/sh\nexit 7\n";
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct sandbox *s = *state;
+	unsigned fds = count_fds();
+	struct outbuf_view v;
+	struct outbuf *ob;
+	int i;
+
+	options.mode = 0777;
+	for (i = 0; i < 2; i++) {
+		ob = open_with(s->path, &options);
+		assert_int_equal(outbuf_map(ob, sizeof script - 1), 0);
+		outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+		outbuf_write_string(&v, script);
+		outbuf_view_end(&v);
+		assert_int_equal(outbuf_commit(ob), 0);
+		assert_int_equal(count_fds(), fds);
+		assert_int_equal(WEXITSTATUS(system(s->path)), 7);
+		outbuf_close(ob);
+	}
+}
+
+/* Two writers of one path: each file is whole, the later commit stays. */
+static void test_two_writers(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *a = open_with(s->path, NULL), *b = open_with(s->path, NULL);
+
+	fill_some(a, 'a', 3);
+	fill_some(b, 'b', 2);
+	assert_int_equal(outbuf_commit(b), 0);
+	assert_file(s->path, "bb", 2);
+	assert_int_equal(outbuf_commit(a), 0);
+	assert_file(s->path, "aaa", 3);
+	outbuf_close(a);
+	outbuf_close(b);
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		commit_test(test_nameless),
+		commit_test(test_named),
+		commit_test(test_without_proc),
+		commit_test(test_hidden_name),
+		commit_test(test_hidden_name_taken),
+		commit_test(test_mode),
+		commit_test(test_links),
+		commit_test(test_chdir_meanwhile),
+		commit_test(test_in_place),
+		commit_test(test_in_place_discard),
+		commit_test(test_run_at_once),
+		commit_test(test_two_writers),
+	};
+
+	real = sys_table;
+	return cmocka_run_group_tests_name("commit", tests, NULL, NULL);
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/* Every error that the header names and a caller can cause; nothing is left behind by any. */
+#include "config.h"
+
+#include "support.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int try_open(const char *path, const struct outbuf_options *options)
+{
+	struct outbuf *ob = (struct outbuf *)&ob;
+	int r = outbuf_open(&ob, path, options);
+
+	if (r != 0)
+		assert_null(ob);
+	outbuf_close(ob);
+	return r;
+}
+
+static void test_paths(void **state)
+{
+	struct sandbox *s = *state;
+	char path[600], longest[NAME_MAX + 300];
+	static char endless[3 * PATH_MAX];
+	struct stat null_before, null_after;
+
+	assert_int_equal(try_open(NULL, NULL), -EINVAL);
+	assert_int_equal(outbuf_open(NULL, s->path, NULL), -EINVAL);
+	assert_int_equal(try_open("", NULL), -ENOENT);
+	assert_int_equal(try_open(s->dir, NULL), -EISDIR);
+	assert_int_equal(try_open(".", NULL), -EISDIR);
+	assert_int_equal(try_open("/", NULL), -EISDIR);
+
+	snprintf(path, sizeof path, "%s/..", s->dir);
+	assert_int_equal(try_open(path, NULL), -EISDIR);
+	snprintf(path, sizeof path, "%s/new/", s->dir);
+	assert_int_equal(try_open(path, NULL), -EISDIR);
+	snprintf(path, sizeof path, "%s/missing/out", s->dir);
+	assert_int_equal(try_open(path, NULL), -ENOENT);
+	write_file(s->path, "file", 4, 0644);
+	snprintf(path, sizeof path, "%s/out/below", s->dir);
+	assert_int_equal(try_open(path, NULL), -ENOTDIR);
+
+	snprintf(path, sizeof path, "%s/dirlink", s->dir);
+	assert_int_equal(symlink(".", path), 0);
+	assert_int_equal(try_open(path, NULL), -EISDIR);
+
+	snprintf(longest, sizeof longest, "%s/", s->dir);
+	memset(longest + strlen(longest), 'n', NAME_MAX + 1);
+	longest[strlen(s->dir) + 1 + NAME_MAX + 1] = '\0';
+	assert_int_equal(try_open(longest, NULL), -ENAMETOOLONG);
+	memset(endless, '/', sizeof endless - 3);
+	memcpy(endless + sizeof endless - 3, "x", 2);
+	assert_int_equal(try_open(endless, NULL), -ENAMETOOLONG);
+
+	/* Never replace what is not a regular file. */
+	assert_int_equal(stat("/dev/null", &null_before), 0);
+	assert_int_equal(try_open("/dev/null", NULL), -ENOTSUP);
+	assert_int_equal(stat("/dev/null", &null_after), 0);
+	assert_int_equal(null_before.st_ino, null_after.st_ino);
+	snprintf(path, sizeof path, "%s/fifo", s->dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(try_open(path, NULL), -ENOTSUP);
+	assert_int_equal(sandbox_entries(s), 3);
+}
+
+/* Something not regular comes to the path between open and commit. */
+static void test_path_changes_before_commit(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+
+	assert_int_equal(mkdir(s->path, 0700), 0);
+	assert_int_equal(outbuf_commit(ob), -EISDIR);
+	assert_int_equal(outbuf_error(ob), -EISDIR);
+	outbuf_close(ob);
+	assert_int_equal(rmdir(s->path), 0);
+	ob = open_with(s->path, NULL);
+	assert_int_equal(mkfifo(s->path, 0600), 0);
+	assert_int_equal(outbuf_commit(ob), -ENOTSUP);
+	outbuf_close(ob);
+	assert_int_equal(sandbox_entries(s), 1);
+
+	/* The directory disappears. */
+	unlink(s->path);
+	ob = open_with(s->path, NULL);
+	if (strcmp(stats_of(ob).placement, "nameless") == 0) {
+		assert_int_equal(rmdir(s->dir), 0);
+		assert_int_equal(outbuf_commit(ob), -ENOENT);
+		assert_int_equal(mkdir(s->dir, 0700), 0);
+	}
+	outbuf_close(ob);
+}
+
+/* What root may, others may not: in a child without privileges. */
+static int open_without_rights(void *arg)
+{
+	char *const *paths = arg;
+	struct outbuf_options in_place = OUTBUF_OPTIONS_INIT;
+	struct outbuf *ob;
+	struct outbuf_view v;
+
+	in_place.replace = OUTBUF_REPLACE_IN_PLACE;
+	if (outbuf_open(&ob, paths[0], NULL) != -EACCES) /* closed/out */
+		return 1;
+	if (outbuf_open(&ob, paths[1], NULL) != -EACCES) /* closed/deeper/out */
+		return 2;
+	if (outbuf_open(&ob, paths[2], &in_place) != -EACCES) /* open/readonly */
+		return 3;
+	if (outbuf_open(&ob, paths[3], NULL) != -EPERM) /* sticky/theirs */
+		return 4;
+	/* A read-only file in a directory of ours is replaced: it is the directory that counts. */
+	if (outbuf_open(&ob, paths[2], NULL) != 0 || outbuf_map(ob, 3) != 0)
+		return 5;
+	outbuf_view(ob, &v, 0, 3);
+	outbuf_write_string(&v, "new");
+	outbuf_view_end(&v);
+	if (outbuf_commit(ob) != 0)
+		return 6;
+	outbuf_close(ob);
+	return 0;
+}
+
+static void test_permissions(void **state)
+{
+	struct sandbox *s = *state;
+	char dir[4][400], file[4][500];
+	char *paths[4] = { file[0], file[1], file[2], file[3] };
+
+	if (geteuid() != 0) {
+		print_message("needs root: a file of somebody else must be made\n");
+		skip();
+	}
+	assert_int_equal(chmod(s->dir, 0755), 0);
+	snprintf(dir[0], sizeof dir[0], "%s/closed", s->dir);
+	snprintf(dir[1], sizeof dir[1], "%s/closed/deeper", s->dir);
+	snprintf(dir[2], sizeof dir[2], "%s/open", s->dir);
+	snprintf(dir[3], sizeof dir[3], "%s/sticky", s->dir);
+	assert_int_equal(mkdir(dir[0], 0700), 0);
+	assert_int_equal(mkdir(dir[1], 0700), 0);
+	assert_int_equal(mkdir(dir[2], 0777), 0);
+	assert_int_equal(mkdir(dir[3], 0777), 0);
+	assert_int_equal(chmod(dir[2], 0777), 0);
+	assert_int_equal(chmod(dir[3], 01777), 0);
+	snprintf(file[0], sizeof file[0], "%s/out", dir[0]);
+	snprintf(file[1], sizeof file[1], "%s/out", dir[1]);
+	snprintf(file[2], sizeof file[2], "%s/readonly", dir[2]);
+	snprintf(file[3], sizeof file[3], "%s/theirs", dir[3]);
+	write_file(file[2], "old", 3, 0444);
+	write_file(file[3], "old", 3, 0666);
+	assert_int_equal(in_child(1, open_without_rights, paths), 0);
+	assert_file(file[2], "new", 3);
+	assert_file(file[3], "old", 3);
+}
+
+static void test_options(void **state)
+{
+	struct sandbox *s = *state;
+	struct { struct outbuf_options o; unsigned char more[16]; } newer;
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	unsigned i;
+
+	/* Each member, with a value it does not have. */
+	for (i = 0; i < 8; i++) {
+		o = (struct outbuf_options)OUTBUF_OPTIONS_INIT;
+		switch (i) {
+		case 0: o.size = 0; break;
+		case 1: o.size = sizeof o.size - 1; break;
+		case 2: o.mode = 010000; break;
+		case 3: o.order = 2; break;
+		case 4: o.replace = 2; break;
+		case 5: o.map = 3; break;
+		case 6: o.prealloc = 3; break;
+		case 7: o.reserved = 1; break;
+		}
+		assert_int_equal(try_open(s->path, &o), -EINVAL);
+	}
+
+	/* Older callers lack members, and ours beyond are not read. */
+	for (i = sizeof o.size; i <= sizeof o; i += 4) {
+		memset(&o, 0xff, sizeof o);
+		memset(&o, 0, i);
+		o.size = i;
+		assert_int_equal(try_open(s->path, &o), 0);
+	}
+
+	/* Newer callers have more: fine if zero, refused if not. */
+	memset(&newer, 0, sizeof newer);
+	newer.o.size = sizeof newer;
+	assert_int_equal(try_open(s->path, &newer.o), 0);
+	newer.more[15] = 1;
+	assert_int_equal(try_open(s->path, &newer.o), -E2BIG);
+	assert_int_equal(sandbox_entries(s), 0);
+}
+
+static void test_stats(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	struct { struct outbuf_stats st; unsigned char more[16]; } newer;
+	struct outbuf_stats older;
+
+	assert_int_equal(outbuf_map(ob, 77), 0);
+	memset(&older, 0xee, sizeof older);
+	older.size = 0;
+	assert_int_equal(outbuf_stats(ob, &older), -EINVAL);
+	assert_int_equal(outbuf_stats(NULL, &older), -EINVAL);
+	assert_int_equal(outbuf_stats(ob, NULL), -EINVAL);
+	older.size = offsetof(struct outbuf_stats, mapped);
+	assert_int_equal(outbuf_stats(ob, &older), 0);
+	assert_int_equal(older.size, offsetof(struct outbuf_stats, mapped));
+	assert_int_equal(older.output_size, 77);
+	assert_int_equal(older.mapped, 0xeeeeeeeeeeeeeeee);
+
+	memset(&newer, 0xee, sizeof newer);
+	newer.st.size = sizeof newer;
+	assert_int_equal(outbuf_stats(ob, &newer.st), 0);
+	assert_int_equal(newer.st.size, sizeof newer);
+	assert_int_equal(newer.st.output_size, 77);
+	assert_int_equal(newer.more[0] | newer.more[15], 0);
+	assert_string_equal(newer.st.backend, "pwrite");
+	outbuf_close(ob);
+}
+
+static void test_null_and_ended(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	struct outbuf_view v;
+	void *data = s;
+
+	assert_int_equal(outbuf_map(NULL, 1), -EINVAL);
+	assert_int_equal(outbuf_unmap(NULL), -EINVAL);
+	assert_int_equal(outbuf_flush(NULL), -EINVAL);
+	assert_int_equal(outbuf_sync(NULL), -EINVAL);
+	assert_int_equal(outbuf_set_size(NULL, 1), -EINVAL);
+	assert_int_equal(outbuf_commit(NULL), -EINVAL);
+	assert_int_equal(outbuf_discard(NULL), -EINVAL);
+	assert_int_equal(outbuf_fail(NULL, -1), -EINVAL);
+	assert_int_equal(outbuf_fail(ob, 1), -EINVAL);
+	assert_int_equal(outbuf_fail(ob, 0), -EINVAL);
+	assert_int_equal(outbuf_close(NULL), 0);
+	assert_int_equal(outbuf_view(ob, NULL, 0, 1), -EINVAL);
+	assert_int_equal(outbuf_view(NULL, &v, 0, 1), -EINVAL);
+	assert_int_equal(outbuf_write8(&v, 1), -EINVAL);
+	assert_int_equal(outbuf_view_end(&v), -EINVAL);
+	assert_int_equal(outbuf_data(NULL, 0, 1, &data), -EINVAL);
+	assert_null(data);
+	assert_int_equal(outbuf_data(ob, 0, 1, NULL), -EINVAL);
+
+	/* A View that was never opened, all zero. */
+	memset(&v, 0, sizeof v);
+	assert_int_equal(outbuf_write8(&v, 1), -EBADF);
+	assert_int_equal(outbuf_write(&v, "x", 1), -EBADF);
+	assert_int_equal(outbuf_seek(&v, 1), -EBADF);
+	assert_int_equal(outbuf_reserve(&v, 1, &data), -EBADF);
+	assert_int_equal(outbuf_align(&v, 4, 0), -EBADF);
+	assert_int_equal(outbuf_write_stringn(&v, "x", 3), -EBADF);
+	assert_int_equal(outbuf_view_end(&v), -EBADF);
+	assert_int_equal(outbuf_error(ob), 0);
+
+	assert_int_equal(outbuf_commit(ob), 0);
+	assert_int_equal(outbuf_commit(ob), -EINVAL);
+	assert_int_equal(outbuf_map(ob, 10), -EINVAL);
+	assert_int_equal(outbuf_unmap(ob), -EINVAL);
+	assert_int_equal(outbuf_flush(ob), -EINVAL);
+	assert_int_equal(outbuf_sync(ob), -EINVAL);
+	assert_int_equal(outbuf_set_size(ob, 1), -EINVAL);
+	assert_int_equal(outbuf_discard(ob), -EINVAL);
+	assert_int_equal(outbuf_data(ob, 0, 1, &data), -EINVAL);
+	assert_int_equal(outbuf_view(ob, &v, 0, 1), -EINVAL);
+	assert_int_equal(outbuf_close(ob), 0);
+	assert_file(s->path, "", 0);
+}
+
+static void test_arguments(void **state)
+{
+	struct sandbox *s = *state;
+	uint64_t bad[] = { 0, 3, 12, UINT64_MAX };
+	struct outbuf_view v;
+	size_t i;
+
+	for (i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct outbuf *ob = open_with(s->path, NULL);
+
+		assert_int_equal(outbuf_view(ob, &v, 1, 100), 0);
+		assert_int_equal(outbuf_align(&v, bad[i], 0), -EINVAL);
+		assert_int_equal(outbuf_view_end(&v), -EINVAL);
+		assert_int_equal(outbuf_view(ob, &v, 1, 100), 0);
+		assert_int_equal(outbuf_write_stringpad(&v, "x", 2, "", 0), -EINVAL);
+		assert_int_equal(outbuf_view_end(&v), -EINVAL);
+		assert_int_equal(outbuf_commit(ob), -EINVAL);
+		outbuf_close(ob);
+	}
+	assert_int_equal(sandbox_entries(s), 0);
+}
+
+/* Commit while a View is open: nothing is lost, it works when the View has ended. */
+static void test_busy(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	struct outbuf_view v;
+
+	assert_int_equal(outbuf_map(ob, 2), 0);
+	assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
+	assert_int_equal(outbuf_write_string(&v, "ab"), 0);
+	assert_int_equal(outbuf_commit(ob), -EBUSY);
+	assert_int_equal(outbuf_map(ob, 100), -EBUSY);
+	assert_int_equal(outbuf_sync(ob), -EBUSY);
+	assert_int_equal(outbuf_close(ob), -EBUSY);
+	assert_int_equal(sandbox_entries(s), 0);
+	assert_int_equal(outbuf_write_string(&v, "cd"), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	assert_int_equal(outbuf_close(ob), 0);
+	assert_file(s->path, "abcd", 4);
+}
+
+/* Sizes that cannot be: refused before anything is created, and the output goes on. */
+static void test_sizes(void **state)
+{
+	static const uint64_t impossible[] = {
+		UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 4096, (uint64_t)INT64_MAX + 1,
+		INT64_MAX, INT64_MAX - 4094,
+	};
+	struct sandbox *s = *state;
+	uint32_t map;
+	size_t i;
+
+	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
+		struct outbuf *ob = open_mapping(s->path, map, 0);
+		struct outbuf_view v;
+		void *data;
+
+		for (i = 0; i < sizeof impossible / sizeof *impossible; i++) {
+			assert_int_equal(outbuf_map(ob, impossible[i]), -EFBIG);
+			assert_int_equal(outbuf_set_size(ob, impossible[i]), -EFBIG);
+			assert_int_equal(outbuf_data(ob, impossible[i], 4096, &data), -EFBIG);
+		}
+		/* mold#1195: a damaged header asked for 360 PB. */
+		assert_int_equal(outbuf_map(ob, (uint64_t)360 << 50), -ENOMEM);
+		assert_int_equal(outbuf_size(ob), 0);
+		assert_int_equal(outbuf_error(ob), 0);
+		assert_int_equal(outbuf_map(ob, 3), 0);
+		assert_int_equal(outbuf_view(ob, &v, 0, 3), 0);
+		assert_int_equal(outbuf_write_string(&v, "abc"), 0);
+		assert_int_equal(outbuf_view_end(&v), 0);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		assert_file(s->path, "abc", 3);
+	}
+}
+
+/* max_size is a limit, and the first View beyond it is the output's error. */
+static void test_max_size(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	struct outbuf_view v;
+	struct outbuf *ob;
+	int call;
+
+	o.max_size = 1 << 20;
+	for (call = 0; call < 7; call++) {
+		int r = 0;
+
+		ob = open_with(s->path, &o);
+		assert_int_equal(outbuf_map(ob, (1 << 20) + 1), -EFBIG);
+		assert_int_equal(outbuf_set_size(ob, (1 << 20) + 1), -EFBIG);
+		assert_int_equal(outbuf_error(ob), 0);
+		switch (call) {
+		case 0:
+			r = outbuf_view(ob, &v, 1 << 20, 1);
+			assert_int_equal(outbuf_view_end(&v), -EFBIG);
+			break;
+		case 1:
+			r = outbuf_view(ob, &v, UINT64_MAX - 1, 100);
+			assert_int_equal(outbuf_view_end(&v), -EFBIG);
+			break;
+		case 2:
+			r = outbuf_view(ob, &v, (1 << 20) + 1, OUTBUF_UNBOUNDED);
+			assert_int_equal(outbuf_write8(&v, 1), -EFBIG);
+			break;
+		case 3:
+			assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
+			r = outbuf_fill(&v, 1, (1 << 20) + 1);
+			assert_int_equal(outbuf_view_end(&v), -EFBIG);
+			break;
+		case 4:
+			assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
+			r = outbuf_seek(&v, (1 << 20) + 1);
+			assert_int_equal(outbuf_view_end(&v), -EFBIG);
+			break;
+		case 5:
+			assert_int_equal(outbuf_view(ob, &v, 1, OUTBUF_UNBOUNDED), 0);
+			r = outbuf_fill(&v, 1, SIZE_MAX);
+			assert_int_equal(outbuf_view_end(&v), -EFBIG);
+			break;
+		case 6: /* no View, so not the output's error: the caller has it in hand */
+			assert_int_equal(outbuf_data(ob, 1 << 20, 1, (void **)&(void *){ NULL }), -EFBIG);
+			assert_int_equal(outbuf_error(ob), 0);
+			outbuf_fail(ob, -EFBIG);
+			r = -EFBIG;
+			break;
+		}
+		assert_int_equal(r, -EFBIG);
+		assert_int_equal(outbuf_error(ob), -EFBIG);
+		assert_int_equal(outbuf_commit(ob), -EFBIG);
+		outbuf_close(ob);
+	}
+
+	/* Up to the limit and not a byte more. */
+	ob = open_with(s->path, &o);
+	assert_int_equal(outbuf_map(ob, 100), 0);
+	assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
+	assert_int_equal(outbuf_fill(&v, 1, 1 << 20), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+}
+
+/* `ulimit -v`: the reservation shrinks by itself, and what does not fit is an error. */
+static int under_limit(void *arg)
+{
+	const struct sandbox *s = arg;
+	struct rlimit limit = { .rlim_cur = (rlim_t)1 << 30, .rlim_max = (rlim_t)1 << 30 };
+	struct outbuf_view v;
+	struct outbuf *ob, *second;
+	void *memory;
+
+	if (setrlimit(RLIMIT_AS, &limit) != 0)
+		return 1;
+	if (outbuf_open(&ob, s->path, NULL) != 0 || outbuf_map(ob, 1 << 20) != 0)
+		return 2;
+	/* The program must live, too. */
+	memory = malloc(100 << 20);
+	if (memory == NULL)
+		return 3;
+	free(memory);
+	if (outbuf_open(&second, "second", NULL) != 0 || outbuf_map(second, 1 << 20) != 0)
+		return 4;
+	if (outbuf_map(second, (uint64_t)2 << 30) != -ENOMEM)
+		return 5;
+	outbuf_close(second);
+	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+	if (outbuf_fill(&v, 5, 50 << 20) != 0 || outbuf_view_end(&v) != 0)
+		return 6;
+	if (outbuf_view(ob, &v, (uint64_t)3 << 30, 10) != -ENOMEM)
+		return 7;
+	if (outbuf_commit(ob) != -ENOMEM)
+		return 8;
+	outbuf_close(ob);
+	if (outbuf_open(&ob, s->path, NULL) != 0 || outbuf_map(ob, (uint64_t)4 << 30) != -ENOMEM)
+		return 9;
+	outbuf_close(ob);
+	return 0;
+}
+
+static void test_address_space(void **state)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	(void)state;
+	print_message("the sanitizer's own memory is beyond any limit on the address space\n");
+	skip();
+#else
+	if (!can_map()) {
+		print_message("without mmap the range is memory, not addresses\n");
+		skip();
+	}
+	if (getenv("VALGRIND_OPTS") != NULL || getenv("VALGRIND") != NULL) {
+		print_message("valgrind's own memory is beyond any limit on the address space\n");
+		skip();
+	}
+	assert_int_equal(in_child(0, under_limit, *state), 0);
+	assert_int_equal(sandbox_entries(*state), 0);
+#endif
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		sandbox_test(test_paths),
+		sandbox_test(test_path_changes_before_commit),
+		sandbox_test(test_permissions),
+		sandbox_test(test_options),
+		sandbox_test(test_stats),
+		sandbox_test(test_null_and_ended),
+		sandbox_test(test_arguments),
+		sandbox_test(test_busy),
+		sandbox_test(test_sizes),
+		sandbox_test(test_max_size),
+		sandbox_test(test_address_space),
+	};
+
+	return cmocka_run_group_tests_name("errors", tests, NULL, NULL);
+}
