@@ -241,39 +241,54 @@ static void give_up(struct outbuf *ob, int error)
 	target_abandon(&ob->target);
 }
 
-/* Extend the file and its mapping. On failure the file has its length from before. */
+/* The file cannot be mapped: is that an error, or does the heap take over? */
+static int refused(const struct outbuf *ob, int map_error)
+{
+	if (ob->options.map != OUTBUF_REQUIRE)
+		return 0;
+	return map_error == -ENOSYS ? -ENOTSUP : map_error;
+}
+
+/*
+ * Extend the file and its mapping. On failure the file has its length from before. If the file
+ * cannot be mapped that is known before it is touched: in place, it keeps its content.
+ */
 static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 {
 	uint64_t before = ob->target.size;
 	uint64_t end = whole_pages(size);
 	uint64_t high = heap_end(ob);
-	int prealloc_error = 0;
+	int prealloc_error = ob->prealloc_error;
 	int r;
 
-	if (end > before) {
-		r = target_resize(&ob->target, end, ob->options.prealloc != OUTBUF_NO,
-		                  &prealloc_error);
-		if (r < 0)
-			return r;
-		ob->prealloc_error = prealloc_error;
-		r = ob->options.prealloc == OUTBUF_REQUIRE ? prealloc_error : 0;
-	} else {
-		r = target_resize(&ob->target, before, 0, &prealloc_error);
+	if (end > ob->mapped_end) {
+		*map_error = space_probe(ob->target.fd);
+		if (*map_error < 0)
+			return refused(ob, *map_error);
 	}
+	r = target_resize(&ob->target, end > before ? end : before,
+	                  ob->options.prealloc != OUTBUF_NO, &prealloc_error);
+	if (r < 0)
+		return r;
+	if (ob->options.prealloc == OUTBUF_REQUIRE)
+		r = prealloc_error;
 	if (r == 0)
 		r = carry(ob, ob->mapped_end, high < end ? high : end);
 	if (r == 0 && end > ob->mapped_end) {
 		*map_error = heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end);
 		if (*map_error == 0)
 			ob->mapped_end = end;
-		else if (ob->options.map == OUTBUF_REQUIRE || *map_error == -EFAULT)
-			r = *map_error == -ENOSYS ? -ENOTSUP : *map_error;
+		else
+			r = *map_error == -EFAULT ? -EFAULT : refused(ob, *map_error);
 	}
-	if (r == 0 && ob->mapped_end >= end)
-		ob->mapped = size;
-	if (r < 0)
+	if (r < 0) {
 		target_resize(&ob->target, before, 0, &prealloc_error);
-	return r;
+		return r;
+	}
+	if (*map_error == 0)
+		ob->mapped = size;
+	ob->prealloc_error = prealloc_error;
+	return 0;
 }
 
 /*

@@ -33,9 +33,15 @@ uint64_t space_page(void);
 int space_reserve(struct space *s, uint64_t want, uint64_t need);
 
 /*
+ * Can the file be mapped? 0, -ENOSYS where there is no mmap, else the kernel's errno. Touches
+ * neither the file nor any range.
+ */
+int space_probe(int fd);
+
+/*
  * Map the file's [from, to) over the range, shared, readable and writable. What was in that
- * part of the range is gone. 0, -ENOSYS where there is no mmap, else the kernel's errno: nothing
- * has changed then, except after -EFAULT: all from `from` on is lost, `reserved` is `from`.
+ * part of the range is gone. Ask space_probe() before. 0, or the kernel's errno: nothing has
+ * changed then, except after -EFAULT: all from `from` on is lost, `reserved` is `from`.
  */
 int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to);
 

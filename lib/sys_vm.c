@@ -12,6 +12,7 @@ struct sys_vm_table sys_vm_table = {
 	.munmap = munmap,
 	.mprotect = mprotect,
 	.msync = msync,
+	.posix_madvise = posix_madvise,
 };
 
 int sys_mmap(void *at, size_t n, int prot, int flags, int fd, uint64_t offset, void **got)
@@ -41,8 +42,8 @@ int sys_msync(void *at, size_t n)
 
 int sys_is_mapped(void *at, size_t n)
 {
-	/* MS_ASYNC does nothing on Linux but to answer ENOMEM for a hole. */
-	return sys_vm_table.msync(at, n, MS_ASYNC) == 0;
+	/* Advice that changes nothing, but is answered by ENOMEM where there is a hole. */
+	return sys_vm_table.posix_madvise(at, n, POSIX_MADV_NORMAL) == 0;
 }
 
 size_t sys_page_size(void)

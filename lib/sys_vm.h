@@ -12,6 +12,7 @@ struct sys_vm_table {
 	int (*munmap)(void *at, size_t n);
 	int (*mprotect)(void *at, size_t n, int prot);
 	int (*msync)(void *at, size_t n, int flags);
+	int (*posix_madvise)(void *at, size_t n, int advice);
 };
 
 /* Written by tests, before they start threads; constant otherwise. */

@@ -253,6 +253,7 @@ static void test_ftruncate(void **state)
 	assert_int_equal(outbuf_map(ob, 100), 0);
 	arm(1, EIO, 0);
 	assert_int_equal(outbuf_map(ob, 100000), -EIO);
+	assert_int_equal(fill_some(ob, 200), 0);
 	assert_int_equal(outbuf_commit(ob), -EIO); /* the exact size cannot be set */
 	outbuf_close(ob);
 	assert_int_equal(sandbox_entries(s), 0);
