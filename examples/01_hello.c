@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* 01_hello.c - one file written by two threads, a View each */
+#include <outbuf.h>
+#include <pthread.h>
+#include <stdio.h>
+
+static void *world(void *ob)
+{
+	struct outbuf_view view;
+	outbuf_view(ob, &view, 7, 7);  /* bytes 7 to 13 are this thread's */
+	outbuf_write_string(&view, "world!\n");
+	outbuf_view_end(&view);        /* an error would stick: commit reports it */
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct outbuf *ob = NULL;
+	struct outbuf_view view;
+	pthread_t thread;
+
+	if (argc != 2)
+		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
+	int error = outbuf_open(&ob, argv[1], NULL);
+	if (!error)
+		error = outbuf_map(ob, 14);    /* as much as we know the layout of */
+	if (!error)
+		error = -pthread_create(&thread, NULL, world, ob);
+	if (!error) {
+		outbuf_view(ob, &view, 0, 7);
+		outbuf_write_string(&view, "Hello, ");
+		outbuf_view_end(&view);
+		pthread_join(thread, NULL);
+		error = outbuf_commit(ob);     /* only now there is a file */
+	}
+	if (error)
+		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
+	outbuf_close(ob);
+	return error != 0;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 03_edit.c - what is known last stands first: changing bytes that are already written
+ *
+ * A file of numbers with a header that holds their count, their sum and where each quarter
+ * begins. Three ways to reach bytes that lie in the output, none of which seeks or
+ * reads the file back:
+ *
+ *   outbuf_write_ref()   copy bytes in and keep a pointer to them: the table of quarters is
+ *                        written as zeros and filled as the quarters come
+ *   outbuf_reserve()     no copy at all: the numbers are computed where they will stand
+ *   outbuf_view_edit()   a View over what another View wrote: count and sum in the header
+ *
+ * Pointers hold until commit, in the mapping and past its end alike. Half of the numbers here
+ * lie past it.
+ */
+#include <outbuf.h>
+#include <stdio.h>
+
+enum { COUNT = 4000, QUARTERS = 4, HEADER = 16 + 8 * QUARTERS, PLANNED = HEADER + 4 * COUNT / 2 };
+
+/* The file is little-endian, as options.order says by default, on any machine. */
+static void put32(unsigned char *at, uint32_t x)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (unsigned char)(x >> 8 * i);
+}
+
+static uint64_t numbers(struct outbuf_view *view, uint32_t first, uint32_t n)
+{
+	uint64_t sum = 0;
+	void *at;
+
+	if (outbuf_reserve(view, 4 * (size_t)n, &at))
+		return 0; /* sticks; commit will say */
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t x = (first + i) * (first + i);
+		put32((unsigned char *)at + 4 * i, x);
+		sum += x;
+	}
+	return sum;
+}
+
+int main(int argc, char **argv)
+{
+	static const unsigned char zeros[8 * QUARTERS];
+	struct outbuf *ob = NULL;
+	struct outbuf_view view;
+	uint64_t sum = 0;
+	void *table = NULL;
+
+	if (argc != 2)
+		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
+	int error = outbuf_open(&ob, argv[1], NULL);
+	if (!error)
+		error = outbuf_map(ob, PLANNED);
+	if (!error) {
+		/* One View without an end: it runs from the mapping into what lies behind. */
+		outbuf_view(ob, &view, 0, OUTBUF_UNBOUNDED);
+		outbuf_write_stringn(&view, "NUM", 4);
+		outbuf_fill(&view, 0xff, 12); /* count and sum, not known yet */
+		outbuf_write_ref(&view, zeros, sizeof zeros, &table);
+		for (uint32_t q = 0; table && q < QUARTERS; q++) {
+			put32((unsigned char *)table + 8 * q, (uint32_t)outbuf_tell(&view));
+			sum += numbers(&view, q * (COUNT / QUARTERS), COUNT / QUARTERS);
+		}
+		error = outbuf_view_end(&view);
+	}
+	if (!error) {
+		outbuf_view_edit(ob, &view, 4, 12);
+		outbuf_write32(&view, COUNT);
+		outbuf_write64(&view, sum);
+		error = outbuf_view_end(&view);
+	}
+	if (!error)
+		error = outbuf_commit(ob);
+	if (error)
+		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
+	outbuf_close(ob);
+	return error != 0;
+}

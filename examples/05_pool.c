@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * 05_pool.c - the library works on the program's own threads, and says what it is doing
+ *
+ * A program that has a thread pool does not want another one inside a library. Bytes that
+ * are not in the mapping are carried to the file in parallel; options.run hands that
+ * work to the program. options.observe tells when a phase begins and ends: enough for a
+ * progress line or a trace.
+ *
+ * Here the pool is examples/workqueue.c, which writes the content too. The file is not mapped
+ * (options.map), so that all of it has to be carried.
+ */
+#include <outbuf.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "workqueue.h"
+
+enum { SIZE = 8 << 20 };
+
+/* What options.run is given and workqueue_run() wants differ in a return value. */
+struct adapter {
+	void (*task)(void *arg, size_t i);
+	void *arg;
+};
+
+static int adapt(void *arg, size_t i)
+{
+	const struct adapter *a = arg;
+	a->task(a->arg, i);
+	return 0;
+}
+
+static int run_on_queue(void *queue, size_t n, void (*task)(void *arg, size_t i), void *arg)
+{
+	struct adapter a = { task, arg };
+	return workqueue_run(queue, n, adapt, &a);
+}
+
+static void observe(void *arg, enum outbuf_phase phase, int done, uint64_t bytes)
+{
+	static const char *const names[OUTBUF_PHASES] = {
+		[OUTBUF_PHASE_MAP] = "map",     [OUTBUF_PHASE_FLUSH] = "flush",
+		[OUTBUF_PHASE_UNMAP] = "unmap", [OUTBUF_PHASE_SYNC] = "sync",
+		[OUTBUF_PHASE_PUBLISH] = "publish",
+	};
+
+	(void)arg;
+	if ((unsigned)phase < OUTBUF_PHASES) /* a newer library may know more of them */
+		printf("%s %s, %" PRIu64 " bytes\n", names[phase], done ? "ends" : "begins",
+		       bytes);
+}
+
+/* One block of the content: each 64-bit word holds its own offset. */
+static int write_block(void *arg, size_t i)
+{
+	uint64_t from = workqueue_block_start(SIZE, i);
+	uint64_t to = workqueue_block_start(SIZE, i + 1);
+	struct outbuf_view view;
+
+	outbuf_view(arg, &view, from, to - from);
+	for (uint64_t offset = from; offset < to; offset += 8)
+		outbuf_write64(&view, offset);
+	return outbuf_view_end(&view);
+}
+
+int main(int argc, char **argv)
+{
+	struct workqueue queue = { .threads = 4 };
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf *ob = NULL;
+
+	if (argc != 2)
+		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
+	options.map = OUTBUF_NO;
+	options.run = run_on_queue;
+	options.run_arg = &queue;
+	options.observe = observe;
+	int error = outbuf_open(&ob, argv[1], &options);
+	if (!error)
+		error = outbuf_map(ob, SIZE); /* still says how much will come */
+	if (!error)
+		error = workqueue_run(&queue, workqueue_blocks(SIZE), write_block, ob);
+	if (!error)
+		error = outbuf_commit(ob);
+	if (error)
+		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
+	outbuf_close(ob);
+	return error != 0;
+}
