@@ -61,13 +61,17 @@ struct outbuf {
 	/* Any thread's, by their own rules. */
 	struct heap heap;
 	struct coverage coverage; /* used with options.check_overlap */
-	_Atomic uint64_t views;   /* opened so far */
 	/*
-	 * views_open and state are a Dekker pair, both sequentially consistent: a View counts
+	 * views_opened and state are a Dekker pair, both sequentially consistent: a View counts
 	 * itself, then looks at the state; the owner sets the state, then looks at the count. One
 	 * of them sees the other.
+	 *
+	 * Ending is counted apart, with release order, and only the owner reads it: with one
+	 * counter each View would synchronise with those that ended before it, which hides two
+	 * Views on the same bytes from race detectors unless they meet to the nanosecond.
 	 */
-	_Atomic uint64_t views_open;
+	_Atomic uint64_t views_opened;
+	_Atomic uint64_t views_ended;
 	_Atomic int state;
 	_Atomic int error; /* the first one; set once, by compare-exchange */
 	_Atomic int dirty; /* bits set by any thread, DIRTY_VIEW cleared by the owner alone */
@@ -75,6 +79,14 @@ struct outbuf {
 
 /* Copy the caller's options, whatever header it was built with, and check them. */
 int options_take(struct outbuf_options *to, const struct outbuf_options *from);
+
+/* The owner asks, after setting the state: is a View open? What those that ended wrote is visible. */
+static inline int outbuf_has_views(struct outbuf *ob)
+{
+	uint64_t opened = atomic_load(&ob->views_opened);
+
+	return atomic_load_explicit(&ob->views_ended, memory_order_acquire) != opened;
+}
 
 /* Set bits of `dirty`, touching the cache line only when it changes something. */
 static inline void outbuf_taint(struct outbuf *ob, int bits)

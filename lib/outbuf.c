@@ -57,7 +57,7 @@ static int exclusive_begin(struct outbuf *ob)
 	if (state != STATE_OPEN && state != STATE_UNMAPPED)
 		return -EINVAL;
 	atomic_store(&ob->state, STATE_EXCLUSIVE);
-	if (atomic_load(&ob->views_open) != 0) {
+	if (outbuf_has_views(ob)) {
 		atomic_store(&ob->state, state);
 		return -EBUSY;
 	}
@@ -480,7 +480,7 @@ int outbuf_close(struct outbuf *ob)
 {
 	if (ob == NULL)
 		return 0;
-	if (atomic_load(&ob->views_open) != 0)
+	if (outbuf_has_views(ob))
 		return -EBUSY;
 	if (atomic_load(&ob->state) != STATE_COMMITTED)
 		outbuf_discard(ob);

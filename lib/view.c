@@ -104,7 +104,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	}
 	v->swap = (uint8_t)ob->swap;
 
-	atomic_fetch_add(&ob->views_open, 1);
+	atomic_fetch_add(&ob->views_opened, 1);
 	state = atomic_load(&ob->state);
 	if (state == STATE_DISCARDED)
 		r = outbuf_error(ob);
@@ -115,11 +115,10 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	if (r == 0 && ob->options.check_overlap && (v->flags & VIEW_BOUNDED))
 		r = check_overlap(v, length);
 	if (r == 0) {
-		atomic_fetch_add_explicit(&ob->views, 1, memory_order_relaxed);
 		outbuf_taint(ob, DIRTY_VIEW);
 		return 0;
 	}
-	atomic_fetch_sub(&ob->views_open, 1);
+	atomic_fetch_sub_explicit(&ob->views_opened, 1, memory_order_relaxed);
 	*v = (struct outbuf_view){ .error = r };
 	outbuf_fail(ob, r);
 	return r;
@@ -158,7 +157,7 @@ int outbuf_view_end(struct outbuf_view *v)
 	}
 	error = v->error;
 	*v = (struct outbuf_view){ .error = -EBADF };
-	atomic_fetch_sub(&ob->views_open, 1);
+	atomic_fetch_add_explicit(&ob->views_ended, 1, memory_order_release);
 	return error;
 }
 

@@ -4,7 +4,8 @@ dnl
 dnl --with-sanitizer=LIST: build everything with -fsanitize=LIST. Fails loudly when the
 dnl compiler cannot link and run such a program: a sanitizer run that silently is none
 dnl would be worse than no run. Flags go to CFLAGS and LDFLAGS, as libtool drops
-dnl unknown ones elsewhere and the feature checks have to see them.
+dnl unknown ones elsewhere and the feature checks have to see them. Sets the conditional
+dnl WITH_TSAN.
 AC_DEFUN([OUTBUF_SANITIZER], [
   AC_ARG_WITH([sanitizer],
     [AS_HELP_STRING([--with-sanitizer=LIST],
@@ -23,4 +24,5 @@ AC_DEFUN([OUTBUF_SANITIZER], [
        AC_MSG_ERROR([$CC cannot build and run programs with -fsanitize=$with_sanitizer])],
       [AC_MSG_RESULT([cross compiling, not tried])])
   ])
+  AM_CONDITIONAL([WITH_TSAN], [test "$with_sanitizer" = thread])
 ])
