@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
 
 struct row {
 	uint64_t mapped, position, heap_before, bytes;
@@ -143,6 +146,26 @@ static void test_nothing_is_not_mapped(void **state)
 	assert_file(s->path, "", 0);
 }
 
+/* File systems that do reserve: "not supported" from them is a mistake of ours. */
+static int known_to_reserve(const char *dir)
+{
+#ifdef __linux__
+	struct statfs fs;
+
+	if (statfs(dir, &fs) != 0)
+		return 0;
+	switch ((unsigned long)fs.f_type & 0xffffffffu) {
+	case 0xef53u:     /* ext4 */
+	case 0x58465342u: /* xfs */
+	case 0x9123683eu: /* btrfs */
+	case 0x01021994u: /* tmpfs */
+		return 1;
+	}
+#endif
+	(void)dir;
+	return 0;
+}
+
 /*
  * Go's TestFallocate, which was silently skipped for years because a wrong mode made the
  * kernel answer "not supported". Here that is a failure wherever the file system is
@@ -163,7 +186,7 @@ static void test_blocks_are_reserved(void **state)
 		struct stat st;
 		int r = outbuf_map(ob, mebibytes << 20);
 
-		if (r == -EOPNOTSUPP) {
+		if (r == -EOPNOTSUPP && !known_to_reserve(s->dir)) {
 			outbuf_close(ob);
 			print_message("fallocate(2) is not supported in %s\n", s->dir);
 			skip();
