@@ -42,11 +42,12 @@
  *   path alone. So results of single writes may be ignored: check outbuf_view_end()
  *   or outbuf_commit().
  * - "Owner" below means: one thread at a time, with the caller's own ordering between
- *   them. "Any thread" means: at the same time as any other "any thread" call.
+ *   them. "Any thread" means: at the same time as any other call but outbuf_close().
  * - outbuf_open() to outbuf_close() are owner calls. outbuf_view() and outbuf_data() are
  *   any-thread calls. A View belongs to one thread at a time; different Views need no
- *   synchronisation. The owner must see all Views ended (join the workers, or wait for
- *   them) before calls documented to return -EBUSY.
+ *   synchronisation. Owner calls that need the whole output return -EBUSY, and have done
+ *   nothing, while a View is open; a View opened during one waits until it is over.
+ * - Arguments are pointers to the right things; where NULL is an error or allowed it says so.
  *
  * States
  * ------
@@ -138,8 +139,8 @@ enum outbuf_replace {
 	/*
 	 * The file at the path itself is written, created if it is missing: inode, owner and
 	 * hard links stay, symbolic links are followed, and a failure leaves it broken.
-	 * Its old content is gone from outbuf_map() on if the file is mapped, else
-	 * from the first flush (outbuf_flush, _sync, _commit).
+	 * Its old content is gone once outbuf_map() begins to map it, even if that then fails
+	 * (-ENOSPC); where it is not mapped, from the first flush (outbuf_flush, _sync, _commit).
 	 */
 	OUTBUF_REPLACE_IN_PLACE = 1,
 };
@@ -172,7 +173,7 @@ struct outbuf_options {
 	uint32_t order;    /* enum outbuf_byte_order */
 	uint32_t replace;  /* enum outbuf_replace */
 	uint32_t map;      /* enum outbuf_choice: map the file? */
-	uint32_t prealloc; /* enum outbuf_choice: reserve blocks for the planned size? */
+	uint32_t prealloc; /* enum outbuf_choice: reserve blocks for what is planned or written? */
 	/*
 	 * Non-zero: remember every range given to a View and report overlaps, see
 	 * outbuf_view(). Costs a mutex and O(log n) per View.
@@ -207,7 +208,8 @@ struct outbuf_options {
 };
 
 #ifdef __cplusplus
-#define OUTBUF_OPTIONS_INIT { sizeof(struct outbuf_options) }
+#define OUTBUF_OPTIONS_INIT \
+	{ sizeof(struct outbuf_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
 #else
 #define OUTBUF_OPTIONS_INIT { .size = sizeof(struct outbuf_options) }
 #endif
@@ -250,11 +252,14 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open(struct outbuf **ob, const char *pat
  * Returns 0 or, with the output as it was before (it may go on in the heap),
  *   -EBUSY         a View is open
  *   -EINVAL        `size` is less than outbuf_size(), or the output is committed or discarded
- *   -EFBIG         beyond what a file offset or the address range reserved at the first
- *                  map or View can hold (see options.max_size), or as ftruncate(2)
- *   -ENOMEM        no address space of that size
+ *   -EFBIG         beyond options.max_size (or its default, fixed by the first map or View), what
+ *                  a file offset can say, RLIMIT_FSIZE, or the file system's limit
+ *   -ENOMEM        no address space, or without a mapping no memory, of that size
  *   -ENOSPC, -EDQUOT, -EIO   the disk cannot hold it
- *   -ENOTSUP, or the kernel's errno   mapping or reserving was required and did not work
+ *   -ENOTSUP, or the kernel's errno   mapping or reserving was required and did not work; or
+ *                  mapping again after outbuf_unmap() did not, when the heap cannot stand in
+ * -ENOMEM with outbuf_error() set means that the kernel took memory away while it refused
+ * to map (never seen; possible before Linux 6.12): the output is discarded.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_map(struct outbuf *ob, uint64_t size);
 
@@ -277,10 +282,11 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_unmap(struct outbuf *ob);
 OUTBUF_API uint64_t outbuf_size(const struct outbuf *ob);
 
 /*
- * Set that length: cut off what was written beyond, or extend by zeros. For those
- * who plan generously and trim at the end. Owner, no View open.
+ * Set that length: cut off what was written beyond, or extend by zeros, for which no blocks
+ * are reserved. For those who plan generously and trim at the end. Owner, no View open.
  *
- * Returns 0, -EBUSY, -EINVAL (unmapped, committed or discarded), -EFBIG.
+ * Returns 0, -EBUSY, -EINVAL (unmapped, committed or discarded), -EFBIG and -ENOMEM as
+ * outbuf_map(), or what ftruncate(2) returns.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t size);
 
@@ -306,19 +312,21 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
  *
  * Returns 0: the complete file stands at the path and its descriptor is closed, so it may
  * be run at once. Or
- *   -EBUSY         a View is open; nothing has changed, end it and commit again
- *   -EINVAL        already committed
+ *   -EBUSY         a View is open: nothing has changed, end it and commit again
+ *   -EINVAL        already committed, or NULL
  *   the first error of any View, outbuf_fail(), outbuf_flush(), outbuf_discard() (-ECANCELED)
  *   -EISDIR, -ENOTSUP   a directory, or something not regular, has come to the path
  *   any error of close(2), linkat(2), renameat(2)
- * After an error other than -EBUSY and -EINVAL the output is discarded, the path untouched (not so
- * in place); committing again returns the same error.
+ * After the first two nothing has changed. After any other error the output is discarded and the
+ * path untouched (not so in place); committing again returns the same. Should a View or the
+ * kernel have failed with -EBUSY or -EINVAL of its own (rename(2) over a mount point), what tells
+ * the difference is outbuf_error(): 0 only if nothing has changed.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_commit(struct outbuf *ob);
 
 /*
  * Give the output up: its file is removed now (in place: removed only if outbuf_open() created
- * it). Memory stays until outbuf_close(), so other threads may go on writing through
+ * it, and not through a dangling symbolic link). Memory stays until outbuf_close(), so other threads may go on writing through
  * their Views meanwhile. Owner. Returns 0, also when done twice; -EINVAL once committed.
  */
 OUTBUF_API int outbuf_discard(struct outbuf *ob);
@@ -377,11 +385,12 @@ struct outbuf_view {
  * refused with -EEXIST, and outbuf_overlap() tells both ranges. An unbounded View is
  * checked when it ends. To write again over what a View wrote, use outbuf_view_edit().
  *
- * Returns 0 or an error, which also sticks to the output unless it is -EINVAL:
- *   -EINVAL   a NULL argument; the output is unmapped, committed or discarded
- *   -EFBIG    offset + length is beyond the address range reserved (options.max_size)
- *   -ENOMEM   no memory for the heap, or no address space
+ * Returns 0 or an error, which also sticks to the output:
+ *   -EINVAL   a NULL argument; the output is unmapped or committed
+ *   -EFBIG    offset + length is beyond options.max_size, or its default
+ *   -ENOMEM   no memory for the heap, or no address space that large
  *   -EEXIST   overlap
+ *   -ECANCELED, or whatever the output failed with: it is discarded
  * After an error the View refuses every write with the same error and need not be ended.
  */
 OUTBUF_API int outbuf_view(struct outbuf *ob, struct outbuf_view *v, uint64_t offset,
@@ -402,8 +411,8 @@ OUTBUF_API int outbuf_view_end(struct outbuf_view *v);
 
 /*
  * Move the position to file offset `offset`. Returns 0, -ERANGE (before the start, or
- * beyond the end of a bounded View: sticks), -EFBIG (beyond the reservation: sticks), or
- * the View's earlier error. Seeking past the end of everything reserves nothing and
+ * beyond the end of a bounded View: sticks), -EFBIG or -ENOMEM (beyond what an output can be,
+ * as outbuf_view(): sticks), or the View's earlier error. Seeking past the end of everything reserves nothing and
  * adds nothing, as lseek(2); a gap left behind by a later write is zero.
  */
 OUTBUF_API int outbuf_seek(struct outbuf_view *v, uint64_t offset);
@@ -416,8 +425,8 @@ OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v);
 /*
  * All of these write at the position of the View and move it on. All return 0 or
  *   -ERANGE   it would run over the end of a bounded View; nothing is written
- *   -EFBIG    beyond the address range reserved (options.max_size)
- *   -ENOMEM   no memory for the heap
+ *   -EFBIG    beyond options.max_size, or its default
+ *   -ENOMEM   no memory for the heap, or no address space that large
  *   -EBADF    the View is not open
  *   -EINVAL   an argument that makes no sense, as said below
  * or the View's first error: once one has failed, all later ones fail, so that checking
@@ -491,7 +500,8 @@ OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
  *
  * Not counted by -EBUSY: that nobody writes through it during map, flush, sync and commit is
  * the caller's care. Not checked for overlaps. Returns 0 or sets *data to NULL and returns
- * -EINVAL, -EFBIG, -ENOMEM as outbuf_view().
+ * -EINVAL (NULL; the output is unmapped, committed, discarded, or the owner is at work with
+ * the whole of it), -EFBIG or -ENOMEM as outbuf_view(). None of these sticks.
  */
 OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data);
 
@@ -501,8 +511,8 @@ OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, 
 struct outbuf_stats {
 	size_t size;             /* sizeof(struct outbuf_stats) as the caller knows it */
 	uint64_t output_size;    /* outbuf_size() */
-	uint64_t mapped;         /* bytes of it in the mapping */
-	uint64_t heap;           /* bytes of it in the heap */
+	uint64_t mapped;         /* bytes of it in the mapping, or in the last one there was */
+	uint64_t heap;           /* bytes of it elsewhere */
 	uint64_t reserved;       /* address range, in bytes */
 	uint64_t flushed;        /* bytes carried to the file by the backend, so far */
 	uint64_t views;          /* Views opened, so far */

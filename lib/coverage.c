@@ -125,6 +125,24 @@ void coverage_end(struct coverage *c, struct coverage_range range)
 	pthread_mutex_unlock(&c->lock);
 }
 
+void coverage_cut(struct coverage *c, uint64_t size)
+{
+	const struct coverage_range beyond = { .offset = size, .length = UINT64_MAX - size };
+	const struct coverage_range *hit;
+
+	pthread_mutex_lock(&c->lock);
+	while ((hit = find(&c->given, &beyond)) != NULL) {
+		struct coverage_range rest = *hit;
+
+		erase(&c->given, rest);
+		rest.length = size - rest.offset;
+		/* What stays of a range that was cut through; without memory it is forgotten. */
+		if (rest.offset < size)
+			insert(&c->given, rest);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 int coverage_conflict(struct coverage *c, struct coverage_range *range,
                       struct coverage_range *other)
 {

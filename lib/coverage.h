@@ -33,6 +33,9 @@ int coverage_begin(struct coverage *c, struct coverage_range range, int editing)
 /* The View on exactly this range ended. Any thread. */
 void coverage_end(struct coverage *c, struct coverage_range range);
 
+/* Bytes from `size` on were given to nobody. No View is open. */
+void coverage_cut(struct coverage *c, uint64_t size);
+
 /* 1 and the first conflict: the range refused, the one that was there. Else 0. Any thread. */
 int coverage_conflict(struct coverage *c, struct coverage_range *range,
                       struct coverage_range *other);

@@ -75,6 +75,24 @@ uint64_t heap_reserved(struct heap *h)
 	return reserved;
 }
 
+uint64_t heap_limit(struct heap *h)
+{
+	uint64_t limit;
+
+	pthread_mutex_lock(&h->lock);
+	limit = h->limit < h->space.reserved ? h->limit : h->space.reserved;
+	pthread_mutex_unlock(&h->lock);
+	return limit;
+}
+
+/* Whole pages are usable, but no byte past the limit: rounding must not show. */
+static void set_usable(struct heap *h, uint64_t usable)
+{
+	if (usable > h->limit)
+		usable = h->limit;
+	atomic_store_explicit(&h->usable, usable, memory_order_release);
+}
+
 static uint64_t round_up(uint64_t x, uint64_t multiple, uint64_t most)
 {
 	uint64_t up = (x + multiple - 1) / multiple * multiple;
@@ -102,7 +120,7 @@ static int grow(struct heap *h, uint64_t usable, uint64_t end)
 	if (r < 0)
 		return r;
 	atomic_fetch_add_explicit(&h->grown, 1, memory_order_relaxed);
-	atomic_store_explicit(&h->usable, more, memory_order_release);
+	set_usable(h, more);
 	return 0;
 }
 
@@ -132,25 +150,32 @@ void heap_cover(struct heap *h, uint64_t end)
 		continue;
 }
 
-void heap_cut(struct heap *h, uint64_t size)
+void heap_cut(struct heap *h, uint64_t size, uint64_t mapped_end)
 {
 	uint64_t high = atomic_load_explicit(&h->high, memory_order_relaxed);
 
 	if (high <= size)
 		return;
-	memset(h->space.base + size, 0, (size_t)(high - size));
+	if (size < mapped_end) {
+		uint64_t end = high < mapped_end ? high : mapped_end;
+
+		memset(h->space.base + size, 0, (size_t)(end - size));
+	}
+	if (high > mapped_end)
+		space_clear(&h->space, size > mapped_end ? size : mapped_end, high);
 	atomic_store_explicit(&h->high, size, memory_order_relaxed);
 }
 
-int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to)
+int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost)
 {
 	uint64_t usable = atomic_load_explicit(&h->usable, memory_order_relaxed);
 	int r = space_map_file(&h->space, fd, from, to);
 
+	*lost = r < 0 && h->space.reserved < to;
 	if (r == 0 && to > usable)
-		atomic_store_explicit(&h->usable, to, memory_order_release);
-	if (r == -EFAULT)
-		atomic_store_explicit(&h->usable, from, memory_order_release);
+		set_usable(h, to);
+	if (*lost)
+		set_usable(h, from);
 	return r;
 }
 

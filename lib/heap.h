@@ -18,8 +18,8 @@ struct heap {
 	/* Constant once base is set, until heap_release(); set under lock. */
 	struct space space;
 	/*
-	 * Offsets below this can be stored to. Grows under lock, stored with release order after
-	 * the memory is there; read by any thread with acquire order.
+	 * Offsets below this can be stored to: whole pages, or the limit. Grows under lock, stored
+	 * with release order after the memory is there; read by any thread with acquire order.
 	 */
 	_Atomic uint64_t usable;
 	/* End of the last byte that counts as written. Raised by any thread. */
@@ -45,6 +45,9 @@ int heap_reserve(struct heap *h, uint64_t size);
 /* Bytes reserved, 0 if nothing is. Any thread. */
 uint64_t heap_reserved(struct heap *h);
 
+/* Where Views must end: what is reserved, or less if that was rounded up. After heap_reserve(). */
+uint64_t heap_limit(struct heap *h);
+
 /* Make [0, end) usable, at least. Any thread. 0, -EFBIG, -ENOMEM. */
 int heap_need(struct heap *h, uint64_t end);
 
@@ -52,16 +55,16 @@ int heap_need(struct heap *h, uint64_t end);
 void heap_cover(struct heap *h, uint64_t end);
 
 /*
- * Nothing from `size` on counts as written any more, and it is zero. No other thread may be
- * using the output.
+ * Nothing from `size` on counts as written any more, and it is zero. The file is mapped up to
+ * `mapped_end`. No other thread may be using the output.
  */
-void heap_cut(struct heap *h, uint64_t size);
+void heap_cut(struct heap *h, uint64_t size, uint64_t mapped_end);
 
 /*
- * [from, to) of the range is now a mapping of the file's same offsets. As space_map_file();
- * no other thread may be using the output.
+ * [from, to) of the range is now a mapping of the file's same offsets. No other thread may be
+ * using the output. 0 or the kernel's errno; *lost says that all from `from` on is no more.
  */
-int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to);
+int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost);
 
 /* Give the memory back; what counts as written stays known. No other thread may be using it. */
 void heap_release(struct heap *h);

@@ -13,7 +13,7 @@
 
 /* Not part of the ABI: that members are where an older caller put them is. */
 _Static_assert(offsetof(struct outbuf_options, mode) == sizeof(size_t), "options layout");
-_Static_assert(offsetof(struct outbuf_options, max_size) == sizeof(size_t) + 8 * sizeof(uint32_t),
+_Static_assert(offsetof(struct outbuf_options, reserved) == sizeof(size_t) + 7 * sizeof(uint32_t),
                "options layout");
 _Static_assert(sizeof(struct outbuf_view) == 72 || sizeof(void *) != 8,
                "view layout");

@@ -56,6 +56,9 @@ static int exclusive_begin(struct outbuf *ob)
 	state = atomic_load(&ob->state);
 	if (state != STATE_OPEN && state != STATE_UNMAPPED)
 		return -EINVAL;
+	if (outbuf_has_views(ob))
+		return -EBUSY;
+	/* Again, now that no View can be opened any more: they wait for exclusive_end(). */
 	atomic_store(&ob->state, STATE_EXCLUSIVE);
 	if (outbuf_has_views(ob)) {
 		atomic_store(&ob->state, state);
@@ -161,22 +164,34 @@ static uint64_t heap_end(const struct outbuf *ob)
 }
 
 /*
- * Everything to the file, which is then at least outbuf_size() long. Blocks are reserved first:
- * a full disk then shows before the copying, and ext4 takes the bytes faster (bench/).
+ * Have [0, size) in the file, with blocks if that is wanted. A full disk then shows before the
+ * copying, and ext4 takes the bytes faster (bench/).
  */
+static int reserve(struct outbuf *ob, uint64_t size)
+{
+	uint64_t before = ob->target.size;
+	int unsupported = ob->prealloc_error;
+	int r;
+
+	if (ob->options.prealloc == OUTBUF_NO)
+		return target_resize(&ob->target, size > before ? size : before);
+	r = target_reserve(&ob->target, size, &unsupported);
+	if (r == 0 && unsupported < 0 && ob->options.prealloc == OUTBUF_REQUIRE) {
+		target_resize(&ob->target, before);
+		return unsupported;
+	}
+	ob->prealloc_error = unsupported;
+	return r;
+}
+
+/* What is in the heap alone to the file. */
 static int flush(struct outbuf *ob)
 {
 	uint64_t end = heap_end(ob);
 	uint64_t bytes = end - ob->mapped_end;
-	uint64_t size = outbuf_size(ob);
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_FLUSH, bytes);
-	int r = 0;
+	int r = reserve(ob, end);
 
-	if (size > ob->target.size || !ob->target.emptied)
-		r = target_resize(&ob->target, size > ob->target.size ? size : ob->target.size,
-		                  ob->options.prealloc != OUTBUF_NO, &ob->prealloc_error);
-	if (r == 0 && ob->prealloc_error != 0 && ob->options.prealloc == OUTBUF_REQUIRE)
-		r = ob->prealloc_error;
 	if (r == 0)
 		r = carry(ob, ob->mapped_end, end);
 	if (r == 0)
@@ -250,15 +265,15 @@ static int refused(const struct outbuf *ob, int map_error)
 }
 
 /*
- * Extend the file and its mapping. On failure the file has its length from before. If the file
- * cannot be mapped that is known before it is touched: in place, it keeps its content.
+ * Extend the file and its mapping. If the file cannot be mapped that is known before it is
+ * touched: in place, it keeps its content. On failure it has its length from before.
  */
 static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 {
 	uint64_t before = ob->target.size;
 	uint64_t end = whole_pages(size);
 	uint64_t high = heap_end(ob);
-	int prealloc_error = ob->prealloc_error;
+	int lost = 0;
 	int r;
 
 	if (end > ob->mapped_end) {
@@ -266,29 +281,24 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 		if (*map_error < 0)
 			return refused(ob, *map_error);
 	}
-	r = target_resize(&ob->target, end > before ? end : before,
-	                  ob->options.prealloc != OUTBUF_NO, &prealloc_error);
-	if (r < 0)
-		return r;
-	if (ob->options.prealloc == OUTBUF_REQUIRE)
-		r = prealloc_error;
+	r = reserve(ob, end);
 	if (r == 0)
 		r = carry(ob, ob->mapped_end, high < end ? high : end);
 	if (r == 0 && end > ob->mapped_end) {
-		*map_error = heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end);
+		*map_error = heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end, &lost);
 		if (*map_error == 0)
 			ob->mapped_end = end;
 		else
-			r = *map_error == -EFAULT ? -EFAULT : refused(ob, *map_error);
+			r = lost ? -ENOMEM : refused(ob, *map_error);
 	}
-	if (r < 0) {
-		target_resize(&ob->target, before, 0, &prealloc_error);
-		return r;
-	}
-	if (*map_error == 0)
+	if (lost)
+		/* The kernel took memory away and did not map: bytes may be gone (space_vm.c). */
+		give_up(ob, r);
+	else if (r < 0)
+		target_resize(&ob->target, before);
+	else if (*map_error == 0)
 		ob->mapped = size;
-	ob->prealloc_error = prealloc_error;
-	return 0;
+	return r;
 }
 
 /*
@@ -297,18 +307,10 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
  */
 static int plan_without_mapping(struct outbuf *ob, uint64_t size)
 {
-	int in_place = ob->options.replace == OUTBUF_REPLACE_IN_PLACE;
-	uint64_t before = ob->target.size;
 	int r = heap_need(&ob->heap, size);
 
-	if (r == 0 && size > before && !(in_place && !ob->target.emptied)) {
-		r = target_resize(&ob->target, size, ob->options.prealloc != OUTBUF_NO,
-		                  &ob->prealloc_error);
-		if (r == 0 && ob->options.prealloc == OUTBUF_REQUIRE && ob->prealloc_error != 0) {
-			r = ob->prealloc_error;
-			target_resize(&ob->target, before, 0, &ob->prealloc_error);
-		}
-	}
+	if (r == 0 && !ob->target.old_content)
+		r = reserve(ob, size);
 	return r;
 }
 
@@ -325,7 +327,7 @@ static int map(struct outbuf *ob, uint64_t size, int state)
 	/* After unmap the content is in the file alone, and heap would hide it. */
 	if (r == 0 && map_error != 0 && state == STATE_UNMAPPED)
 		r = map_error;
-	if (r == 0 && ob->mapped < size)
+	if (r == 0 && (map_error != 0 || ob->options.map == OUTBUF_NO))
 		r = plan_without_mapping(ob, size);
 	if (r == 0) {
 		ob->map_error = map_error;
@@ -355,19 +357,15 @@ int outbuf_map(struct outbuf *ob, uint64_t size)
 	phase_end(ob, OUTBUF_PHASE_MAP, size, began);
 	if (r == 0)
 		state = STATE_OPEN;
-	if (r == -EFAULT) {
-		/* The kernel took memory and did not map: bytes may be lost (space_vm.c). */
-		r = -ENOMEM;
-		give_up(ob, r);
+	else if (ob->target.fd < 0) /* given up */
 		state = STATE_DISCARDED;
-	}
 	exclusive_end(ob, state);
 	return r;
 }
 
 static void unmap(struct outbuf *ob)
 {
-	uint64_t bytes = ob->mapped_end;
+	uint64_t bytes = outbuf_size(ob);
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_UNMAP, bytes);
 
 	heap_release(&ob->heap);
@@ -412,9 +410,11 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 	else if (size > outbuf_size(ob))
 		r = heap_reserve(&ob->heap, size);
 	else if (kept < ob->target.size)
-		r = target_resize(&ob->target, kept, 0, &ob->prealloc_error);
+		r = target_resize(&ob->target, kept);
 	if (r == 0) {
-		heap_cut(&ob->heap, size);
+		heap_cut(&ob->heap, size, ob->mapped_end);
+		if (ob->options.check_overlap)
+			coverage_cut(&ob->coverage, size);
 		ob->planned = size;
 	}
 	exclusive_end(ob, state);
@@ -427,8 +427,11 @@ static int publish(struct outbuf *ob)
 {
 	uint64_t size = outbuf_size(ob);
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_PUBLISH, size);
-	int r = target_resize(&ob->target, size, 0, &ob->prealloc_error);
+	int r = target_resize(&ob->target, size);
 
+	/* Last word: a worker of the caller's may have failed meanwhile. */
+	if (r == 0)
+		r = outbuf_error(ob);
 	if (r == 0)
 		r = target_publish(&ob->target);
 	phase_end(ob, OUTBUF_PHASE_PUBLISH, size, began);

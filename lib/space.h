@@ -41,12 +41,15 @@ int space_probe(int fd);
 /*
  * Map the file's [from, to) over the range, shared, readable and writable. What was in that
  * part of the range is gone. Ask space_probe() before. 0, or the kernel's errno: nothing has
- * changed then, except after -EFAULT: all from `from` on is lost, `reserved` is `from`.
+ * changed then, unless `reserved` is `from` now: then all from there on is lost.
  */
 int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to);
 
 /* Make [from, to), never usable before, memory that holds zeros. 0 or -ENOMEM. */
 int space_usable(struct space *s, uint64_t from, uint64_t to);
+
+/* Make [from, to), usable and not mapped from a file, zero; gives memory back where it can. */
+void space_clear(struct space *s, uint64_t from, uint64_t to);
 
 /* Wait until [0, to), mapped from a file, is on the disk. 0 or the kernel's errno. */
 int space_sync(struct space *s, uint64_t to);

@@ -62,6 +62,11 @@ int space_usable(struct space *s, uint64_t from, uint64_t to)
 	return 0;
 }
 
+void space_clear(struct space *s, uint64_t from, uint64_t to)
+{
+	memset(s->base + from, 0, (size_t)(to - from));
+}
+
 int space_sync(struct space *s, uint64_t to)
 {
 	(void)s, (void)to;

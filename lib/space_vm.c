@@ -142,12 +142,28 @@ int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
 	trim(s, to);
 	s->whole_size -= to - from;
 	s->reserved = from;
-	return -EFAULT;
+	return r;
 }
 
 int space_usable(struct space *s, uint64_t from, uint64_t to)
 {
 	return sys_mprotect(s->base + from, (size_t)(to - from), PROT_READ | PROT_WRITE);
+}
+
+void space_clear(struct space *s, uint64_t from, uint64_t to)
+{
+	uint64_t page = sys_page_size();
+	uint64_t first = (from + page - 1) & ~(page - 1), last = to & ~(page - 1);
+	void *got;
+
+	/* Fresh memory in the place of whole pages: clearing them would bring in those never used. */
+	if (first < last &&
+	    sys_mmap(s->base + first, (size_t)(last - first), PROT_READ | PROT_WRITE,
+	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0, &got) == 0) {
+		memset(s->base + from, 0, (size_t)(first - from));
+		from = last;
+	}
+	memset(s->base + from, 0, (size_t)(to - from));
 }
 
 int space_sync(struct space *s, uint64_t to)

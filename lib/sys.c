@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef HAVE_GETRANDOM
@@ -232,6 +233,22 @@ int sys_random(uint64_t *bits)
 	if (got < 0)
 		return -errno;
 	return got == (ssize_t)sizeof *bits ? 0 : -EIO;
+}
+
+uint64_t sys_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_cur;
+}
+
+void sys_pause(void)
+{
+	struct timespec moment = { .tv_nsec = 20000 };
+
+	nanosleep(&moment, NULL);
 }
 
 unsigned sys_cpus(void)

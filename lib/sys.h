@@ -58,6 +58,10 @@ int sys_unlinkat(int dirfd, const char *path);
 /* 64 bits nobody can guess; an error where the system has no source of them. */
 int sys_random(uint64_t *bits);
 
+/* RLIMIT_FSIZE: longer files cannot be, and trying raises SIGXFSZ. */
+uint64_t sys_file_limit(void);
+/* Let others run for a moment. */
+void sys_pause(void);
 /* CPUs this thread may run on, at least 1. */
 unsigned sys_cpus(void);
 /* A clock that only goes forward, in nanoseconds. */

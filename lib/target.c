@@ -44,33 +44,34 @@
 /* Tries with new random names before EEXIST is believed; one in 2^64 fails. */
 #define NAME_TRIES 16
 
+#define NAME_KEPT 64
 #define HIDDEN_SUFFIX ".outbuf-"
 #define RANDOM_CHARS 13 /* 64 bits, 5 at a time */
 
 /*
- * ".NAME.outbuf-XXXXXXXXXXXXX": says whose it is, hidden, and no longer than a name may be.
+ * ".NAME.outbuf-XXXXXXXXXXXXX": hidden, and says whose it is by at most 64 bytes of the name, cut
+ * between UTF-8 characters: some file systems allow no more than 143 (eCryptfs).
  */
 static int hidden_name(const char *name, char **hidden)
 {
 	static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
-	const size_t extra = 1 + strlen(HIDDEN_SUFFIX) + RANDOM_CHARS;
-	size_t keep = strlen(name), size;
+	size_t keep = strnlen(name, NAME_KEPT), size, i;
 	uint64_t bits;
 	char *to;
-	int i, r;
+	int r;
 
 	r = sys_random(&bits);
 	if (r < 0)
 		return r;
-	if (keep > NAME_MAX - extra)
-		keep = NAME_MAX - extra;
-	size = extra + keep + 1;
+	while (keep > 0 && ((unsigned char)name[keep] & 0xc0) == 0x80)
+		keep--;
+	size = 1 + keep + strlen(HIDDEN_SUFFIX) + RANDOM_CHARS + 1;
 	to = malloc(size);
 	if (to == NULL)
 		return -ENOMEM;
 	snprintf(to, size, ".%.*s%s", (int)keep, name, HIDDEN_SUFFIX);
 	for (i = 0; i < RANDOM_CHARS; i++, bits >>= 5)
-		to[size - 1 - RANDOM_CHARS + (size_t)i] = digits[bits & 31];
+		to[size - 1 - RANDOM_CHARS + i] = digits[bits & 31];
 	to[size - 1] = '\0';
 	*hidden = to;
 	return 0;
@@ -103,29 +104,28 @@ static int open_parent(struct target *t, const char *path)
 
 /*
  * Never replace what is not a regular file: -o /dev/null must not remove /dev/null. A
- * symbolic link is looked through for this (/dev/stdout is one), but not for replacing.
+ * symbolic link is looked through for this (/dev/stdout is one), but not for replacing: one
+ * that leads nowhere, or where we may not look, is replaced.
  */
 static int check_what_stands_there(const struct target *t)
 {
-	struct stat st, dir;
-	int r = sys_fstatat(t->dirfd, t->name, &st, 0);
+	struct stat st, behind, dir;
+	int r = sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW);
 
-	if (r == 0 && S_ISDIR(st.st_mode))
-		return -EISDIR;
-	if (r == 0 && !S_ISREG(st.st_mode))
-		return -ENOTSUP;
-	if (r == -ENOENT || r == -ELOOP)
-		r = 0;
 	if (r < 0)
-		return r;
+		return r == -ENOENT ? 0 : r;
+	behind = st;
+	if (S_ISLNK(st.st_mode) && sys_fstatat(t->dirfd, t->name, &behind, 0) < 0)
+		behind.st_mode = S_IFREG;
+	if (S_ISDIR(behind.st_mode))
+		return -EISDIR;
+	if (!S_ISREG(behind.st_mode))
+		return -ENOTSUP;
 
 	/*
 	 * In a sticky directory (/tmp) somebody else's file may not be renamed over: say so
 	 * now and not after the work.
 	 */
-	r = sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
 	r = sys_fstat(t->dirfd, &dir);
 	if (r == 0 && t->kind != TARGET_IN_PLACE && (dir.st_mode & S_ISVTX) && geteuid() != 0 &&
 	    st.st_uid != geteuid() && dir.st_uid != geteuid())
@@ -139,6 +139,7 @@ static int open_in_place(struct target *t, mode_t mode)
 	/* O_EXCL tells whether it was there, which discard has to know. */
 	t->fd = sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | O_EXCL, mode);
 	t->created = t->fd >= 0;
+	t->old_content = !t->created;
 	if (t->fd == -EEXIST)
 		t->fd = sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT, mode);
 	return t->fd < 0 ? t->fd : 0;
@@ -202,6 +203,36 @@ int target_open(struct target *t, const char *path, mode_t mode, int in_place)
 	return r;
 }
 
+/* Whatever is to come, can the file be that long? Says it without the SIGXFSZ that asking costs. */
+static int check_size(uint64_t size)
+{
+	if (size > INT64_MAX || (uint64_t)(off_t)size != size || size > sys_file_limit())
+		return -EFBIG;
+	return 0;
+}
+
+static int empty_once(struct target *t)
+{
+	int r = t->old_content ? sys_ftruncate(t->fd, 0) : 0;
+
+	if (r == 0)
+		t->old_content = 0;
+	return r;
+}
+
+int target_resize(struct target *t, uint64_t size)
+{
+	int r = check_size(size);
+
+	if (r == 0)
+		r = empty_once(t);
+	if (r == 0 && size != t->size)
+		r = sys_ftruncate(t->fd, size);
+	if (r == 0)
+		t->size = size;
+	return r;
+}
+
 /* Reserve [from, to) in steps that a signal may interrupt without starting all over (tmpfs). */
 static int reserve_blocks(int fd, uint64_t from, uint64_t to)
 {
@@ -213,45 +244,33 @@ static int reserve_blocks(int fd, uint64_t from, uint64_t to)
 	return r;
 }
 
-int target_resize(struct target *t, uint64_t size, int prealloc, int *prealloc_error)
+int target_reserve(struct target *t, uint64_t size, int *unsupported)
 {
-	uint64_t before = t->size;
-	int r = 0;
+	int r = check_size(size);
 
-	if (size > INT64_MAX || (uint64_t)(off_t)size != size)
-		return -EFBIG;
-	if (t->kind == TARGET_IN_PLACE && !t->emptied) {
-		r = sys_ftruncate(t->fd, 0);
-		if (r < 0)
-			return r;
-		t->emptied = 1;
-	}
-	if (size == t->size)
-		return 0;
-	if (prealloc && size > t->size) {
-		r = reserve_blocks(t->fd, t->size, size);
-		*prealloc_error = 0;
-		switch (r) {
-		case -EOPNOTSUPP:
-		case -ENOSYS:
-		case -EINVAL: /* ZFS on FreeBSD */
-		case -EPERM:  /* sandboxes answer it to everything they do not know */
-		case -EACCES:
-			*prealloc_error = r;
-			r = 0;
-			break;
-		default:
-			break;
-		}
+	if (r == 0)
+		r = empty_once(t);
+	if (r < 0 || size <= t->size)
+		return r;
+	*unsupported = 0;
+	r = reserve_blocks(t->fd, t->size, size);
+	switch (r) {
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+	case -EINVAL: /* ZFS on FreeBSD */
+	case -EPERM:  /* sandboxes answer it to everything they do not know */
+	case -EACCES:
+		*unsupported = r;
+		r = 0;
+		break;
+	default:
+		break;
 	}
 	if (r == 0)
-		r = sys_ftruncate(t->fd, size);
-	if (r == 0) {
-		t->size = size;
-	} else {
+		r = target_resize(t, size);
+	if (r < 0)
 		/* Give back the blocks of a reservation that stopped half way. */
-		sys_ftruncate(t->fd, before);
-	}
+		sys_ftruncate(t->fd, t->size);
 	return r;
 }
 

@@ -23,18 +23,23 @@ struct target {
 	char *hidden;   /* TARGET_NAMED: the name in the directory; else NULL */
 	uint64_t size;  /* the file's length as we set it */
 	int created;    /* TARGET_IN_PLACE: the file did not exist before */
-	int emptied;    /* TARGET_IN_PLACE: the old content is gone */
+	int old_content; /* TARGET_IN_PLACE: what was there before still is; else 0 */
 };
 
 /* Check the path and create the file. Errors as outbuf_open(). */
 int target_open(struct target *t, const char *path, mode_t mode, int in_place);
 
 /*
- * Make the file `size` bytes long, new bytes zero. With `prealloc`, reserve blocks for what is
- * new: *prealloc_error is 0 if that worked, else why this file system cannot, which is
- * not a failure. Returns 0 or the errno, and then the file has its length from before.
+ * Make the file `size` bytes long, new bytes zero and without blocks. The first call empties a
+ * file that is written in place. Returns 0 or an errno, then the length is as before.
  */
-int target_resize(struct target *t, uint64_t size, int prealloc, int *prealloc_error);
+int target_resize(struct target *t, uint64_t size);
+
+/*
+ * The same for a larger size, with blocks reserved for what is new. *unsupported is 0 if that
+ * worked, else why this file system cannot, which is not a failure.
+ */
+int target_reserve(struct target *t, uint64_t size, int *unsupported);
 
 /*
  * Close the file and put it at its path. Returns 0, or an error: then nothing of it is left

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "sys.h"
 
 enum {
 	VIEW_BOUNDED = 1,
@@ -42,6 +43,15 @@ extern inline int outbuf_write32be(struct outbuf_view *v, uint32_t x);
 extern inline int outbuf_write64be(struct outbuf_view *v, uint64_t x);
 
 /* ------------------------------------------------------------ opening and ending */
+
+/* The error sticks: to the View, by leaving no room below lim, and to the output. */
+static int fail(struct outbuf_view *v, int error)
+{
+	v->error = error;
+	v->lim = v->cur;
+	outbuf_fail(v->ob, error);
+	return error;
+}
 
 /* lim from how far the heap is usable now; cur if that is not even there. */
 static void look_up_limit(struct outbuf_view *v)
@@ -68,7 +78,7 @@ static int place(struct outbuf_view *v, uint64_t offset, uint64_t length)
 
 	if (length == OUTBUF_UNBOUNDED) {
 		r = heap_reserve(heap, offset == 0 ? 1 : offset);
-		end = heap->space.reserved;
+		end = heap_limit(heap);
 	} else {
 		v->flags |= VIEW_BOUNDED;
 		/* At least one byte, so that there is an address to stand on. */
@@ -90,6 +100,25 @@ static int check_overlap(struct outbuf_view *v, uint64_t length)
 	return coverage_begin(&v->ob->coverage, range, v->flags & VIEW_EDIT);
 }
 
+/*
+ * Count a View in, and say what state that was in. While the owner is at work with the whole
+ * output the View is not counted and waits: a map or commit that turns out to come too early
+ * (-EBUSY) must not be seen by anybody, and one that succeeds decides what becomes of the View.
+ */
+static int count_in(struct outbuf *ob)
+{
+	for (;;) {
+		int state;
+
+		atomic_fetch_add(&ob->views_opened, 1);
+		state = atomic_load(&ob->state);
+		if (state != STATE_EXCLUSIVE)
+			return state;
+		atomic_fetch_sub(&ob->views_opened, 1);
+		sys_pause();
+	}
+}
+
 static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint64_t length,
                  uint8_t flags)
 {
@@ -104,8 +133,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	}
 	v->swap = (uint8_t)ob->swap;
 
-	atomic_fetch_add(&ob->views_opened, 1);
-	state = atomic_load(&ob->state);
+	state = count_in(ob);
 	if (state == STATE_DISCARDED)
 		r = outbuf_error(ob);
 	else if (state != STATE_OPEN)
@@ -118,9 +146,10 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 		outbuf_taint(ob, DIRTY_VIEW);
 		return 0;
 	}
-	atomic_fetch_sub_explicit(&ob->views_opened, 1, memory_order_relaxed);
 	*v = (struct outbuf_view){ .error = r };
+	/* First the error, then the count: who finds no View open must find the error. */
 	outbuf_fail(ob, r);
+	atomic_fetch_sub(&ob->views_opened, 1);
 	return r;
 }
 
@@ -153,7 +182,7 @@ int outbuf_view_end(struct outbuf_view *v)
 		if (r == 0)
 			coverage_end(&ob->coverage, range);
 		else if (v->error == 0)
-			v->error = outbuf_fail(ob, r);
+			fail(v, r);
 	}
 	error = v->error;
 	*v = (struct outbuf_view){ .error = -EBADF };
@@ -162,15 +191,6 @@ int outbuf_view_end(struct outbuf_view *v)
 }
 
 /* ---------------------------------------------------------------- the slow path */
-
-/* The error sticks: to the View, by leaving no room below lim, and to the output. */
-static int fail(struct outbuf_view *v, int error)
-{
-	v->error = error;
-	v->lim = v->cur;
-	outbuf_fail(v->ob, error);
-	return error;
-}
 
 static int usable_view(const struct outbuf_view *v)
 {
@@ -239,7 +259,8 @@ int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 	if (offset < v->offset)
 		return fail(v, -ERANGE);
 	if (offset - v->offset > (uint64_t)(v->end - v->start))
-		return fail(v, v->flags & VIEW_BOUNDED ? -ERANGE : -EFBIG);
+		return fail(v, v->flags & VIEW_BOUNDED ? -ERANGE
+		                                       : heap_reserve(&v->ob->heap, offset));
 	note_stored(v);
 	v->cur = v->from = v->start + (offset - v->offset);
 	look_up_limit(v);

@@ -146,7 +146,7 @@ void write_file(const char *path, const void *data, size_t n, mode_t mode)
 
 int can_map(void)
 {
-#ifdef HAVE_MMAP
+#ifdef HAVE_VM
 	return 1;
 #else
 	return 0;

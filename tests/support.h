@@ -40,7 +40,7 @@ struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order);
 /* Statistics, by value. */
 struct outbuf_stats stats_of(struct outbuf *ob);
 
-/* Open descriptors and mappings of this process, to see that none is lost. */
+/* Open descriptors of this process, to see that none is lost. */
 unsigned count_fds(void);
 
 /*

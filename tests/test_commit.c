@@ -153,6 +153,42 @@ static void test_hidden_name(void **state)
 	assert_file(path, "\1\1\1", 3);
 }
 
+static char last_names[2][NAME_MAX + 1];
+static int all_cloexec;
+
+static int note_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	all_cloexec &= (flags & O_CLOEXEC) != 0;
+	if (flags & O_EXCL) {
+		memcpy(last_names[0], last_names[1], sizeof last_names[0]);
+		snprintf(last_names[1], sizeof last_names[1], "%s", path);
+	}
+	return no_nameless(dirfd, path, flags, mode);
+}
+
+static void test_hidden_names_differ(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *a, *b;
+	size_t i, same = 0, n;
+
+	sys_table.openat = note_open;
+	all_cloexec = 1;
+	a = open_with(s->path, NULL);
+	b = open_with(s->path, NULL);
+	n = strlen(last_names[0]);
+	assert_int_equal(strncmp(last_names[0], ".out.outbuf-", 12), 0);
+	assert_int_equal(n, strlen(last_names[1]));
+	assert_int_equal(n, 12 + 13);
+	for (i = 12; i < n; i++)
+		same += last_names[0][i] == last_names[1][i];
+	assert_in_range(same, 0, 5); /* 13 letters of 32: five the same by chance, 1 in 30,000 */
+	outbuf_close(a);
+	outbuf_close(b);
+	/* No descriptor of ours gets into a program that is run meanwhile. */
+	assert_true(all_cloexec);
+}
+
 static int collisions;
 
 static int taken(int dirfd, const char *path, int flags, mode_t mode)
@@ -346,11 +382,21 @@ static void test_in_place(void **state)
 
 static void test_in_place_discard(void **state)
 {
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct sandbox *s = *state;
-	struct outbuf *ob = open_in_place(s->path, OUTBUF_AUTO);
+	mode_t mask = umask(022);
+	struct outbuf *ob;
+	struct stat st;
+
+	options.replace = OUTBUF_REPLACE_IN_PLACE;
+	options.mode = 0660;
+	ob = open_with(s->path, &options);
+	umask(mask);
 
 	/* Created by us: gone again. */
 	assert_int_equal(sandbox_entries(s), 1);
+	assert_int_equal(stat(s->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
 	assert_int_equal(outbuf_map(ob, 100), 0);
 	assert_int_equal(outbuf_discard(ob), 0);
 	assert_int_equal(sandbox_entries(s), 0);
@@ -420,6 +466,7 @@ int main(void)
 		commit_test(test_named),
 		commit_test(test_without_proc),
 		commit_test(test_hidden_name),
+		commit_test(test_hidden_names_differ),
 		commit_test(test_hidden_name_taken),
 		commit_test(test_mode),
 		commit_test(test_links),

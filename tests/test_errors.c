@@ -60,6 +60,15 @@ static void test_paths(void **state)
 	memcpy(endless + sizeof endless - 3, "x", 2);
 	assert_int_equal(try_open(endless, NULL), -ENAMETOOLONG);
 
+	/* A symbolic link that leads in a circle, nowhere, or through a file is only replaced. */
+	snprintf(path, sizeof path, "%s/loop", s->dir);
+	assert_int_equal(symlink("loop", path), 0);
+	assert_int_equal(try_open(path, NULL), 0);
+	unlink(path);
+	assert_int_equal(symlink("out/below", path), 0);
+	assert_int_equal(try_open(path, NULL), 0);
+	unlink(path);
+
 	/* Never replace what is not a regular file. */
 	assert_int_equal(stat("/dev/null", &null_before), 0);
 	assert_int_equal(try_open("/dev/null", NULL), -ENOTSUP);
@@ -195,8 +204,11 @@ static void test_options(void **state)
 	memset(&newer, 0, sizeof newer);
 	newer.o.size = sizeof newer;
 	assert_int_equal(try_open(s->path, &newer.o), 0);
-	newer.more[15] = 1;
-	assert_int_equal(try_open(s->path, &newer.o), -E2BIG);
+	for (i = 0; i < sizeof newer.more; i++) {
+		newer.more[i] = 1;
+		assert_int_equal(try_open(s->path, &newer.o), -E2BIG);
+		newer.more[i] = 0;
+	}
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
@@ -433,6 +445,87 @@ static void test_max_size(void **state)
 #define SANITIZED 0
 #endif
 
+/* A limit that is no multiple of a page is met to the byte, whatever came before. */
+static void test_max_size_to_the_byte(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	int before;
+
+	o.max_size = 100;
+	for (before = 0; before < 4; before++) {
+		struct outbuf *ob = open_with(s->path, &o);
+		struct outbuf_view v;
+
+		if (before == 1)
+			assert_int_equal(outbuf_map(ob, 10), 0);
+		if (before == 2)
+			assert_int_equal(outbuf_map(ob, 100), 0);
+		if (before == 3) {
+			assert_int_equal(outbuf_view(ob, &v, 0, 50), 0);
+			assert_int_equal(outbuf_view_end(&v), 0);
+		}
+		assert_int_equal(outbuf_map(ob, 101), -EFBIG);
+		assert_int_equal(outbuf_data(ob, 50, 51, (void **)&(void *){ NULL }), -EFBIG);
+		assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
+		assert_int_equal(outbuf_fill(&v, 1, 50), 0);
+		while (outbuf_write8(&v, 2) == 0)
+			continue;
+		assert_int_equal(outbuf_tell(&v), 100);
+		assert_int_equal(outbuf_view_end(&v), -EFBIG);
+		assert_int_equal(outbuf_view(ob, &v, 50, 51), -EFBIG);
+		outbuf_close(ob);
+	}
+}
+
+/* `ulimit -f`: an error and not the signal that writing beyond it raises. */
+static int under_file_limit(void *arg)
+{
+	const struct sandbox *s = arg;
+	struct rlimit limit = { .rlim_cur = 64 << 10, .rlim_max = 64 << 10 };
+	struct outbuf_view v;
+	struct outbuf *ob;
+
+	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
+		return 1;
+	if (outbuf_open(&ob, s->path, NULL) != 0 || outbuf_map(ob, 1 << 20) != -EFBIG ||
+	    outbuf_map(ob, 60 << 10) != 0)
+		return 2;
+	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+	outbuf_fill(&v, 1, 65 << 10);
+	if (outbuf_view_end(&v) != 0 || outbuf_commit(ob) != -EFBIG)
+		return 3;
+	outbuf_close(ob);
+	return 0;
+}
+
+static void test_file_size_limit(void **state)
+{
+	assert_int_equal(in_child(0, under_file_limit, *state), 0);
+	assert_int_equal(sandbox_entries(*state), 0);
+}
+
+static void test_mapping_required(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_mapping(s->path, OUTBUF_REQUIRE, 0);
+
+	assert_int_equal(outbuf_map(ob, 10), can_map() ? 0 : -ENOTSUP);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+}
+
+static void test_version(void **state)
+{
+	char want[32];
+
+	(void)state;
+	snprintf(want, sizeof want, "%d.%d.%d", OUTBUF_VERSION_MAJOR, OUTBUF_VERSION_MINOR,
+	         OUTBUF_VERSION_PATCH);
+	assert_string_equal(outbuf_version(), want);
+	assert_string_equal(outbuf_version(), PACKAGE_VERSION);
+}
+
 /* `ulimit -v`: the reservation shrinks by itself, and what does not fit is an error. */
 static int under_limit(void *arg)
 {
@@ -497,6 +590,10 @@ int main(void)
 		sandbox_test(test_busy),
 		sandbox_test(test_sizes),
 		sandbox_test(test_max_size),
+		sandbox_test(test_max_size_to_the_byte),
+		sandbox_test(test_file_size_limit),
+		sandbox_test(test_mapping_required),
+		sandbox_test(test_version),
 		sandbox_test(test_address_space),
 	};
 

@@ -9,7 +9,7 @@
 
 #include "support.h"
 #include "sys.h"
-#ifdef HAVE_MMAP
+#ifdef HAVE_VM
 #include "sys_vm.h"
 #include <sys/mman.h>
 #endif
@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 static struct sys_table real;
-#ifdef HAVE_MMAP
+#ifdef HAVE_VM
 static struct sys_vm_table real_vm;
 #endif
 
@@ -101,7 +101,7 @@ static int f_openat(int dirfd, const char *path, int flags, mode_t mode)
 static int restore(void **state)
 {
 	sys_table = real;
-#ifdef HAVE_MMAP
+#ifdef HAVE_VM
 	sys_vm_table = real_vm;
 #endif
 	arm(0, 0, 0);
@@ -447,7 +447,7 @@ static void test_open_fails(void **state)
 
 /* ---------------------------------------------------------------------- memory */
 
-#ifdef HAVE_MMAP
+#ifdef HAVE_VM
 
 /* Mapping a file fails; anonymous memory works. */
 static void *no_file_mapping(void *at, size_t n, int prot, int flags, int fd, off_t offset)
@@ -513,12 +513,27 @@ static void test_mapping_again_refused(void **state)
 	assert_content(s, 10000);
 }
 
-/* As old kernels do: the refused MAP_FIXED has already taken away what was there. */
+/*
+ * As old kernels do: the refused MAP_FIXED has already taken away what was there; and as threads
+ * do: one gets the hole for memory of its own.
+ */
+static unsigned char *theirs;
+
 static void *lossy_mapping(void *at, size_t n, int prot, int flags, int fd, off_t offset)
 {
 	if (fd >= 0 && fails()) {
-		if (flags & MAP_FIXED)
+		int error = errno;
+
+		if (flags & MAP_FIXED) {
 			real_vm.munmap(at, n);
+			theirs = real_vm.mmap(at, n, PROT_READ | PROT_WRITE,
+			                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			if (theirs != at)
+				theirs = NULL;
+			else
+				real_vm.munmap(theirs + n / 8192 * 4096, n - n / 8192 * 4096);
+		}
+		errno = error;
 		return MAP_FAILED;
 	}
 	return real_vm.mmap(at, n, prot, flags, fd, offset);
@@ -529,21 +544,21 @@ static void test_mapping_lost(void **state)
 	struct sandbox *s = *state;
 	struct outbuf *ob = open_with(s->path, NULL);
 	struct outbuf_view v;
-	void *theirs;
 
 	assert_int_equal(fill_some(ob, 100000), 0);
 	sys_vm_table.mmap = lossy_mapping;
 	arm(2, ENODEV, 0);
 	assert_int_equal(outbuf_map(ob, 100000), -ENOMEM);
+	assert_non_null(theirs);
+	memset(theirs, 7, 4096);
+	assert_int_equal(outbuf_error(ob), -ENOMEM);
 	assert_int_equal(outbuf_view(ob, &v, 0, 1), -ENOMEM);
 	assert_int_equal(outbuf_commit(ob), -ENOMEM);
-	/* What another thread mapped into the hole meanwhile must survive our close. */
-	theirs = real_vm.mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-	                      -1, 0);
-	assert_true(theirs != MAP_FAILED);
 	assert_int_equal(outbuf_close(ob), 0);
-	memset(theirs, 1, 1 << 20);
-	real_vm.munmap(theirs, 1 << 20);
+	/* Still theirs. */
+	assert_int_equal(theirs[0], 7);
+	assert_int_equal(theirs[4095], 7);
+	real_vm.munmap(theirs, 100000 / 8192 * 4096);
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
@@ -572,6 +587,20 @@ static void test_growth_fails(void **state)
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
+/* Without a mapping, map says at once that there is not enough memory. */
+static void test_plan_fails(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_mapping(s->path, OUTBUF_NO, 0);
+
+	sys_vm_table.mprotect = no_memory;
+	arm(1, ENOMEM, 0);
+	assert_int_equal(outbuf_map(ob, 8 << 20), -ENOMEM);
+	assert_int_equal(outbuf_size(ob), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+}
+
 static void *no_address_space(void *at, size_t n, int prot, int flags, int fd, off_t offset)
 {
 	if (n > (size_t)100 << 20) {
@@ -588,6 +617,7 @@ static void test_reservation_shrinks(void **state)
 	struct outbuf *ob = open_with(s->path, NULL);
 	struct outbuf_view v;
 	uint64_t reserved;
+	void *base;
 
 	sys_vm_table.mmap = no_address_space;
 	arm(0, 0, 0);
@@ -597,6 +627,9 @@ static void test_reservation_shrinks(void **state)
 	assert_true(plan.calls > 5);
 	/* Of what there was, half was left to the program. */
 	assert_true(reserved >= (16 << 20) && reserved <= (50 << 20));
+	/* Aligned for huge pages. */
+	assert_int_equal(outbuf_data(ob, 0, 0, &base), 0);
+	assert_int_equal((uintptr_t)base % (2 << 20), 0);
 	assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
 	assert_int_equal(outbuf_seek(&v, reserved - 1), 0);
 	assert_int_equal(outbuf_write8(&v, 1), 0);
@@ -620,17 +653,18 @@ int main(void)
 		fault_test(test_publication_fails),
 		fault_test(test_close_interrupted),
 		fault_test(test_open_fails),
-#ifdef HAVE_MMAP
+#ifdef HAVE_VM
 		fault_test(test_mapping_refused),
 		fault_test(test_mapping_again_refused),
 		fault_test(test_mapping_lost),
 		fault_test(test_growth_fails),
+		fault_test(test_plan_fails),
 		fault_test(test_reservation_shrinks),
 #endif
 	};
 
 	real = sys_table;
-#ifdef HAVE_MMAP
+#ifdef HAVE_VM
 	real_vm = sys_vm_table;
 #endif
 	return cmocka_run_group_tests_name("faults", tests, NULL, NULL);

@@ -337,6 +337,118 @@ static void test_flush_then_more(void **state)
 	assert_file(s->path, "abcDEF", 6);
 }
 
+/* Raw access alone, with no View anywhere, before and after a flush. */
+static void test_raw_access(void **state)
+{
+	struct sandbox *s = *state;
+	uint32_t map;
+
+	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
+		struct outbuf *ob = open_mapping(s->path, map, 0);
+		void *head, *tail;
+
+		assert_int_equal(outbuf_map(ob, 4), 0);
+		assert_int_equal(outbuf_data(ob, 0, 4, &head), 0);
+		assert_int_equal(outbuf_data(ob, 4, 4, &tail), 0);
+		assert_ptr_equal((char *)head + 4, tail);
+		assert_int_equal(outbuf_size(ob), 8);
+		memcpy(head, "raw bytes", 8);
+		assert_int_equal(outbuf_flush(ob), 0);
+		memcpy(tail, "data", 4);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		assert_file(s->path, "raw data", 8);
+	}
+
+	/* A pointer was out, then all is unmapped: nothing is left that could be carried. */
+	struct outbuf *ob = open_with(s->path, NULL);
+	void *data;
+
+	assert_int_equal(outbuf_map(ob, 4), 0);
+	assert_int_equal(outbuf_data(ob, 0, 8000, &data), 0);
+	memset(data, 'r', 8000);
+	assert_int_equal(outbuf_unmap(ob), 0);
+	assert_int_equal(outbuf_map(ob, 9000), 0);
+	assert_int_equal(outbuf_set_size(ob, 8000), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	data = malloc(8000);
+	memset(data, 'r', 8000);
+	assert_file(s->path, data, 8000);
+	free(data);
+}
+
+/* An extension by zeros is a hole, not blocks: image builders ask for large ones. */
+static void test_set_size_makes_holes(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf_view v;
+	struct outbuf *ob;
+	struct stat st;
+
+	options.max_size = (uint64_t)1 << 31;
+	ob = open_with(s->path, &options);
+	assert_int_equal(outbuf_view(ob, &v, 0, 3), 0);
+	assert_int_equal(outbuf_write_string(&v, "abc"), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	if (outbuf_set_size(ob, (uint64_t)1 << 30) != 0) {
+		outbuf_close(ob);
+		print_message("no address space of 1 GiB here\n");
+		skip();
+	}
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_int_equal(stat(s->path, &st), 0);
+	assert_int_equal(st.st_size, 1 << 30);
+	assert_true((uint64_t)st.st_blocks * 512 < 1 << 20);
+}
+
+struct heard {
+	int begun[OUTBUF_PHASES], done[OUTBUF_PHASES];
+	uint64_t bytes[OUTBUF_PHASES];
+};
+
+static void hear(void *arg, enum outbuf_phase phase, int done, uint64_t bytes)
+{
+	struct heard *heard = arg;
+
+	heard->begun[phase] += !done;
+	heard->done[phase] += done && heard->begun[phase] == heard->done[phase] + 1;
+	heard->bytes[phase] = bytes;
+}
+
+static void test_phases(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct heard heard = { .begun = { 0 } };
+	struct outbuf_view v;
+	struct outbuf *ob;
+	int phase;
+
+	options.observe = hear;
+	options.observe_arg = &heard;
+	ob = open_with(s->path, &options);
+	assert_int_equal(outbuf_map(ob, 100), 0);
+	assert_int_equal(heard.bytes[OUTBUF_PHASE_MAP], 100);
+	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+	outbuf_fill(&v, 1, 10000);
+	outbuf_view_end(&v);
+	assert_int_equal(outbuf_sync(ob), 0);
+	assert_int_equal(heard.done[OUTBUF_PHASE_FLUSH], 1);
+	assert_int_equal(outbuf_commit(ob), 0);
+	for (phase = 0; phase < OUTBUF_PHASES; phase++) {
+		assert_int_equal(heard.begun[phase], phase == OUTBUF_PHASE_FLUSH ? 2 : 1);
+		assert_int_equal(heard.done[phase], heard.begun[phase]);
+		assert_true(stats_of(ob).phase_ns[phase] > 0);
+	}
+	assert_int_equal(heard.bytes[OUTBUF_PHASE_UNMAP], 10000);
+	assert_int_equal(heard.bytes[OUTBUF_PHASE_SYNC], 10000);
+	assert_int_equal(heard.bytes[OUTBUF_PHASE_PUBLISH], 10000);
+	outbuf_close(ob);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +461,9 @@ int main(void)
 		sandbox_test(test_unmap_and_map_again),
 		sandbox_test(test_set_size),
 		sandbox_test(test_flush_then_more),
+		sandbox_test(test_raw_access),
+		sandbox_test(test_set_size_makes_holes),
+		sandbox_test(test_phases),
 	};
 
 	return cmocka_run_group_tests_name("location", tests, NULL, NULL);

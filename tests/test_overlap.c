@@ -123,6 +123,35 @@ static void test_edits(void **state)
 	assert_overlap(ob, 10, 10, 0, 11);
 }
 
+/* The first overlap is the one that is told; what was cut off may be given again. */
+static void test_first_and_cut(void **state)
+{
+	struct outbuf *ob = open_checking(*state);
+	struct outbuf_view a, b;
+
+	assert_int_equal(outbuf_view(ob, &a, 100, 100), 0);
+	assert_int_equal(outbuf_view_end(&a), 0);
+	assert_int_equal(outbuf_view(ob, &a, 300, 10), 0);
+	assert_int_equal(outbuf_view_end(&a), 0);
+	assert_int_equal(outbuf_set_size(ob, 150), 0);
+	assert_int_equal(outbuf_view(ob, &a, 150, 200), 0);
+	assert_int_equal(outbuf_view(ob, &b, 149, 1), -EEXIST);
+	assert_int_equal(outbuf_view(ob, &b, 160, 1), -EEXIST);
+	assert_int_equal(outbuf_view_end(&a), 0);
+	assert_overlap(ob, 149, 1, 100, 50);
+
+	/* An unbounded View's own error is the overlap, though the output failed before. */
+	ob = open_checking(*state);
+	assert_int_equal(outbuf_view(ob, &a, 0, 10), 0);
+	assert_int_equal(outbuf_view(ob, &b, 0, OUTBUF_UNBOUNDED), 0);
+	assert_int_equal(outbuf_fill(&b, 1, 5), 0);
+	assert_int_equal(outbuf_fail(ob, -EIO), -EIO);
+	assert_int_equal(outbuf_view_end(&b), -EEXIST);
+	assert_int_equal(outbuf_view_end(&a), 0);
+	assert_int_equal(outbuf_commit(ob), -EIO);
+	outbuf_close(ob);
+}
+
 /* Whoever comes second is refused, so of 8 threads on one range 7 are. */
 static int open_same(void *arg, unsigned i)
 {
@@ -150,6 +179,7 @@ int main(void)
 		sandbox_test(test_two_views),
 		sandbox_test(test_unbounded),
 		sandbox_test(test_edits),
+		sandbox_test(test_first_and_cut),
 		sandbox_test(test_threads),
 	};
 

@@ -5,11 +5,15 @@
 #include "config.h"
 
 #include "support.h"
+#include "sys.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define THREADS 16
 #define VIEWS_PER_THREAD 1000
@@ -281,6 +285,157 @@ static void test_many_outputs(void **state)
 	assert_int_equal(sandbox_entries(*state), 8);
 }
 
+/*
+ * An owner who tries too early, again and again: -EBUSY, and nobody else notices. One View stays
+ * open all the time, others come and go.
+ */
+struct impatient {
+	struct outbuf *ob;
+	_Atomic int stop;
+};
+
+static int come_and_go(void *arg, unsigned i)
+{
+	struct impatient *t = arg;
+	struct outbuf_view v;
+	int r, k;
+
+	if (i == 0) {
+		for (k = 0, r = 0; k < 2000 && r == 0; k++)
+			if (outbuf_commit(t->ob) != -EBUSY || outbuf_map(t->ob, 1 << 20) != -EBUSY ||
+			    outbuf_flush(t->ob) != -EBUSY)
+				r = __LINE__;
+		atomic_store(&t->stop, 1);
+		return r;
+	}
+	do {
+		outbuf_view(t->ob, &v, i * 100, 100);
+		outbuf_fill(&v, (uint8_t)i, 100);
+		r = outbuf_view_end(&v);
+	} while (r == 0 && !atomic_load(&t->stop));
+	return r;
+}
+
+static void test_trying_too_early(void **state)
+{
+	struct sandbox *s = *state;
+	struct impatient t = { .ob = open_with(s->path, NULL) };
+	struct outbuf_view held;
+
+	assert_int_equal(outbuf_map(t.ob, 1000), 0);
+	assert_int_equal(outbuf_view(t.ob, &held, 0, 100), 0);
+	assert_int_equal(run_threads(4, come_and_go, &t), 0);
+	assert_int_equal(outbuf_view_end(&held), 0);
+	assert_int_equal(outbuf_error(t.ob), 0);
+	assert_int_equal(outbuf_commit(t.ob), 0);
+	outbuf_close(t.ob);
+}
+
+/* Views that open while the owner maps, flushes and cuts: they wait, and lose nothing. */
+static int write_meanwhile(void *arg, unsigned i)
+{
+	struct impatient *t = arg;
+	struct outbuf_view v;
+	int r = 0, k;
+
+	if (i == 0) {
+		for (k = 1; k <= 300 && r == 0; k++) {
+			do
+				r = k % 2 ? outbuf_map(t->ob, outbuf_size(t->ob)) : outbuf_flush(t->ob);
+			while (r == -EBUSY || r == -EINVAL);
+		}
+		atomic_store(&t->stop, 1);
+		return r;
+	}
+	for (k = 0; r == 0 && (k < 100 || !atomic_load(&t->stop)); k++) {
+		outbuf_view_edit(t->ob, &v, i * 10000, 10000);
+		outbuf_fill(&v, (uint8_t)i, 10000);
+		r = outbuf_view_end(&v);
+	}
+	return r;
+}
+
+static void test_mapping_while_writing(void **state)
+{
+	struct sandbox *s = *state;
+	struct impatient t = { .ob = open_with(s->path, NULL) };
+	static unsigned char want[40000];
+
+	assert_int_equal(run_threads(4, write_meanwhile, &t), 0);
+	assert_int_equal(outbuf_commit(t.ob), 0);
+	outbuf_close(t.ob);
+	memset(want + 10000, 1, 10000);
+	memset(want + 20000, 2, 10000);
+	memset(want + 30000, 3, 10000);
+	assert_file(s->path, want, sizeof want);
+}
+
+/* Any number of threads for the flush, also more than there are blocks, or than make sense. */
+static struct sys_table real;
+static _Atomic int writers, unblocked;
+
+static ssize_t count_writers(int fd, const void *data, size_t n, off_t offset)
+{
+	static _Thread_local int counted;
+	sigset_t mask;
+
+	if (!counted) {
+		counted = 1;
+		atomic_fetch_add(&writers, 1);
+		pthread_sigmask(SIG_BLOCK, NULL, &mask);
+		atomic_fetch_add(&unblocked, !sigismember(&mask, SIGUSR1));
+	}
+	usleep(2000); /* or one thread would have done it all */
+	return real.pwrite(fd, data, n, offset);
+}
+
+static void test_flush_threads(void **state)
+{
+	static const uint32_t rows[] = { 1, 2, 3, 64, 1000, UINT32_MAX };
+	struct sandbox *s = *state;
+	size_t i;
+
+	real = sys_table;
+	sys_table.pwrite = count_writers;
+	for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+		static unsigned char want[5 << 20];
+		struct outbuf_view v;
+		struct outbuf *ob;
+		int before = atomic_load(&writers), open_before = atomic_load(&unblocked);
+
+		options.map = OUTBUF_NO;
+		options.threads = rows[i];
+		ob = open_with(s->path, &options);
+		memset(want, (int)i + 1, sizeof want);
+		outbuf_view(ob, &v, 0, sizeof want);
+		outbuf_write(&v, want, sizeof want);
+		outbuf_view_end(&v);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		assert_file(s->path, want, sizeof want);
+		/* The main thread is counted once, in the first round; at most 5 blocks, 5 threads. */
+		assert_in_range(atomic_load(&writers) - before, rows[i] > 1, rows[i] < 5 ? rows[i] : 5);
+		/* No handler of the program's may run on a thread of ours. */
+		assert_int_equal(atomic_load(&unblocked) - open_before, i == 0);
+	}
+	sys_table = real;
+
+	/* More blocks than threads may be: the cap holds. */
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf_view v;
+	struct outbuf *ob;
+
+	options.map = OUTBUF_NO;
+	options.threads = UINT32_MAX;
+	ob = open_with(s->path, &options);
+	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+	outbuf_fill(&v, 1, 100 << 20);
+	outbuf_view_end(&v);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+}
+
 /* The caller's pool does the flush, each block once. */
 struct pool {
 	_Atomic unsigned tasks;
@@ -358,6 +513,9 @@ int main(void)
 		sandbox_test(test_failing_at_once),
 		sandbox_test(test_discard_while_writing),
 		sandbox_test(test_many_outputs),
+		sandbox_test(test_trying_too_early),
+		sandbox_test(test_mapping_while_writing),
+		sandbox_test(test_flush_threads),
 		sandbox_test(test_own_pool),
 	};
 
