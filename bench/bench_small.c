@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What one small write costs: through a View, by a raw pointer with a bounds check, by stdio.
+ *
+ *     bench_small              all ways, interleaved, median of 9: ns per call
+ *     bench_small WAY N        one way, N calls: for callgrind, see bench/run
+ *
+ * "raw" is the least that a bounded store can cost: pointer and end in registers, nothing else.
+ * "cursor" is what any writer that is passed around must do: pointer and end in memory, as in a
+ * View, so that they are loaded and stored at each call (the stored byte may alias them).
+ *
+ * All write over the same 1 MiB again and again, so that it is the call and not memory that
+ * is measured; stdio into /dev/null with a buffer of 64 KiB.
+ */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "measure.h"
+#include "outbuf.h"
+
+#define SPAN ((size_t)1 << 20)
+#define ROUNDS 9
+
+struct cursor {
+	unsigned char *p, *end;
+};
+
+static struct outbuf_view view;
+static struct cursor cursor;
+static unsigned char *memory;
+static FILE *null;
+static volatile int failed;
+
+#define KEEP __attribute__((noinline))
+
+/* Out of line, as the View's slow path: it may change the cursor. */
+static KEEP void cursor_full(struct cursor *c)
+{
+	failed = 1;
+	c->p = c->end;
+}
+
+#define RAW(bits)                                                               \
+	static KEEP void raw##bits(size_t n)                                    \
+	{                                                                       \
+		unsigned char *p = memory, *end = memory + SPAN;                \
+		size_t i;                                                       \
+		for (i = 0; i < n; i++) {                                       \
+			uint##bits##_t x = (uint##bits##_t)i;                   \
+			if ((size_t)(end - p) < sizeof x) {                     \
+				failed = 1;                                     \
+				return;                                         \
+			}                                                       \
+			/* Keep it a store per call: compilers turn this loop into vectors. */ \
+			__asm__ volatile("" : "+r"(p)::"memory");               \
+			memcpy(p, &x, sizeof x);                                \
+			p += sizeof x;                                          \
+		}                                                               \
+	}
+
+#define CURSOR(bits)                                                            \
+	static KEEP void cursor##bits(size_t n)                                 \
+	{                                                                       \
+		struct cursor *c = &cursor;                                     \
+		size_t i;                                                       \
+		c->p = memory;                                                  \
+		__asm__ volatile("" : "+r"(c)::"memory");                       \
+		for (i = 0; i < n; i++) {                                       \
+			uint##bits##_t x = (uint##bits##_t)i;                   \
+			unsigned char *p = c->p;                                \
+			if ((size_t)(c->end - p) < sizeof x) {                  \
+				cursor_full(c);                                 \
+				continue;                                       \
+			}                                                       \
+			memcpy(p, &x, sizeof x);                                \
+			c->p = p + sizeof x;                                    \
+		}                                                               \
+	}
+
+#define VIEW(name, bits)                                                        \
+	static KEEP void view_##name(size_t n)                                  \
+	{                                                                       \
+		struct outbuf_view *v = &view;                                  \
+		size_t i;                                                       \
+		outbuf_seek(v, 0);                                              \
+		__asm__ volatile("" : "+r"(v)::"memory");                       \
+		for (i = 0; i < n; i++)                                         \
+			outbuf_write##name(v, (uint##bits##_t)i);               \
+	}
+
+#define FWRITE(bits)                                                            \
+	static KEEP void fwrite##bits(size_t n)                                 \
+	{                                                                       \
+		size_t i;                                                       \
+		for (i = 0; i < n; i++) {                                       \
+			uint##bits##_t x = (uint##bits##_t)i;                   \
+			fwrite_unlocked(&x, sizeof x, 1, null);                 \
+		}                                                               \
+	}
+
+RAW(8)
+RAW(32)
+RAW(64)
+CURSOR(8)
+CURSOR(32)
+CURSOR(64)
+VIEW(8, 8)
+VIEW(32, 32)
+VIEW(64, 64)
+VIEW(32be, 32)
+FWRITE(32)
+FWRITE(64)
+
+static KEEP void putc8(size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		putc_unlocked((int)(i & 0xff), null);
+}
+
+static const struct way {
+	const char *name;
+	void (*run)(size_t n);
+	size_t width;
+} ways[] = {
+	{ "raw8", raw8, 1 },           { "cursor8", cursor8, 1 },   { "view8", view_8, 1 },
+	{ "putc_unlocked", putc8, 1 }, { "raw32", raw32, 4 },       { "cursor32", cursor32, 4 },
+	{ "view32", view_32, 4 },      { "view32be", view_32be, 4 }, { "fwrite32", fwrite32, 4 },
+	{ "raw64", raw64, 8 },         { "cursor64", cursor64, 8 }, { "view64", view_64, 8 },
+	{ "fwrite64", fwrite64, 8 },
+};
+
+#define WAYS (sizeof ways / sizeof *ways)
+
+/* n calls, in spans of what fits. */
+static void run(const struct way *way, size_t n)
+{
+	size_t most = SPAN / way->width;
+
+	for (; n > most; n -= most)
+		way->run(most);
+	way->run(n);
+}
+
+static void measure_all(void)
+{
+	static double ns[WAYS][ROUNDS];
+	const size_t calls = 20000000;
+	size_t i, round;
+
+	for (round = 0; round < ROUNDS; round++)
+		for (i = 0; i < WAYS; i++) {
+			double began = now();
+
+			run(&ways[i], calls);
+			ns[i][round] = (now() - began) * 1e9 / (double)calls;
+		}
+	printf("%-14s %8s\n", "way", "ns/call");
+	for (i = 0; i < WAYS; i++)
+		printf("%-14s %8.2f\n", ways[i].name, median(ns[i], ROUNDS));
+}
+
+int main(int argc, char **argv)
+{
+	char path[] = "/tmp/bench_small-XXXXXX";
+	struct outbuf *ob;
+	size_t i;
+	int r, fd = mkstemp(path);
+
+	if (fd < 0)
+		die(path, 1);
+	close(fd);
+	memory = malloc(SPAN);
+	null = fopen("/dev/null", "w");
+	if (memory == NULL || null == NULL || setvbuf(null, NULL, _IOFBF, 65536) != 0)
+		die("setting up", 12);
+	memset(memory, 1, SPAN);
+	cursor.end = memory + SPAN;
+	r = outbuf_open(&ob, path, NULL);
+	if (r == 0)
+		r = outbuf_map(ob, SPAN);
+	if (r == 0)
+		r = outbuf_view(ob, &view, 0, SPAN);
+	if (r < 0)
+		die(path, r);
+	outbuf_fill(&view, 1, SPAN);
+
+	if (argc == 3) {
+		for (i = 0; i < WAYS && strcmp(ways[i].name, argv[1]) != 0; i++)
+			continue;
+		if (i == WAYS)
+			die(argv[1], 22);
+		run(&ways[i], strtoul(argv[2], NULL, 0));
+	} else {
+		print_machine(NULL);
+		measure_all();
+	}
+	if (failed || outbuf_view_end(&view) < 0)
+		die("a write", 34);
+	outbuf_close(ob);
+	unlink(path);
+	fclose(null);
+	free(memory);
+	return 0;
+}

@@ -1,0 +1,88 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Install into a staging directory and use it as a stranger would: through pkg-config, in C and,
+# where there is a compiler, C++; shared and static.
+. "$abs_top_srcdir/tests/tap.sh"
+
+stage=$scratch/stage
+hello=$abs_top_srcdir/examples/01_hello.c
+PKG_CONFIG_LIBDIR=$stage$libdir/pkgconfig
+PKG_CONFIG_SYSROOT_DIR=$stage
+export PKG_CONFIG_LIBDIR PKG_CONFIG_SYSROOT_DIR
+LD_LIBRARY_PATH=$stage$libdir
+export LD_LIBRARY_PATH
+
+install() { (cd "$abs_top_builddir" && MAKEFLAGS='' $MAKE install DESTDIR="$stage"); }
+
+shared() {
+	flags=$(pkg-config --cflags --libs outbuf) || return 1
+	# The flags are words; the sanitizer's, if any, are in CFLAGS and LDFLAGS.
+	$CC -std=c11 -Wall -Wextra -Wpedantic -Werror $CFLAGS "$hello" $flags $LDFLAGS -pthread -o "$scratch/shared"
+}
+
+static() {
+	flags=$(pkg-config --static --cflags outbuf) || return 1
+	$CC $CFLAGS "$hello" $flags "$stage$libdir/liboutbuf.a" $LDFLAGS -pthread -o "$scratch/static"
+}
+
+runs() {
+	"$1" "$scratch/out" && test "$(cat "$scratch/out")" = "Hello, world!"
+}
+
+cplusplus() {
+	cat >"$scratch/hello.cc" <<-END
+	#include <outbuf.h>
+	int main(int, char **argv)
+	{
+		struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+		struct outbuf *ob;
+		struct outbuf_view v;
+		options.map = OUTBUF_NO;
+		if (outbuf_open(&ob, argv[1], &options) != 0)
+			return 1;
+		outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+		outbuf_write_string(&v, "Hello, ");
+		outbuf_write32le(&v, 0x6c726f77);
+		outbuf_write8(&v, 'd');
+		outbuf_write(&v, "!\n", 2);
+		outbuf_view_end(&v);
+		int r = outbuf_commit(ob);
+		outbuf_close(ob);
+		return r != 0;
+	}
+	END
+	$1 -std=c++17 -Wall -Wextra -Wpedantic -Werror $CFLAGS "$scratch/hello.cc" \
+		$(pkg-config --cflags --libs outbuf) $LDFLAGS -o "$scratch/cplusplus"
+}
+
+# gnu89's "inline" means the opposite: the header must not define its functions twice.
+gnu89() {
+	printf '#include <outbuf.h>\nint f(struct outbuf_view *v) { return outbuf_write8(v, 1); }\n' >"$scratch/a.c"
+	printf '#include <outbuf.h>\nint f(struct outbuf_view *v);\nint main(void) { struct outbuf_view v = { 0 }; return outbuf_write8(&v, 2) == f(&v); }\n' >"$scratch/b.c"
+	$CC -std=gnu89 $CFLAGS -O0 "$scratch/a.c" "$scratch/b.c" $(pkg-config --cflags --libs outbuf) $LDFLAGS -o "$scratch/gnu89"
+}
+
+try "make install into a staging directory" install
+try "README's program compiles with pkg-config's flags" shared
+try "... and runs" runs "$scratch/shared"
+if [ -e "$stage$libdir/liboutbuf.a" ]; then
+	try "the same with the static library" static
+	try "... and runs" runs "$scratch/static"
+else
+	skip "the same with the static library" "none was built"
+fi
+try "gnu89, no optimisation: two files share the functions" gnu89
+found=
+for cxx in "${CXX:-}" g++ clang++; do
+	[ -n "$cxx" ] && command -v "$cxx" >/dev/null && { found=$cxx; break; }
+done
+case $CC in
+*clang*) [ "$found" = g++ ] && case $CFLAGS in *-fsanitize*) found= ;; esac ;;
+esac
+if [ -n "$found" ]; then
+	try "the header in C++ ($found)" cplusplus "$found"
+	try "... and runs" runs "$scratch/cplusplus"
+else
+	skip "the header in C++" "no C++ compiler that goes with $CC"
+fi
+tap_end
