@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include "support.h"
+#include "flush.h"
 #include "sys.h"
 #ifdef HAVE_VM
 #include "sys_vm.h"
@@ -321,6 +322,57 @@ static void test_pwrite_fails(void **state)
 			outbuf_close(ob);
 			assert_int_equal(sandbox_entries(s), 0);
 		}
+}
+
+/* A worker of the caller's fails while the bytes are already on their way to the file. */
+static struct outbuf *failing;
+
+static ssize_t pwrite_and_fail(int fd, const void *data, size_t n, off_t offset)
+{
+	outbuf_fail(failing, -EPROTO);
+	return real.pwrite(fd, data, n, offset);
+}
+
+static void test_failing_during_flush(void **state)
+{
+	struct sandbox *s = *state;
+
+	failing = open_with(s->path, NULL);
+	assert_int_equal(fill_some(failing, 10), 0);
+	sys_table.pwrite = pwrite_and_fail;
+	assert_int_equal(outbuf_commit(failing), -EPROTO);
+	outbuf_close(failing);
+	assert_int_equal(sandbox_entries(s), 0);
+}
+
+/* A backend alone, from memory that has nothing before or behind the job's bytes. */
+static void test_backend(void **state)
+{
+	static const uint64_t offsets[] = { 0, 1, 4095, (1 << 20) - 1, 1 << 20, (3 << 20) + 5 };
+	struct sandbox *s = *state;
+	struct parallel parallel = { .threads = 3 };
+	size_t i, n = (2 << 20) + 77;
+
+	for (i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+		unsigned char *data = malloc(n), *want = calloc(1, offsets[i] + n);
+		struct flush_job job = {
+			.fd = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
+			.data = data,
+			.offset = offsets[i],
+			.length = n,
+			.parallel = &parallel,
+		};
+
+		assert_non_null(data);
+		assert_non_null(want);
+		memset(data, 0x5a, n);
+		memset(want + offsets[i], 0x5a, n);
+		assert_int_equal(flush_pwrite.write(&job), 0);
+		close(job.fd);
+		assert_file(s->path, want, offsets[i] + n);
+		free(data);
+		free(want);
+	}
 }
 
 static void test_sync(void **state)
@@ -649,6 +701,8 @@ int main(void)
 		fault_test(test_ftruncate),
 		fault_test(test_pwrite_short),
 		fault_test(test_pwrite_fails),
+		fault_test(test_failing_during_flush),
+		fault_test(test_backend),
 		fault_test(test_sync),
 		fault_test(test_publication_fails),
 		fault_test(test_close_interrupted),
