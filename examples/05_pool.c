@@ -18,25 +18,6 @@
 
 enum { SIZE = 8 << 20 };
 
-/* What options.run is given and workqueue_run() wants differ in a return value. */
-struct adapter {
-	void (*task)(void *arg, size_t i);
-	void *arg;
-};
-
-static int adapt(void *arg, size_t i)
-{
-	const struct adapter *a = arg;
-	a->task(a->arg, i);
-	return 0;
-}
-
-static int run_on_queue(void *queue, size_t n, void (*task)(void *arg, size_t i), void *arg)
-{
-	struct adapter a = { task, arg };
-	return workqueue_run(queue, n, adapt, &a);
-}
-
 static void observe(void *arg, enum outbuf_phase phase, int done, uint64_t bytes)
 {
 	static const char *const names[OUTBUF_PHASES] = {
@@ -73,7 +54,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
 	options.map = OUTBUF_NO;
-	options.run = run_on_queue;
+	options.run = workqueue_pool; /* the shape that the library calls */
 	options.run_arg = &queue;
 	options.observe = observe;
 	int error = outbuf_open(&ob, argv[1], &options);

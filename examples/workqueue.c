@@ -122,6 +122,24 @@ int workqueue_run(struct workqueue *queue, size_t n, int (*task)(void *arg, size
 	return run.error;
 }
 
+struct silent {
+	void (*task)(void *arg, size_t i);
+	void *arg;
+};
+
+static int do_silent(void *arg, size_t i)
+{
+	const struct silent *s = arg;
+	s->task(s->arg, i);
+	return 0;
+}
+
+int workqueue_pool(void *queue, size_t n, void (*task)(void *arg, size_t i), void *arg)
+{
+	struct silent s = { task, arg };
+	return workqueue_run(queue, n, do_silent, &s);
+}
+
 size_t workqueue_blocks(uint64_t size)
 {
 	if (size == 0)

@@ -29,6 +29,12 @@ struct workqueue {
  */
 int workqueue_run(struct workqueue *queue, size_t n, int (*task)(void *arg, size_t i), void *arg);
 
+/*
+ * The same for tasks that report by themselves, in the shape of outbuf_options.run: `queue` is a
+ * struct workqueue. Returns 0.
+ */
+int workqueue_pool(void *queue, size_t n, void (*task)(void *arg, size_t i), void *arg);
+
 /* A block is long enough that taking it from the queue costs nothing beside writing it. */
 #define WORKQUEUE_BLOCK ((uint64_t)1 << 20)
 

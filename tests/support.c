@@ -253,3 +253,22 @@ int in_child(int drop, int (*fn)(void *arg), void *arg)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+int fill_some(struct outbuf *ob, uint8_t byte, size_t n)
+{
+	struct outbuf_view v;
+
+	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+	outbuf_fill(&v, byte, n);
+	return outbuf_view_end(&v);
+}
+
+void assert_filled(const struct sandbox *s, size_t n)
+{
+	unsigned char *want = malloc(n);
+
+	assert_non_null(want);
+	memset(want, 'n', n);
+	assert_file(s->path, want, n);
+	free(want);
+}

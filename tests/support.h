@@ -40,6 +40,11 @@ struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order);
 /* Statistics, by value. */
 struct outbuf_stats stats_of(struct outbuf *ob);
 
+/* The byte n times from offset 0, through a View without end; what ending the View returned. */
+int fill_some(struct outbuf *ob, uint8_t byte, size_t n);
+/* n times 'n' stands at the sandbox's path. */
+void assert_filled(const struct sandbox *s, size_t n);
+
 /* Open descriptors of this process, to see that none is lost. */
 unsigned count_fds(void);
 

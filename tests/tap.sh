@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # SPDX-License-Identifier: MIT
 # TAP for shell tests: source this, call `try NAME COMMAND...` for each, end with `tap_end`.
 # What a failing command printed follows its line. $scratch is a fresh directory.

@@ -48,15 +48,6 @@ static int no_proc(int dirfd, const char *path, struct stat *st, int flags)
 	return real.fstatat(dirfd, path, st, flags);
 }
 
-static void fill_some(struct outbuf *ob, uint8_t byte, size_t n)
-{
-	struct outbuf_view v;
-
-	assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
-	assert_int_equal(outbuf_fill(&v, byte, n), 0);
-	assert_int_equal(outbuf_view_end(&v), 0);
-}
-
 /* The three ways to a file, each seen from outside at every stage. */
 static void whole_life(const struct sandbox *s, const char *placement, unsigned hidden)
 {

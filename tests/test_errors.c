@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -336,185 +335,6 @@ static void test_busy(void **state)
 	assert_file(s->path, "abcd", 4);
 }
 
-/* Sizes that cannot be: refused before anything is created, and the output goes on. */
-static void test_sizes(void **state)
-{
-	static const uint64_t impossible[] = {
-		UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 4096, (uint64_t)INT64_MAX + 1,
-		INT64_MAX, INT64_MAX - 4094,
-	};
-	struct sandbox *s = *state;
-	uint32_t map;
-	size_t i;
-
-	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
-		struct outbuf *ob = open_mapping(s->path, map, 0);
-		struct outbuf_view v;
-		void *data;
-
-		for (i = 0; i < sizeof impossible / sizeof *impossible; i++) {
-			assert_int_equal(outbuf_map(ob, impossible[i]), -EFBIG);
-			assert_int_equal(outbuf_set_size(ob, impossible[i]), -EFBIG);
-			assert_int_equal(outbuf_data(ob, impossible[i], 4096, &data), -EFBIG);
-		}
-		/* mold#1195: a damaged header asked for 360 PB. */
-		assert_int_equal(outbuf_map(ob, (uint64_t)360 << 50), -ENOMEM);
-		assert_int_equal(outbuf_size(ob), 0);
-		assert_int_equal(outbuf_error(ob), 0);
-		assert_int_equal(outbuf_map(ob, 3), 0);
-		assert_int_equal(outbuf_view(ob, &v, 0, 3), 0);
-		assert_int_equal(outbuf_write_string(&v, "abc"), 0);
-		assert_int_equal(outbuf_view_end(&v), 0);
-		assert_int_equal(outbuf_commit(ob), 0);
-		outbuf_close(ob);
-		assert_file(s->path, "abc", 3);
-	}
-}
-
-/* max_size is a limit, and the first View beyond it is the output's error. */
-static void test_max_size(void **state)
-{
-	struct sandbox *s = *state;
-	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
-	struct outbuf_view v;
-	struct outbuf *ob;
-	int call;
-
-	o.max_size = 1 << 20;
-	for (call = 0; call < 7; call++) {
-		int r = 0;
-
-		ob = open_with(s->path, &o);
-		assert_int_equal(outbuf_map(ob, (1 << 20) + 1), -EFBIG);
-		assert_int_equal(outbuf_set_size(ob, (1 << 20) + 1), -EFBIG);
-		assert_int_equal(outbuf_error(ob), 0);
-		switch (call) {
-		case 0:
-			r = outbuf_view(ob, &v, 1 << 20, 1);
-			assert_int_equal(outbuf_view_end(&v), -EFBIG);
-			break;
-		case 1:
-			r = outbuf_view(ob, &v, UINT64_MAX - 1, 100);
-			assert_int_equal(outbuf_view_end(&v), -EFBIG);
-			break;
-		case 2:
-			r = outbuf_view(ob, &v, (1 << 20) + 1, OUTBUF_UNBOUNDED);
-			assert_int_equal(outbuf_write8(&v, 1), -EFBIG);
-			break;
-		case 3:
-			assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
-			r = outbuf_fill(&v, 1, (1 << 20) + 1);
-			assert_int_equal(outbuf_view_end(&v), -EFBIG);
-			break;
-		case 4:
-			assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
-			r = outbuf_seek(&v, (1 << 20) + 1);
-			assert_int_equal(outbuf_view_end(&v), -EFBIG);
-			break;
-		case 5:
-			assert_int_equal(outbuf_view(ob, &v, 1, OUTBUF_UNBOUNDED), 0);
-			r = outbuf_fill(&v, 1, SIZE_MAX);
-			assert_int_equal(outbuf_view_end(&v), -EFBIG);
-			break;
-		case 6: /* no View, so not the output's error: the caller has it in hand */
-			assert_int_equal(outbuf_data(ob, 1 << 20, 1, (void **)&(void *){ NULL }), -EFBIG);
-			assert_int_equal(outbuf_error(ob), 0);
-			outbuf_fail(ob, -EFBIG);
-			r = -EFBIG;
-			break;
-		}
-		assert_int_equal(r, -EFBIG);
-		assert_int_equal(outbuf_error(ob), -EFBIG);
-		assert_int_equal(outbuf_commit(ob), -EFBIG);
-		outbuf_close(ob);
-	}
-
-	/* Up to the limit and not a byte more. */
-	ob = open_with(s->path, &o);
-	assert_int_equal(outbuf_map(ob, 100), 0);
-	assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
-	assert_int_equal(outbuf_fill(&v, 1, 1 << 20), 0);
-	assert_int_equal(outbuf_view_end(&v), 0);
-	assert_int_equal(outbuf_commit(ob), 0);
-	outbuf_close(ob);
-}
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
-/* A limit that is no multiple of a page is met to the byte, whatever came before. */
-static void test_max_size_to_the_byte(void **state)
-{
-	struct sandbox *s = *state;
-	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
-	int before;
-
-	o.max_size = 100;
-	for (before = 0; before < 4; before++) {
-		struct outbuf *ob = open_with(s->path, &o);
-		struct outbuf_view v;
-
-		if (before == 1)
-			assert_int_equal(outbuf_map(ob, 10), 0);
-		if (before == 2)
-			assert_int_equal(outbuf_map(ob, 100), 0);
-		if (before == 3) {
-			assert_int_equal(outbuf_view(ob, &v, 0, 50), 0);
-			assert_int_equal(outbuf_view_end(&v), 0);
-		}
-		assert_int_equal(outbuf_map(ob, 101), -EFBIG);
-		assert_int_equal(outbuf_data(ob, 50, 51, (void **)&(void *){ NULL }), -EFBIG);
-		assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
-		assert_int_equal(outbuf_fill(&v, 1, 50), 0);
-		while (outbuf_write8(&v, 2) == 0)
-			continue;
-		assert_int_equal(outbuf_tell(&v), 100);
-		assert_int_equal(outbuf_view_end(&v), -EFBIG);
-		assert_int_equal(outbuf_view(ob, &v, 50, 51), -EFBIG);
-		outbuf_close(ob);
-	}
-}
-
-/* `ulimit -f`: an error and not the signal that writing beyond it raises. */
-static int under_file_limit(void *arg)
-{
-	const struct sandbox *s = arg;
-	struct rlimit limit = { .rlim_cur = 64 << 10, .rlim_max = 64 << 10 };
-	struct outbuf_view v;
-	struct outbuf *ob;
-
-	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
-		return 1;
-	if (outbuf_open(&ob, s->path, NULL) != 0 || outbuf_map(ob, 1 << 20) != -EFBIG ||
-	    outbuf_map(ob, 60 << 10) != 0)
-		return 2;
-	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
-	outbuf_fill(&v, 1, 65 << 10);
-	if (outbuf_view_end(&v) != 0 || outbuf_commit(ob) != -EFBIG)
-		return 3;
-	outbuf_close(ob);
-	return 0;
-}
-
-static void test_file_size_limit(void **state)
-{
-	assert_int_equal(in_child(0, under_file_limit, *state), 0);
-	assert_int_equal(sandbox_entries(*state), 0);
-}
-
-static void test_mapping_required(void **state)
-{
-	struct sandbox *s = *state;
-	struct outbuf *ob = open_mapping(s->path, OUTBUF_REQUIRE, 0);
-
-	assert_int_equal(outbuf_map(ob, 10), can_map() ? 0 : -ENOTSUP);
-	assert_int_equal(outbuf_commit(ob), 0);
-	outbuf_close(ob);
-}
-
 static void test_version(void **state)
 {
 	char want[32];
@@ -524,57 +344,6 @@ static void test_version(void **state)
 	         OUTBUF_VERSION_PATCH);
 	assert_string_equal(outbuf_version(), want);
 	assert_string_equal(outbuf_version(), PACKAGE_VERSION);
-}
-
-/* `ulimit -v`: the reservation shrinks by itself, and what does not fit is an error. */
-static int under_limit(void *arg)
-{
-	const struct sandbox *s = arg;
-	struct rlimit limit = { .rlim_cur = (rlim_t)1 << 30, .rlim_max = (rlim_t)1 << 30 };
-	struct outbuf_view v;
-	struct outbuf *ob, *second;
-	void *memory;
-
-	if (setrlimit(RLIMIT_AS, &limit) != 0)
-		return 1;
-	if (outbuf_open(&ob, s->path, NULL) != 0 || outbuf_map(ob, 1 << 20) != 0)
-		return 2;
-	/* The program must live, too. */
-	memory = malloc(100 << 20);
-	if (memory == NULL)
-		return 3;
-	free(memory);
-	if (outbuf_open(&second, "second", NULL) != 0 || outbuf_map(second, 1 << 20) != 0)
-		return 4;
-	if (outbuf_map(second, (uint64_t)2 << 30) != -ENOMEM)
-		return 5;
-	outbuf_close(second);
-	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
-	if (outbuf_fill(&v, 5, 50 << 20) != 0 || outbuf_view_end(&v) != 0)
-		return 6;
-	if (outbuf_view(ob, &v, (uint64_t)3 << 30, 10) != -ENOMEM)
-		return 7;
-	if (outbuf_commit(ob) != -ENOMEM)
-		return 8;
-	outbuf_close(ob);
-	if (outbuf_open(&ob, s->path, NULL) != 0 || outbuf_map(ob, (uint64_t)4 << 30) != -ENOMEM)
-		return 9;
-	outbuf_close(ob);
-	return 0;
-}
-
-static void test_address_space(void **state)
-{
-	if (SANITIZED || getenv("VALGRIND") != NULL) {
-		print_message("the checker's own memory is beyond any limit on the address space\n");
-		skip();
-	}
-	if (!can_map()) {
-		print_message("without mmap the range is memory, not addresses\n");
-		skip();
-	}
-	assert_int_equal(in_child(0, under_limit, *state), 0);
-	assert_int_equal(sandbox_entries(*state), 0);
 }
 
 int main(void)
@@ -588,13 +357,7 @@ int main(void)
 		sandbox_test(test_null_and_ended),
 		sandbox_test(test_arguments),
 		sandbox_test(test_busy),
-		sandbox_test(test_sizes),
-		sandbox_test(test_max_size),
-		sandbox_test(test_max_size_to_the_byte),
-		sandbox_test(test_file_size_limit),
-		sandbox_test(test_mapping_required),
 		sandbox_test(test_version),
-		sandbox_test(test_address_space),
 	};
 
 	return cmocka_run_group_tests_name("errors", tests, NULL, NULL);

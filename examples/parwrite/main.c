@@ -25,25 +25,6 @@
 
 #include "job.h"
 
-/* What options.run is given, and how the queue wants it: as in 05_pool.c. */
-struct adapter {
-	void (*task)(void *arg, size_t i);
-	void *arg;
-};
-
-static int adapt(void *arg, size_t i)
-{
-	const struct adapter *a = arg;
-	a->task(a->arg, i);
-	return 0;
-}
-
-static int run_on_queue(void *queue, size_t n, void (*task)(void *arg, size_t i), void *arg)
-{
-	struct adapter a = { task, arg };
-	return workqueue_run(queue, n, adapt, &a);
-}
-
 static int step_open(struct job *job)
 {
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
@@ -52,7 +33,7 @@ static int step_open(struct job *job)
 	options.order = OUTBUF_LITTLE_ENDIAN;
 	options.map = job->options.no_map ? OUTBUF_NO : OUTBUF_AUTO;
 	options.check_overlap = (uint32_t)job->options.check_overlap;
-	options.run = run_on_queue;
+	options.run = workqueue_pool;
 	options.run_arg = &job->queue;
 	return emit_result(&job->emission, outbuf_open(&job->ob, job->options.output, &options));
 }
