@@ -3,6 +3,7 @@
 #include <outbuf.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 static void *world(void *ob)
 {

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { THREADS = 4, LINES = 40000, LINE_LENGTH = 32, PLANNED = 10000 };
 

@@ -16,6 +16,7 @@
  */
 #include <outbuf.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { COUNT = 4000, QUARTERS = 4, HEADER = 16 + 8 * QUARTERS, PLANNED = HEADER + 4 * COUNT / 2 };
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const records[] = { "alpha\n", "beta\n", "gamma\n" };
 

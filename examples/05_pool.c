@@ -13,6 +13,7 @@
 #include <outbuf.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "workqueue.h"
 

@@ -21,14 +21,17 @@
  *     address       base                                           base + reserved
  *                   [ mapping of the file      ][ heap extension  ]
  *
- * All of it is one linear range of addresses: offset x lies at base + x, always. A write
- * that straddles the end of the mapping is one plain copy, and a pointer into the
- * output stays valid until commit. Where the file cannot be mapped the whole output
- * lives in the heap extension and is carried to the file at commit: the same calls, the
- * same bytes.
+ * All of it is one linear range of addresses: offset x lies at base + x, always. A write that
+ * straddles the end of the mapping is one plain copy, and a pointer into the output stays valid
+ * until outbuf_unmap(), commit or close. Where the file cannot be mapped the whole output lives
+ * in the heap extension and is carried to the file at commit: the same calls, the same bytes.
  *
- * Nothing stands at the path until outbuf_commit(), which puts the complete file there
- * in one step. Until then, and if anything failed, the previous file is untouched.
+ * The library hands out no offsets. Who appends past the plan knows where: one thread, lengths
+ * added up first, or an atomic counter of the caller's.
+ *
+ * Nothing stands at the path until outbuf_commit(), which puts the complete file there in one
+ * step. Until then, and if anything failed, the previous file is untouched. (Those who
+ * ask for OUTBUF_REPLACE_IN_PLACE give both up.)
  *
  * A whole program is examples/01_hello.c, which README.md shows.
  *
@@ -36,11 +39,12 @@
  * -----------
  * - Sizes and offsets are bytes; offsets count from the start of the file.
  * - A function that can fail returns 0 or a negative errno (-ENOSPC, ...). The library
- *   never prints, exits, installs a signal handler, or changes errno-visible state of
- *   the process such as umask and working directory.
+ *   never prints, exits, installs a signal handler, or changes what belongs to the whole
+ *   process, such as umask and working directory.
  * - The first failure of any View sticks to the output; commit returns it and leaves the
  *   path alone. So results of single writes may be ignored: check outbuf_view_end()
- *   or outbuf_commit().
+ *   or outbuf_commit(). (Not -EBADF: a View that is not open belongs to no output. A View
+ *   is opened by outbuf_view() or all zero before anything else is done with it.)
  * - "Owner" below means: one thread at a time, with the caller's own ordering between
  *   them. "Any thread" means: at the same time as any other call but outbuf_close().
  * - outbuf_open() to outbuf_close() are owner calls. outbuf_view() and outbuf_data() are
@@ -129,7 +133,7 @@ OUTBUF_API const char *outbuf_version(void);
 /* The order of bytes in the output, for outbuf_write16/32/64. */
 enum outbuf_byte_order {
 	OUTBUF_LITTLE_ENDIAN = 0,
-	OUTBUF_BIG_ENDIAN = 1,
+	OUTBUF_BIG_ENDIAN = 1
 };
 
 /* How the file comes to stand at its path. */
@@ -142,14 +146,14 @@ enum outbuf_replace {
 	 * Its old content is gone once outbuf_map() begins to map it, even if that then fails
 	 * (-ENOSPC); where it is not mapped, from the first flush (outbuf_flush, _sync, _commit).
 	 */
-	OUTBUF_REPLACE_IN_PLACE = 1,
+	OUTBUF_REPLACE_IN_PLACE = 1
 };
 
 /* For things that may or may not be possible. */
 enum outbuf_choice {
 	OUTBUF_AUTO = 0,    /* do it where it works */
 	OUTBUF_NO = 1,      /* do not */
-	OUTBUF_REQUIRE = 2, /* an error where it does not work */
+	OUTBUF_REQUIRE = 2  /* an error where it does not work */
 };
 
 /* Phases that an observer hears of; see outbuf_options.observe and outbuf_stats. */
@@ -187,9 +191,9 @@ struct outbuf_options {
 	uint32_t reserved; /* zero */
 	/*
 	 * The largest size the output may reach, in bytes: so much address space is reserved.
-	 * 0: 1 TiB on 64-bit machines, 512 MiB on 32-bit ones (256 MiB where the library was
-	 * built without mmap, and that much is real memory there), or four times the
-	 * size given to outbuf_map(), whichever is more.
+	 * 0: 1 TiB on 64-bit machines, 512 MiB on 32-bit ones, 256 MiB where the library was built
+	 * without mmap (that much is real memory there). If the size given to outbuf_map() is more
+	 * than a quarter of that: four times that size.
 	 */
 	uint64_t max_size;
 	/*
@@ -219,13 +223,13 @@ struct outbuf_options {
 /*
  * Open an output that will stand at `path`. `options` may be NULL. Owner.
  *
- * Nothing appears at the path. A nameless file (O_TMPFILE) is created in its directory or,
- * where the file system has none, a hidden one: so a path that cannot be written is
- * reported here and not at commit.
+ * Nothing appears at the path (but in place a file that was missing). A nameless file
+ * (O_TMPFILE) is created in its directory or, where the file system has none, a hidden one: so
+ * a path that cannot be written is reported here and not at commit.
  *
  * Returns 0 and sets *ob, or sets it to NULL and returns
- *   -EINVAL        a NULL argument, an unknown value in the options, mode beyond 07777
- *   -E2BIG         options of a newer library with something unknown set
+ *   -EINVAL        a NULL argument, an unknown value in the options, mode beyond 07777, size 0
+ *   -E2BIG         options of a newer header with a member set that this library does not know
  *   -ENOENT        a directory on the way is missing, or the path is empty
  *   -ENOTDIR       a component on the way is not a directory
  *   -EISDIR        the path is a directory, ends in a slash, or in "." or ".."
@@ -239,7 +243,8 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open(struct outbuf **ob, const char *pat
 
 /*
  * Plan for `size` bytes: reserve blocks on the disk, make the file that long and map it.
- * Owner, no View open. The output is then at least `size` bytes long.
+ * Owner, no View open. The output is then at least `size` bytes long. Need not be called:
+ * without it the output lives in the heap.
  *
  * May be called again with a larger size, also after bytes were written past the
  * mapping: they move into it, addresses stay. Where mapping is impossible, or options.map is
@@ -285,7 +290,7 @@ OUTBUF_API uint64_t outbuf_size(const struct outbuf *ob);
  * Set that length: cut off what was written beyond, or extend by zeros, for which no blocks
  * are reserved. For those who plan generously and trim at the end. Owner, no View open.
  *
- * Returns 0, -EBUSY, -EINVAL (unmapped, committed or discarded), -EFBIG and -ENOMEM as
+ * Returns 0, -EBUSY, -EINVAL (after outbuf_unmap(), committed or discarded), -EFBIG and -ENOMEM as
  * outbuf_map(), or what ftruncate(2) returns.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t size);
@@ -326,8 +331,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_commit(struct outbuf *ob);
 
 /*
  * Give the output up: its file is removed now (in place: removed only if outbuf_open() created
- * it, and not through a dangling symbolic link). Memory stays until outbuf_close(), so other threads may go on writing through
- * their Views meanwhile. Owner. Returns 0, also when done twice; -EINVAL once committed.
+ * it, and not through a dangling symbolic link). Memory stays until outbuf_close(), so other
+ * threads may go on writing through their Views meanwhile. Owner. Returns 0, also when done
+ * twice; -EINVAL once committed.
  */
 OUTBUF_API int outbuf_discard(struct outbuf *ob);
 
@@ -379,14 +385,15 @@ struct outbuf_view {
  * With a length, nothing outside the range can be written through it: -ERANGE, and
  * nothing is. The whole range counts as written once the View ends; bytes it did not
  * store are zero or what earlier Views stored. With OUTBUF_UNBOUNDED it may run on, past
- * the mapping too, and all up to the last byte it stored counts.
+ * the mapping too, and all up to the last byte it stored counts. It overwrites what it
+ * runs into; check_overlap finds that when it ends.
  *
  * With options.check_overlap, a range given to any View before (ended or not) is
  * refused with -EEXIST, and outbuf_overlap() tells both ranges. An unbounded View is
  * checked when it ends. To write again over what a View wrote, use outbuf_view_edit().
  *
  * Returns 0 or an error, which also sticks to the output:
- *   -EINVAL   a NULL argument; the output is unmapped or committed
+ *   -EINVAL   a NULL argument; after outbuf_unmap(), or committed
  *   -EFBIG    offset + length is beyond options.max_size, or its default
  *   -ENOMEM   no memory for the heap, or no address space that large
  *   -EEXIST   overlap
@@ -410,10 +417,10 @@ OUTBUF_API int outbuf_view_edit(struct outbuf *ob, struct outbuf_view *v, uint64
 OUTBUF_API int outbuf_view_end(struct outbuf_view *v);
 
 /*
- * Move the position to file offset `offset`. Returns 0, -ERANGE (before the start, or
- * beyond the end of a bounded View: sticks), -EFBIG or -ENOMEM (beyond what an output can be,
- * as outbuf_view(): sticks), or the View's earlier error. Seeking past the end of everything reserves nothing and
- * adds nothing, as lseek(2); a gap left behind by a later write is zero.
+ * Move the position to file offset `offset`. Returns 0, -ERANGE (before the start, or beyond
+ * the end of a bounded View: sticks), -EFBIG or -ENOMEM (beyond what an output can be, as
+ * outbuf_view(): sticks), or the View's earlier error. Seeking past the end of everything
+ * reserves nothing and adds nothing, as lseek(2); a gap left behind by a later write is zero.
  */
 OUTBUF_API int outbuf_seek(struct outbuf_view *v, uint64_t offset);
 
@@ -493,15 +500,17 @@ OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
 /* ----------------------------------------------------------------- raw access */
 
 /*
- * The memory of `length` bytes at `offset`, for callers with a writer of their own. Any
- * thread. *data is valid until outbuf_unmap(), commit or close; [data, data + length) is
- * writable and counts as written from now on. Two calls for neighbouring ranges give
- * neighbouring memory.
+ * The memory of `length` bytes at `offset`, for callers with a writer of their own, or who read
+ * what was written (a checksum, once the writers are joined). Any thread. *data is valid until
+ * outbuf_unmap(), commit or close; [data, data + length) may be read and written and counts as
+ * written from now on. Two calls for neighbouring ranges give neighbouring memory.
+ *
+ * Once such a pointer is out, or one of outbuf_write_ref() or outbuf_reserve(), what an
+ * outbuf_flush() carried is carried again at commit: the library cannot know if it changed.
  *
  * Not counted by -EBUSY: that nobody writes through it during map, flush, sync and commit is
  * the caller's care. Not checked for overlaps. Returns 0 or sets *data to NULL and returns
- * -EINVAL (NULL; the output is unmapped, committed, discarded, or the owner is at work with
- * the whole of it), -EFBIG or -ENOMEM as outbuf_view(). None of these sticks.
+ * an error as outbuf_view() but -EEXIST. It does not stick.
  */
 OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data);
 
@@ -511,16 +520,20 @@ OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, 
 struct outbuf_stats {
 	size_t size;             /* sizeof(struct outbuf_stats) as the caller knows it */
 	uint64_t output_size;    /* outbuf_size() */
-	uint64_t mapped;         /* bytes of it in the mapping, or in the last one there was */
-	uint64_t heap;           /* bytes of it elsewhere */
+	uint64_t mapped;         /* bytes of it that outbuf_map() mapped, last */
+	uint64_t heap;           /* the others */
 	uint64_t reserved;       /* address range, in bytes */
-	uint64_t flushed;        /* bytes carried to the file by the backend, so far */
+	/*
+	 * Bytes carried to the file by the backend so far; fewer than `heap` where the mapping, which
+	 * is whole pages, took the first of them, more where some were carried twice.
+	 */
+	uint64_t flushed;
 	uint64_t views;          /* Views opened, so far */
 	uint64_t heap_grown;     /* times the heap was made larger */
 	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time per phase */
 	const char *backend;     /* how heap bytes reach the file: "pwrite" */
 	const char *placement;   /* "nameless", "named", "in-place" */
-	int map_error;           /* why the file is not mapped; 0: it is, or nobody asked, or OUTBUF_NO */
+	int map_error;           /* why it is not mapped; 0: it is, or nobody asked, or OUTBUF_NO */
 	int prealloc_error;      /* why no blocks were reserved; 0: they were, or nobody asked */
 };
 

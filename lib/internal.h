@@ -80,7 +80,7 @@ struct outbuf {
 /* Copy the caller's options, whatever header it was built with, and check them. */
 int options_take(struct outbuf_options *to, const struct outbuf_options *from);
 
-/* The owner asks, after setting the state: is a View open? What those that ended wrote is visible. */
+/* The owner asks: is a View open? What those that ended wrote is visible. */
 static inline int outbuf_has_views(struct outbuf *ob)
 {
 	uint64_t opened = atomic_load(&ob->views_opened);

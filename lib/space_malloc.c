@@ -36,7 +36,7 @@ int space_reserve(struct space *s, uint64_t want, uint64_t need)
 	for (try = want;; try = try / 2 > need ? try / 2 : need) {
 		void *got = try <= SIZE_MAX / 2 ? calloc(1, (size_t)try) : NULL;
 		if (got != NULL) {
-			*s = (struct space){ .base = got, .reserved = try, .whole = got, .whole_size = try };
+			*s = (struct space){ .base = got, .reserved = try, .whole = got };
 			return 0;
 		}
 		if (try == need)

@@ -15,8 +15,8 @@
  * made usable by mprotect step by step, which is where an honest -ENOMEM comes from. No
  * MAP_NORESERVE: it would switch that honesty off.
  *
- * Cost: one mmap and one munmap of the range, 4 us together, and 1 us of mprotect per growth step. Under
- * `ulimit -v`, ThreadSanitizer and valgrind the wish cannot be had; halve it until it can.
+ * Cost: one mmap and one munmap of the range, 4 us together, and 1 us of mprotect per growth
+ * step. Under `ulimit -v`, ThreadSanitizer and valgrind the wish cannot be had; halve it until it can.
  * If it had to be halved the address space is scarce, so give half of what was got
  * back: the program wants to live too.
  *

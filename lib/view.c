@@ -101,7 +101,7 @@ static int check_overlap(struct outbuf_view *v, uint64_t length)
 }
 
 /*
- * Count a View in, and say what state that was in. While the owner is at work with the whole
+ * Count a View in; 0, or why the output takes none. While the owner is at work with the whole
  * output the View is not counted and waits: a map or commit that turns out to come too early
  * (-EBUSY) must not be seen by anybody, and one that succeeds decides what becomes of the View.
  */
@@ -112,8 +112,10 @@ static int count_in(struct outbuf *ob)
 
 		atomic_fetch_add(&ob->views_opened, 1);
 		state = atomic_load(&ob->state);
+		if (state == STATE_DISCARDED)
+			return outbuf_error(ob);
 		if (state != STATE_EXCLUSIVE)
-			return state;
+			return state == STATE_OPEN ? 0 : -EINVAL;
 		atomic_fetch_sub(&ob->views_opened, 1);
 		sys_pause();
 	}
@@ -122,7 +124,7 @@ static int count_in(struct outbuf *ob)
 static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint64_t length,
                  uint8_t flags)
 {
-	int state, r = 0;
+	int r;
 
 	if (v == NULL)
 		return -EINVAL;
@@ -133,11 +135,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	}
 	v->swap = (uint8_t)ob->swap;
 
-	state = count_in(ob);
-	if (state == STATE_DISCARDED)
-		r = outbuf_error(ob);
-	else if (state != STATE_OPEN)
-		r = -EINVAL;
+	r = count_in(ob);
 	if (r == 0)
 		r = place(v, offset, length);
 	if (r == 0 && ob->options.check_overlap && (v->flags & VIEW_BOUNDED))
@@ -375,21 +373,26 @@ int outbuf_sleb128(struct outbuf_view *v, int64_t x)
 
 int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data)
 {
+	uint64_t end = offset + length;
 	int r;
 
 	if (data == NULL)
 		return -EINVAL;
 	*data = NULL;
-	if (ob == NULL || atomic_load(&ob->state) != STATE_OPEN)
+	if (ob == NULL)
 		return -EINVAL;
-	if (offset + length < offset || length > SIZE_MAX)
-		return -EFBIG;
-	r = heap_need(&ob->heap, offset + length == 0 ? 1 : offset + length);
-	if (r < 0)
-		return r;
-	outbuf_taint(ob, DIRTY_RAW);
-	if (length > 0)
-		heap_cover(&ob->heap, offset + length);
-	*data = ob->heap.space.base + offset;
-	return 0;
+	/* As a View for the time of this call. */
+	r = count_in(ob);
+	if (r == 0 && (end < offset || length > SIZE_MAX))
+		r = -EFBIG;
+	if (r == 0)
+		r = heap_need(&ob->heap, end == 0 ? 1 : end);
+	if (r == 0) {
+		outbuf_taint(ob, DIRTY_RAW);
+		if (length > 0)
+			heap_cover(&ob->heap, end);
+		*data = ob->heap.space.base + offset;
+	}
+	atomic_fetch_sub(&ob->views_opened, 1);
+	return r;
 }

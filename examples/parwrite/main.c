@@ -20,6 +20,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -35,7 +36,10 @@ static int step_open(struct job *job)
 	options.check_overlap = (uint32_t)job->options.check_overlap;
 	options.run = workqueue_pool;
 	options.run_arg = &job->queue;
-	return emit_result(&job->emission, outbuf_open(&job->ob, job->options.output, &options));
+	int error = outbuf_open(&job->ob, job->options.output, &options);
+	if (error == -ENOTSUP) /* a device or a pipe: strerror() would not say so */
+		return fail(&job->error, job->options.output, "not a regular file, and so not replaced");
+	return emit_result(&job->emission, error);
 }
 
 static int step_read(struct job *job)

@@ -132,7 +132,7 @@ static int classify(struct object *o, struct section *s, const GElf_Shdr *h, str
 	if (is_superfluous(h, s->name))
 		return 0;
 	if (h->sh_type == SHT_GROUP || h->sh_flags & SHF_GROUP)
-		return fail(error, o->name, "COMDAT groups are not supported yet");
+		return fail(error, o->name, "COMDAT groups are not supported yet (C++, or made with -g3?)");
 	if (h->sh_type == SHT_SYMTAB_SHNDX)
 		return fail(error, o->name, "more than 65,279 sections are not supported yet");
 	if (h->sh_flags & SHF_COMPRESSED)
