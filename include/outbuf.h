@@ -199,7 +199,8 @@ struct outbuf_options {
 	/*
 	 * The caller's own thread pool, or NULL. Must call task(arg, i) once for every i below
 	 * n, on any threads, and return 0 after the last one has returned; a negative
-	 * errno becomes the error of the call that needed it.
+	 * errno becomes the error of the call that needed it. Views opened meanwhile wait for
+	 * that call: if all threads of the pool do so, and the caller's takes no task, for ever.
 	 */
 	int (*run)(void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg);
 	void *run_arg;
