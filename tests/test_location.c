@@ -301,7 +301,8 @@ static void test_set_size(void **state)
 		/* Cut in the mapping, then grow over it again: zeros, also where it was flushed. */
 		assert_int_equal(outbuf_set_size(ob, 3000), 0);
 		assert_int_equal(outbuf_size(ob), 3000);
-		assert_int_equal(stats_of(ob).mapped + stats_of(ob).heap, 3000);
+		assert_in_range(stats_of(ob).mapped, 0, 3000);
+		assert_int_equal(stats_of(ob).heap, 3000 - stats_of(ob).mapped);
 		assert_int_equal(outbuf_set_size(ob, 9000), 0);
 		assert_int_equal(outbuf_size(ob), 9000);
 		assert_int_equal(outbuf_set_size(ob, UINT64_MAX), -EFBIG);
