@@ -6,8 +6,9 @@
  *     bench_small WAY N        one way, N calls: for callgrind, see bench/run
  *
  * "raw" is the least that a bounded store can cost: pointer and end in registers, nothing else.
+ * "local" is a View moved into a local variable, which compilers then keep in registers too.
  * "cursor" is what any writer that is passed around must do: pointer and end in memory, as in a
- * View, so that they are loaded and stored at each call (the stored byte may alias them).
+ * View elsewhere, so that they are loaded and stored at each call (the stored byte may alias them).
  *
  * All write over the same 1 MiB again and again, so that it is the call and not memory that
  * is measured; stdio into /dev/null with a buffer of 64 KiB.
@@ -93,6 +94,22 @@ static KEEP void cursor_full(struct cursor *c)
 			outbuf_write##name(v, (uint##bits##_t)i);               \
 	}
 
+/* The View moved into a local: see struct outbuf_view. */
+#define LOCAL(bits)                                                             \
+	static KEEP void local##bits(size_t n)                                  \
+	{                                                                       \
+		struct outbuf_view w;                                           \
+		size_t i;                                                       \
+		outbuf_seek(&view, 0);                                          \
+		w = view;                                                       \
+		for (i = 0; i < n; i++) {                                       \
+			/* As in raw: no vectors. */                            \
+			__asm__ volatile("" ::: "memory");                      \
+			outbuf_write##bits(&w, (uint##bits##_t)i);              \
+		}                                                               \
+		view = w;                                                       \
+	}
+
 #define FWRITE(bits)                                                            \
 	static KEEP void fwrite##bits(size_t n)                                 \
 	{                                                                       \
@@ -113,6 +130,9 @@ VIEW(8, 8)
 VIEW(32, 32)
 VIEW(64, 64)
 VIEW(32be, 32)
+LOCAL(8)
+LOCAL(32)
+LOCAL(64)
 FWRITE(32)
 FWRITE(64)
 
@@ -129,10 +149,11 @@ static const struct way {
 	void (*run)(size_t n);
 	size_t width;
 } ways[] = {
-	{ "raw8", raw8, 1 },           { "cursor8", cursor8, 1 },   { "view8", view_8, 1 },
-	{ "putc_unlocked", putc8, 1 }, { "raw32", raw32, 4 },       { "cursor32", cursor32, 4 },
-	{ "view32", view_32, 4 },      { "view32be", view_32be, 4 }, { "fwrite32", fwrite32, 4 },
-	{ "raw64", raw64, 8 },         { "cursor64", cursor64, 8 }, { "view64", view_64, 8 },
+	{ "raw8", raw8, 1 },           { "local8", local8, 1 },      { "cursor8", cursor8, 1 },
+	{ "view8", view_8, 1 },        { "putc_unlocked", putc8, 1 }, { "raw32", raw32, 4 },
+	{ "local32", local32, 4 },     { "cursor32", cursor32, 4 },  { "view32", view_32, 4 },
+	{ "view32be", view_32be, 4 },  { "fwrite32", fwrite32, 4 },  { "raw64", raw64, 8 },
+	{ "local64", local64, 8 },     { "cursor64", cursor64, 8 },  { "view64", view_64, 8 },
 	{ "fwrite64", fwrite64, 8 },
 };
 

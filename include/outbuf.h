@@ -101,11 +101,16 @@
 #define OUTBUF_MUST_CHECK __attribute__((warn_unused_result))
 #define OUTBUF_COLD __attribute__((cold, noinline))
 #define OUTBUF_RARELY(x) __builtin_expect(!!(x), 0)
+#define OUTBUF_ALWAYS __attribute__((always_inline)) /* gcc 12 splits them else */
+/* A branch, not a bswap at each call and a conditional move: 1 cycle of 2. */
+#define OUTBUF_BRANCH(x) __asm__("" : "+r"(x))
 #else
 #define OUTBUF_API
 #define OUTBUF_MUST_CHECK
 #define OUTBUF_COLD
 #define OUTBUF_RARELY(x) (x)
+#define OUTBUF_ALWAYS
+#define OUTBUF_BRANCH(x) ((void)0)
 #endif
 
 /*
@@ -113,9 +118,9 @@
  * exports a function of the same name for other languages and for -O0.
  */
 #if defined(__GNUC_GNU_INLINE__)
-#define OUTBUF_INLINE OUTBUF_API extern inline
+#define OUTBUF_INLINE OUTBUF_API extern OUTBUF_ALWAYS inline
 #else
-#define OUTBUF_INLINE OUTBUF_API inline
+#define OUTBUF_INLINE OUTBUF_API OUTBUF_ALWAYS inline
 #endif
 
 #ifdef __cplusplus
@@ -360,7 +365,16 @@ OUTBUF_API int outbuf_error(const struct outbuf *ob);
  * A cursor over a range of the output: a small value on the caller's stack. Members are for
  * the inline functions below only, written only by the thread that owns the View.
  *
- * It must not be copied while it is open, nor outlive the output.
+ * It may be moved: copied, and from then on only the copy used. A hot loop is twice as fast on a
+ * local copy whose address goes to inline functions only, as compilers then keep it in
+ * registers: 0.27 ns for an outbuf_write8() against 0.53 ns (gcc 12, clang 14, bench/bench_small).
+ *
+ *     struct outbuf_view w = *v;
+ *     for (i = 0; i < n; i++)
+ *             outbuf_write8(&w, table[x[i]]);
+ *     *v = w;
+ *
+ * It must not outlive the output.
  */
 struct outbuf_view {
 	unsigned char *cur;   /* where the next byte goes */
@@ -566,6 +580,18 @@ OUTBUF_API int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap)
 OUTBUF_API OUTBUF_COLD int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n);
 OUTBUF_API OUTBUF_COLD int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size);
 
+/*
+ * They get a copy of the View, so that the address of the caller's does not get out and a local
+ * View can stay in registers. It costs 24 (gcc) to 107 (clang) cold bytes per call.
+ */
+#define OUTBUF_RETURN_SLOW(v, function, ...)              \
+	do {                                              \
+		struct outbuf_view moved = *(v);          \
+		int result = function(&moved, __VA_ARGS__); \
+		*(v) = moved;                             \
+		return result;                            \
+	} while (0)
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define OUTBUF_HOST_BIG 1
 #else
@@ -592,7 +618,7 @@ OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v)
 OUTBUF_INLINE int outbuf_write(struct outbuf_view *v, const void *data, size_t n)
 {
 	if (OUTBUF_RARELY((size_t)(v->lim - v->cur) < n || n == 0))
-		return outbuf_write_slow(v, data, n);
+		OUTBUF_RETURN_SLOW(v, outbuf_write_slow, data, n);
 	memcpy(v->cur, data, n);
 	v->cur += n;
 	return 0;
@@ -602,7 +628,7 @@ OUTBUF_INLINE int outbuf_write8(struct outbuf_view *v, uint8_t x)
 {
 	unsigned char *to = v->cur;
 	if (OUTBUF_RARELY(to == v->lim))
-		return outbuf_write_int_slow(v, x, 1);
+		OUTBUF_RETURN_SLOW(v, outbuf_write_int_slow, x, 1);
 	*to = x;
 	v->cur = to + 1;
 	return 0;
@@ -617,10 +643,12 @@ OUTBUF_INLINE int outbuf_write8(struct outbuf_view *v, uint8_t x)
 	OUTBUF_INLINE int name(struct outbuf_view *v, uint##bits##_t x)          \
 	{                                                                        \
 		unsigned char *to = v->cur;                                      \
-		if (OUTBUF_RARELY(swap))                                         \
+		if (OUTBUF_RARELY(swap)) {                                       \
 			x = OUTBUF_BSWAP##bits(x);                               \
+			OUTBUF_BRANCH(x);                                        \
+		}                                                                \
 		if (OUTBUF_RARELY((uintptr_t)to + sizeof x > (uintptr_t)v->lim)) \
-			return outbuf_write_int_slow(v, x, sizeof x);            \
+			OUTBUF_RETURN_SLOW(v, outbuf_write_int_slow, x, sizeof x);\
 		memcpy(to, &x, sizeof x);                                        \
 		v->cur = to + sizeof x;                                          \
 		return 0;                                                        \

@@ -103,6 +103,19 @@ static void encode(unsigned char *to, uint64_t x, int n, int big)
 		to[big ? n - 1 - i : i] = (unsigned char)(x >> (8 * i));
 }
 
+/* A View may be moved at any time: bytes through a copy, of which the original knows nothing. */
+static int write_moved(struct model_view *w, const unsigned char *data, uint64_t n)
+{
+	struct outbuf_view v = w->v;
+	uint64_t i;
+
+	memset(&w->v, 0xa5, sizeof w->v);
+	for (i = 0; i < n; i++)
+		check(outbuf_write8(&v, data[i]) == 0);
+	w->v = v;
+	return 0;
+}
+
 static int write_view(struct model *m, struct model_view *w)
 {
 	static unsigned char data[50000];
@@ -115,7 +128,7 @@ static int write_view(struct model *m, struct model_view *w)
 		n = room;
 	for (i = 0; i < n; i++)
 		data[i] = (unsigned char)(x >> (i % 57));
-	switch (below(m, 13)) {
+	switch (below(m, 14)) {
 	case 0:
 		check(room < 1 || outbuf_write8(&w->v, (uint8_t)x) == 0);
 		n = room < 1 ? 0 : 1;
@@ -174,6 +187,11 @@ static int write_view(struct model *m, struct model_view *w)
 		check(outbuf_write_stringpad(&w->v, "model", n, "+-*", 3) == 0);
 		for (i = 0; i < n; i++)
 			to[i] = (unsigned char)(i < 5 ? "model"[i] : "+-*"[(i - 5) % 3]);
+		break;
+	case 11:
+		if ((r = write_moved(w, data, n)) != 0)
+			return r;
+		memcpy(to, data, n);
 		break;
 	default:
 		r = outbuf_write(&w->v, data, n);
