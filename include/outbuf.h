@@ -161,6 +161,14 @@ enum outbuf_choice {
 	OUTBUF_REQUIRE = 2  /* an error where it does not work */
 };
 
+/* How bytes that are not in a mapping reach the file. */
+enum outbuf_flush {
+	OUTBUF_FLUSH_AUTO = 0,   /* by what the path is, and by file system */
+	OUTBUF_FLUSH_PWRITE = 1, /* pwrite(2), on several threads */
+	OUTBUF_FLUSH_URING = 2,  /* io_uring, where the library was built with liburing */
+	OUTBUF_FLUSH_STREAM = 3  /* write(2), front to back, at commit: pipes, terminals, devices */
+};
+
 /* Phases that an observer hears of; see outbuf_options.observe and outbuf_stats. */
 enum outbuf_phase {
 	OUTBUF_PHASE_MAP,     /* reserving blocks and mapping */
@@ -193,7 +201,7 @@ struct outbuf_options {
 	 * CPU, at most 8. Ignored if `run` is set.
 	 */
 	uint32_t threads;
-	uint32_t reserved; /* zero */
+	uint32_t flush; /* enum outbuf_flush */
 	/*
 	 * The largest size the output may reach, in bytes: so much address space is reserved.
 	 * 0: 1 TiB on 64-bit machines, 512 MiB on 32-bit ones, 256 MiB where the library was built
@@ -215,11 +223,17 @@ struct outbuf_options {
 	 */
 	void (*observe)(void *observe_arg, enum outbuf_phase phase, int done, uint64_t bytes);
 	void *observe_arg;
+	/*
+	 * enum outbuf_choice: carry what Views write to the file in blocks, as they go (see
+	 * outbuf_view())? OUTBUF_AUTO: where that is faster.
+	 */
+	uint32_t stage;
+	uint32_t reserved; /* zero */
 };
 
 #ifdef __cplusplus
 #define OUTBUF_OPTIONS_INIT \
-	{ sizeof(struct outbuf_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+	{ sizeof(struct outbuf_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 #else
 #define OUTBUF_OPTIONS_INIT { .size = sizeof(struct outbuf_options) }
 #endif
@@ -246,6 +260,30 @@ struct outbuf_options {
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open(struct outbuf **ob, const char *path,
                                              const struct outbuf_options *options);
+
+/*
+ * The same for a descriptor that is open for writing: a pipe, a socket, a terminal, a file. Written
+ * front to back by write(2) at commit, from the descriptor's position on; never mapped,
+ * truncated or closed. -EBADF if it is not open for writing; else as outbuf_open().
+ *
+ * Path "-" of outbuf_open() is this for standard output, and so are /dev/stdout and the like.
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_fd(struct outbuf **ob, int fd,
+                                                const struct outbuf_options *options);
+
+/*
+ * The same for bytes that go to the caller's own function, at commit, on the owner's thread,
+ * in order of offsets and without gaps, up to 1 MiB at a time. It returns 0, or a negative errno
+ * that becomes commit's.
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int
+outbuf_open_sink(struct outbuf **ob,
+                 int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n),
+                 void *sink_arg, const struct outbuf_options *options);
+
+/* The same for an output that stays in memory: see outbuf_memory(). */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
+                                                    const struct outbuf_options *options);
 
 /*
  * Plan for `size` bytes: reserve blocks on the disk, make the file that long and map it.
@@ -336,6 +374,12 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_commit(struct outbuf *ob);
 
 /*
+ * The bytes of an output of outbuf_open_memory() that was committed, *size of them: valid until
+ * outbuf_close(). NULL for any other output, and before commit. Owner.
+ */
+OUTBUF_API const void *outbuf_memory(const struct outbuf *ob, uint64_t *size);
+
+/*
  * Give the output up: its file is removed now (in place: removed only if outbuf_open() created
  * it, and not through a dangling symbolic link). Memory stays until outbuf_close(), so other
  * threads may go on writing through their Views meanwhile. Owner. Returns 0, also when done
@@ -379,11 +423,12 @@ OUTBUF_API int outbuf_error(const struct outbuf *ob);
 struct outbuf_view {
 	unsigned char *cur;   /* where the next byte goes */
 	unsigned char *lim;   /* up to here bytes can be stored without asking; >= cur */
-	unsigned char *start; /* first byte of the range */
-	unsigned char *end;   /* end of the range; unbounded: end of the reservation */
-	unsigned char *from;  /* cur after the last seek: bytes were stored if it differs */
-	unsigned char *high;  /* end of the last byte stored before the last seek */
+	unsigned char *start; /* where the byte at `offset` goes */
+	unsigned char *mark;  /* cur after the last seek: bytes were stored if it differs */
 	uint64_t offset;      /* file offset of start */
+	uint64_t begin, end;  /* the range, as file offsets; unbounded: the end of what can be */
+	uint64_t high;        /* end of the last byte stored before mark */
+	void *block;          /* start is in this block, not in the output; or NULL */
 	struct outbuf *ob;    /* NULL: not open */
 	int32_t error;        /* first error of this View, sticks */
 	uint8_t swap;         /* the output's byte order is not the machine's */
@@ -546,10 +591,15 @@ struct outbuf_stats {
 	uint64_t views;          /* Views opened, so far */
 	uint64_t heap_grown;     /* times the heap was made larger */
 	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time per phase */
-	const char *backend;     /* how heap bytes reach the file: "pwrite" */
-	const char *placement;   /* "nameless", "named", "in-place" */
-	int map_error;           /* why it is not mapped; 0: it is, or nobody asked, or OUTBUF_NO */
+	const char *backend;     /* how heap bytes reach the file: "pwrite", "uring", "stream", "sink", "memory" */
+	const char *placement;   /* "nameless", "named", "in-place"; "descriptor", "none" */
+	int map_error;           /* why it is not mapped; 0: it is, or nobody asked, or map_why says */
 	int prealloc_error;      /* why no blocks were reserved; 0: they were, or nobody asked */
+	int flush_error;         /* why a backend preferred to this one was passed over, or 0 */
+	uint32_t staged;         /* what Views write is carried in blocks as they go: see outbuf_view() */
+	const char *file_system; /* "ext4", "nfs", ...; "unknown" */
+	const char *map_why;     /* who decided whether to map: "option", "OUTBUF_MAP", or about the file system */
+	const char *flush_why;   /* who chose the backend, likewise */
 };
 
 /*

@@ -6,18 +6,15 @@
 #include <pthread.h>
 #include <stdint.h>
 
-struct coverage_range {
-	uint64_t offset;
-	uint64_t length; /* > 0 in a set; offset + length does not wrap */
-};
+#include "ranges.h"
 
 struct coverage {
 	pthread_mutex_t lock; /* guards all else */
 	/* Search trees (tsearch) of ranges that do not overlap among themselves. */
-	void *given; /* every range an ordinary View was given */
-	void *open;  /* ranges of the Views open now, of either kind */
+	struct ranges given; /* every range an ordinary View was given */
+	struct ranges open;  /* ranges of the Views open now, of either kind */
 	int conflicts; /* found so far; the first is */
-	struct coverage_range range, other;
+	struct range range, other;
 };
 
 int coverage_init(struct coverage *c);
@@ -28,16 +25,16 @@ void coverage_destroy(struct coverage *c);
  * not: for an ordinary View any range given before or open for editing, for an editing
  * one those open now.
  */
-int coverage_begin(struct coverage *c, struct coverage_range range, int editing);
+int coverage_begin(struct coverage *c, struct range range, int editing);
 
 /* The View on exactly this range ended. Any thread. */
-void coverage_end(struct coverage *c, struct coverage_range range);
+void coverage_end(struct coverage *c, struct range range);
 
 /* Bytes from `size` on were given to nobody. No View is open. */
 void coverage_cut(struct coverage *c, uint64_t size);
 
 /* 1 and the first conflict: the range refused, the one that was there. Else 0. Any thread. */
-int coverage_conflict(struct coverage *c, struct coverage_range *range,
-                      struct coverage_range *other);
+int coverage_conflict(struct coverage *c, struct range *range,
+                      struct range *other);
 
 #endif

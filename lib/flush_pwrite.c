@@ -12,6 +12,7 @@
 
 #include "flush.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "sys.h"
@@ -19,7 +20,9 @@
 #define BLOCK ((uint64_t)1 << 20)
 
 struct pwrite_run {
-	const struct flush_job *job;
+	const struct flush *flush;
+	const unsigned char *data;
+	uint64_t offset, end;
 	_Atomic int error; /* the first one; any thread */
 };
 
@@ -30,36 +33,41 @@ struct pwrite_run {
 static void write_block(void *arg, size_t i)
 {
 	struct pwrite_run *run = arg;
-	const struct flush_job *job = run->job;
-	uint64_t first = job->offset / BLOCK * BLOCK;
-	uint64_t from = first + i * BLOCK;
+	uint64_t from = run->offset / BLOCK * BLOCK + i * BLOCK;
 	uint64_t to = from + BLOCK;
-	uint64_t end = job->offset + job->length;
 	int r, none = 0;
 
 	if (atomic_load_explicit(&run->error, memory_order_relaxed) != 0)
 		return;
-	from = from < job->offset ? job->offset : from;
-	to = to > end ? end : to;
-	r = sys_pwrite_all(job->fd, job->data + (from - job->offset), (size_t)(to - from), from);
+	from = from < run->offset ? run->offset : from;
+	to = to > run->end ? run->end : to;
+	r = sys_pwrite_all(run->flush->fd, run->data + (from - run->offset), (size_t)(to - from), from);
 	if (r < 0)
 		atomic_compare_exchange_strong(&run->error, &none, r);
 }
 
-static int pwrite_write(const struct flush_job *job)
+static int pwrite_open(struct flush *f)
 {
-	struct pwrite_run run = { .job = job };
-	uint64_t first = job->offset / BLOCK;
-	uint64_t end = (job->offset + job->length + BLOCK - 1) / BLOCK;
-	int r;
+	return sys_is_seekable(f->fd) ? 0 : -ENOTSUP;
+}
 
-	if (job->length == 0)
-		return 0;
-	r = parallel_run(job->parallel, (size_t)(end - first), write_block, &run);
+static int pwrite_write(struct flush *f, const void *data, uint64_t offset, uint64_t n)
+{
+	struct pwrite_run run = { .flush = f, .data = data, .offset = offset, .end = offset + n };
+	uint64_t blocks = (run.end + BLOCK - 1) / BLOCK - offset / BLOCK;
+	int r = parallel_run(f->parallel, (size_t)blocks, write_block, &run);
+
 	return r < 0 ? r : atomic_load(&run.error);
+}
+
+static int pwrite_put(struct flush *f, const void *data, uint64_t offset, size_t n)
+{
+	return sys_pwrite_all(f->fd, data, n, offset);
 }
 
 const struct flush_backend flush_pwrite = {
 	.name = "pwrite",
+	.open = pwrite_open,
 	.write = pwrite_write,
+	.put = pwrite_put,
 };

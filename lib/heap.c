@@ -156,14 +156,17 @@ void heap_cut(struct heap *h, uint64_t size, uint64_t mapped_end)
 
 	if (high <= size)
 		return;
+	atomic_store_explicit(&h->high, size, memory_order_relaxed);
+	/* What went through blocks has no memory here. */
+	if (high > atomic_load_explicit(&h->usable, memory_order_relaxed))
+		high = atomic_load_explicit(&h->usable, memory_order_relaxed);
 	if (size < mapped_end) {
 		uint64_t end = high < mapped_end ? high : mapped_end;
 
 		memset(h->space.base + size, 0, (size_t)(end - size));
 	}
-	if (high > mapped_end)
+	if (high > mapped_end && high > size)
 		space_clear(&h->space, size > mapped_end ? size : mapped_end, high);
-	atomic_store_explicit(&h->high, size, memory_order_relaxed);
 }
 
 int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost)

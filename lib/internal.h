@@ -8,7 +8,10 @@
 
 #include "outbuf.h"
 
+#include "blocks.h"
+#include "choose.h"
 #include "coverage.h"
+#include "dirty.h"
 #include "flush.h"
 #include "heap.h"
 #include "parallel.h"
@@ -45,15 +48,27 @@ struct outbuf {
 	/* Constant after outbuf_open(). */
 	struct outbuf_options options;
 	struct parallel parallel;
-	const struct flush_backend *backend;
-	int swap; /* the output's byte order is not the machine's */
+	int swap;          /* the output's byte order is not the machine's */
+	int sequential;    /* the backend writes front to back: all at commit */
+	int tracked;       /* dirty_ranges says where the heap's bytes are true */
+	uint64_t limit;    /* RLIMIT_FSIZE: writing beyond would raise SIGXFSZ */
+	struct choice choice;
+	int flush_refused; /* why the preferred backend is not the one */
 
-	/* The owner's. */
+	/*
+	 * The owner's, changed while no View is open only; any thread that has one may read them, and
+	 * put through `flush`.
+	 */
+	struct flush flush;
+	int stage; /* Views are staged: window.c */
+
+	/* The owner's, as above: of target its descriptor, and mapped_end, are read by Views. */
 	struct target target;
 	uint64_t planned;    /* size the output has at least */
 	uint64_t mapped;     /* bytes that were mapped last, as outbuf_map() was told */
 	uint64_t mapped_end; /* the mapping in whole pages: here the heap begins; 0: none */
-	uint64_t flushed;
+	uint64_t flushed;    /* bytes, by the owner's flushes */
+	int sync_wanted;     /* outbuf_sync() of an output that is written at commit */
 	uint64_t phase_ns[OUTBUF_PHASES];
 	int map_error;
 	int prealloc_error;
@@ -61,6 +76,10 @@ struct outbuf {
 	/* Any thread's, by their own rules. */
 	struct heap heap;
 	struct coverage coverage; /* used with options.check_overlap */
+	struct blocks blocks;
+	struct dirty dirty_ranges; /* used if tracked */
+	_Atomic uint64_t put;      /* bytes that Views put into the file */
+	_Atomic int straight;      /* some View writes straight from its caller's memory */
 	/*
 	 * views_opened and state are a Dekker pair, both sequentially consistent: a View counts
 	 * itself, then looks at the state; the owner sets the state, then looks at the count. One

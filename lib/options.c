@@ -13,9 +13,9 @@
 
 /* Not part of the ABI: that members are where an older caller put them is. */
 _Static_assert(offsetof(struct outbuf_options, mode) == sizeof(size_t), "options layout");
-_Static_assert(offsetof(struct outbuf_options, reserved) == sizeof(size_t) + 7 * sizeof(uint32_t),
+_Static_assert(offsetof(struct outbuf_options, flush) == sizeof(size_t) + 7 * sizeof(uint32_t),
                "options layout");
-_Static_assert(sizeof(struct outbuf_view) == 72 || sizeof(void *) != 8,
+_Static_assert(sizeof(struct outbuf_view) == 88 || sizeof(void *) != 8,
                "view layout");
 
 static int choice_is_valid(uint32_t choice)
@@ -42,7 +42,8 @@ int options_take(struct outbuf_options *to, const struct outbuf_options *from)
 		to->mode = 0666;
 	if ((to->mode & ~07777u) != 0 || to->reserved != 0 ||
 	    to->order > OUTBUF_BIG_ENDIAN || to->replace > OUTBUF_REPLACE_IN_PLACE ||
-	    !choice_is_valid(to->map) || !choice_is_valid(to->prealloc))
+	    to->flush > OUTBUF_FLUSH_STREAM || !choice_is_valid(to->map) ||
+	    !choice_is_valid(to->prealloc) || !choice_is_valid(to->stage))
 		return -EINVAL;
 	return 0;
 }

@@ -39,6 +39,12 @@ int space_reserve(struct space *s, uint64_t want, uint64_t need);
 int space_probe(int fd);
 
 /*
+ * Do bytes stored into a mapping of the file's first page reach the file? For file systems that nobody
+ * knows. The page must be in the file, and is as before afterwards. 0; -EIO if they do not.
+ */
+int space_trial(int fd);
+
+/*
  * Map the file's [from, to) over the range, shared, readable and writable. What was in that
  * part of the range is gone. Ask space_probe() before. 0, or the kernel's errno: nothing has
  * changed then, unless `reserved` is `from` now: then all from there on is lost.

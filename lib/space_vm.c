@@ -30,6 +30,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sys.h"
 #include "sys_vm.h"
 
 #define BASE_ALIGNMENT ((uint64_t)2 << 20)
@@ -122,6 +123,28 @@ int space_probe(int fd)
 	if (r == 0)
 		sys_munmap(got, page);
 	return r;
+}
+
+int space_trial(int fd)
+{
+	unsigned char before[64], seen[64];
+	size_t page = sys_page_size(), i;
+	void *got;
+	int r = sys_pread_all(fd, before, sizeof before, 0), back;
+
+	if (r == 0)
+		r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got);
+	if (r < 0)
+		return r;
+	for (i = 0; i < sizeof before; i++)
+		((unsigned char *)got)[i] = (unsigned char)(before[i] ^ (i + 1));
+	sys_munmap(got, page);
+	r = sys_pread_all(fd, seen, sizeof seen, 0);
+	for (i = 0; r == 0 && i < sizeof seen; i++)
+		if (seen[i] != (unsigned char)(before[i] ^ (i + 1)))
+			r = -EIO;
+	back = sys_pwrite_all(fd, before, sizeof before, 0);
+	return r == 0 ? back : r;
 }
 
 int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)

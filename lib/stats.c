@@ -43,11 +43,16 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	now.mapped = ob->mapped < now.output_size ? ob->mapped : now.output_size;
 	now.heap = now.output_size - now.mapped;
 	now.reserved = heap_reserved(&ob->heap);
-	now.flushed = ob->flushed;
+	now.flushed = ob->flushed + atomic_load_explicit(&ob->put, memory_order_relaxed);
 	now.views = atomic_load_explicit(&ob->views_opened, memory_order_relaxed);
 	now.heap_grown = atomic_load_explicit(&ob->heap.grown, memory_order_relaxed);
 	memcpy(now.phase_ns, ob->phase_ns, sizeof now.phase_ns);
-	now.backend = ob->backend->name;
+	now.backend = ob->flush.backend->name;
+	now.flush_error = ob->flush_refused;
+	now.flush_why = ob->choice.flush_why;
+	now.staged = (uint32_t)ob->stage;
+	now.file_system = ob->target.fs != NULL ? ob->target.fs->name : "none";
+	now.map_why = ob->choice.map_why;
 	now.placement = target_placement(&ob->target);
 	now.map_error = ob->map_error;
 	now.prealloc_error = ob->prealloc_error;
@@ -63,7 +68,7 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 
 int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap)
 {
-	struct coverage_range range, other;
+	struct range range, other;
 
 	if (!coverage_conflict(&ob->coverage, &range, &other))
 		return 0;

@@ -14,7 +14,12 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 #ifdef HAVE_GETRANDOM
@@ -69,7 +74,12 @@ struct sys_table sys_table = {
 	.fstatat = fstatat,
 	.ftruncate = ftruncate,
 	.fallocate = real_fallocate,
+#ifdef __linux__
+	.fstatfs = fstatfs,
+#endif
 	.pwrite = pwrite,
+	.pread = pread,
+	.write = write,
 	.fdatasync = fdatasync,
 	.linkat = linkat,
 	.renameat = renameat,
@@ -103,9 +113,9 @@ int sys_open_nameless(int dirfd, const char *path, mode_t mode)
 #endif
 }
 
-int sys_open_dir(const char *path)
+int sys_open_dir(int dirfd, const char *path)
 {
-	return sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+	return sys_openat(dirfd, path, O_PATH | O_DIRECTORY, 0);
 }
 
 int sys_close(int fd)
@@ -118,6 +128,49 @@ int sys_close(int fd)
 int sys_dup(int fd)
 {
 	return result(sys_table.dup(fd));
+}
+
+int sys_is_writable(int fd)
+{
+	int flags = result(fcntl(fd, F_GETFL));
+
+	if (flags < 0)
+		return flags;
+	return (flags & O_ACCMODE) == O_RDONLY ? -EBADF : 0;
+}
+
+int sys_is_seekable(int fd)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	/* With O_APPEND, Linux appends whatever the offset (pwrite(2), BUGS). */
+	return sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flags >= 0 && !(flags & O_APPEND);
+}
+
+int sys_fs_type(int fd, uint32_t *magic)
+{
+#ifdef __linux__
+	struct statfs st;
+	int r = result(sys_table.fstatfs(fd, &st));
+
+	*magic = r < 0 ? 0 : (uint32_t)st.f_type;
+	return r;
+#else
+	(void)fd;
+	*magic = 0;
+	return -ENOSYS;
+#endif
+}
+
+int sys_readlinkat(int dirfd, const char *path, char *to, size_t n)
+{
+	ssize_t got = readlinkat(dirfd, path, to, n - 1);
+
+	if (got < 0)
+		return -errno;
+	to[got] = '\0';
+	return 0;
 }
 
 int sys_fstat(int fd, struct stat *st)
@@ -170,6 +223,27 @@ int sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 		from += did;
 		offset += (uint64_t)did;
 		n -= (size_t)did;
+	}
+	return 0;
+}
+
+int sys_pread_all(int fd, void *data, size_t n, uint64_t offset)
+{
+	unsigned char *to = data;
+
+	while (n > 0) {
+		ssize_t got = sys_table.pread(fd, to, n, (off_t)offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0) {
+			memset(to, 0, n);
+			break;
+		}
+		to += got;
+		offset += (uint64_t)got;
+		n -= (size_t)got;
 	}
 	return 0;
 }
@@ -249,6 +323,15 @@ void sys_pause(void)
 	struct timespec moment = { .tv_nsec = 20000 };
 
 	nanosleep(&moment, NULL);
+}
+
+const char *sys_environment(const char *name)
+{
+#ifdef HAVE_SECURE_GETENV
+	return secure_getenv(name);
+#else
+	return getenv(name);
+#endif
 }
 
 unsigned sys_cpus(void)

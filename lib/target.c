@@ -39,6 +39,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptor.h"
 #include "sys.h"
 
 /* Tries with new random names before EEXIST is believed; one in 2^64 fails. */
@@ -97,15 +98,15 @@ static int open_parent(struct target *t, const char *path)
 		free(dir);
 		return -ENOMEM;
 	}
-	t->dirfd = sys_open_dir(dir);
+	t->dirfd = sys_open_dir(AT_FDCWD, dir);
 	free(dir);
 	return t->dirfd < 0 ? t->dirfd : 0;
 }
 
 /*
  * Never replace what is not a regular file: -o /dev/null must not remove /dev/null. A
- * symbolic link is looked through for this (/dev/stdout is one), but not for replacing: one
- * that leads nowhere, or where we may not look, is replaced.
+ * symbolic link is looked through for this, but not for replacing: one that leads nowhere, or
+ * where we may not look, is replaced. -ENOTSUP: it is special.
  */
 static int check_what_stands_there(const struct target *t)
 {
@@ -131,6 +132,14 @@ static int check_what_stands_there(const struct target *t)
 	    st.st_uid != geteuid() && dir.st_uid != geteuid())
 		return -EPERM;
 	return r;
+}
+
+/* Write to what is there: a pipe, a device, a terminal. Waits for a FIFO's reader, as a shell does. */
+static int open_special(struct target *t)
+{
+	t->kind = TARGET_SPECIAL;
+	t->fd = sys_openat(t->dirfd, t->name, O_WRONLY, 0);
+	return t->fd < 0 ? t->fd : 0;
 }
 
 /* Open the file of the path itself. */
@@ -180,27 +189,67 @@ static int open_nameless(struct target *t, mode_t mode)
 	return -EOPNOTSUPP;
 }
 
-int target_open(struct target *t, const char *path, mode_t mode, int in_place)
+static int open_file(struct target *t, mode_t mode, int in_place)
 {
 	int r;
 
+	if (in_place)
+		return open_in_place(t, mode);
+	r = fspolicy_of(t->dirfd)->nameless ? open_nameless(t, mode) : -EOPNOTSUPP;
+	if (r < 0) {
+		t->kind = TARGET_NAMED;
+		r = open_named(t, mode);
+	}
+	return r;
+}
+
+int target_open(struct target *t, const char *path, mode_t mode, int in_place)
+{
+	int r, fd;
+
+	if (strcmp(path, "-") == 0)
+		return target_borrow(t, STDOUT_FILENO);
 	*t = (struct target){ .fd = -1, .dirfd = -1 };
 	t->kind = in_place ? TARGET_IN_PLACE : TARGET_NAMELESS;
 	r = open_parent(t, path);
-	if (r == 0)
-		r = check_what_stands_there(t);
-	if (r == 0 && in_place) {
-		r = open_in_place(t, mode);
-	} else if (r == 0) {
-		r = open_nameless(t, mode);
-		if (r < 0) {
-			t->kind = TARGET_NAMED;
-			r = open_named(t, mode);
-		}
+	fd = r == 0 ? descriptor_of(t->dirfd, t->name) : -1;
+	if (fd >= 0) {
+		target_abandon(t);
+		return target_borrow(t, fd);
 	}
+	if (r == 0) {
+		r = check_what_stands_there(t);
+		if (r == 0)
+			r = open_file(t, mode, in_place);
+		else if (r == -ENOTSUP)
+			r = open_special(t);
+	}
+	if (r == 0 && t->kind != TARGET_SPECIAL)
+		t->fs = fspolicy_of(t->fd);
 	if (r < 0)
 		target_abandon(t);
 	return r;
+}
+
+int target_borrow(struct target *t, int fd)
+{
+	int r = sys_is_writable(fd);
+
+	*t = (struct target){ .kind = TARGET_SPECIAL, .fd = fd, .dirfd = -1, .borrowed = 1 };
+	if (r < 0)
+		t->fd = -1;
+	return r;
+}
+
+void target_none(struct target *t)
+{
+	*t = (struct target){ .kind = TARGET_NONE, .fd = -1, .dirfd = -1 };
+}
+
+void target_grown(struct target *t, uint64_t size)
+{
+	if (size > t->size)
+		t->size = size;
 }
 
 /* Whatever is to come, can the file be that long? Says it without the SIGXFSZ that asking costs. */
@@ -222,8 +271,13 @@ static int empty_once(struct target *t)
 
 int target_resize(struct target *t, uint64_t size)
 {
-	int r = check_size(size);
+	int r;
 
+	if (t->fs == NULL) {
+		t->size = size;
+		return 0;
+	}
+	r = check_size(size);
 	if (r == 0)
 		r = empty_once(t);
 	if (r == 0 && size != t->size)
@@ -246,8 +300,13 @@ static int reserve_blocks(int fd, uint64_t from, uint64_t to)
 
 int target_reserve(struct target *t, uint64_t size, int *unsupported)
 {
-	int r = check_size(size);
+	int r;
 
+	if (t->fs == NULL) {
+		*unsupported = -EOPNOTSUPP;
+		return target_resize(t, size);
+	}
+	r = check_size(size);
 	if (r == 0)
 		r = empty_once(t);
 	if (r < 0 || size <= t->size)
@@ -302,8 +361,12 @@ static int close_fd(int *fd)
 
 int target_publish(struct target *t)
 {
-	int r = t->kind == TARGET_IN_PLACE ? 0 : check_what_stands_there(t);
+	int r = 0;
 
+	if (t->kind == TARGET_NAMELESS || t->kind == TARGET_NAMED)
+		r = check_what_stands_there(t);
+	if (t->borrowed)
+		t->fd = -1;
 	if (r == 0 && t->kind == TARGET_NAMELESS) {
 		int copy = sys_dup(t->fd);
 		r = copy < 0 ? copy : sys_close(copy);
@@ -327,7 +390,7 @@ int target_publish(struct target *t)
 	return r;
 }
 
-void target_abandon(struct target *t)
+void target_remove(struct target *t)
 {
 	struct stat ours, there;
 
@@ -337,13 +400,21 @@ void target_abandon(struct target *t)
 	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
 		sys_unlinkat(t->dirfd, t->name);
 	t->created = 0;
-	close_fd(&t->fd);
 	if (t->hidden != NULL)
 		sys_unlinkat(t->dirfd, t->hidden);
-	close_fd(&t->dirfd);
 	free(t->hidden);
+	t->hidden = NULL;
+}
+
+void target_abandon(struct target *t)
+{
+	if (t->borrowed)
+		t->fd = -1;
+	target_remove(t);
+	close_fd(&t->fd);
+	close_fd(&t->dirfd);
 	free(t->name);
-	t->hidden = t->name = NULL;
+	t->name = NULL;
 }
 
 const char *target_placement(const struct target *t)
@@ -355,6 +426,10 @@ const char *target_placement(const struct target *t)
 		return "named";
 	case TARGET_IN_PLACE:
 		return "in-place";
+	case TARGET_SPECIAL:
+		return "descriptor";
+	case TARGET_NONE:
+		return "none";
 	}
 	return "?";
 }

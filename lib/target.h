@@ -8,16 +8,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "fspolicy.h"
+
 enum target_kind {
 	TARGET_NAMELESS, /* O_TMPFILE, named at publication */
 	TARGET_NAMED,    /* a hidden name from the start */
 	TARGET_IN_PLACE, /* the file at the path itself */
+	TARGET_SPECIAL,  /* a descriptor that is written to: a pipe, a device, whatever was given */
+	TARGET_NONE,     /* no file at all */
 };
 
 /* All members belong to the owner's thread. */
 struct target {
 	enum target_kind kind;
 	int fd;         /* the file that is written; -1 once closed */
+	int borrowed;   /* TARGET_SPECIAL: the descriptor is not ours to close */
+	const struct fspolicy *fs; /* of its file system; NULL for TARGET_SPECIAL and TARGET_NONE */
 	int dirfd;      /* the directory of the path, to resolve `name` and `hidden` */
 	char *name;     /* last component of the path */
 	char *hidden;   /* TARGET_NAMED: the name in the directory; else NULL */
@@ -28,6 +34,15 @@ struct target {
 
 /* Check the path and create the file. Errors as outbuf_open(). */
 int target_open(struct target *t, const char *path, mode_t mode, int in_place);
+
+/* Write to a descriptor of the caller's. Errors as outbuf_open_fd(). */
+int target_borrow(struct target *t, int fd);
+
+/* No file. */
+void target_none(struct target *t);
+
+/* Bytes were written up to `size` by others: the file is at least that long. */
+void target_grown(struct target *t, uint64_t size);
 
 /*
  * Make the file `size` bytes long, new bytes zero and without blocks. The first call empties a
@@ -47,10 +62,13 @@ int target_reserve(struct target *t, uint64_t size, int *unsupported);
  */
 int target_publish(struct target *t);
 
-/* Close the file and remove every trace of it. Allowed at any time, also twice. */
+/* Remove every name of the file. It stays open for those who still write. */
+void target_remove(struct target *t);
+
+/* The same, and close it. Both are allowed at any time, also twice. */
 void target_abandon(struct target *t);
 
-/* "nameless", "named", "in-place" */
+/* "nameless", "named", "in-place", "descriptor", "none" */
 const char *target_placement(const struct target *t);
 
 #endif

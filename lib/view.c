@@ -8,9 +8,7 @@
  * opened) comes here, because in each of these cases lim is cur. So the fast path is one
  * comparison, and this file decides.
  *
- * lim is only a cache of how far the heap is usable: it is looked up when a View opens, seeks, or
- * runs into it. A bounded View has all its memory made usable when it opens, so an out of
- * memory shows before the work and not in the middle of it.
+ * Where the bytes go is the window's business (window.c): to their place, or into a block first.
  *
  * Nothing is counted per write. What a View covered is known from its cursor when it ends, and
  * given to the output once: opening and ending a View costs 16 to 19 ns.
@@ -20,13 +18,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "internal.h"
 #include "sys.h"
-
-enum {
-	VIEW_BOUNDED = 1,
-	VIEW_EDIT = 2,
-};
+#include "window.h"
 
 /* The external definitions of the inline functions, for other languages and for -O0. */
 extern inline uint64_t outbuf_tell(const struct outbuf_view *v);
@@ -44,32 +37,6 @@ extern inline int outbuf_write64be(struct outbuf_view *v, uint64_t x);
 
 /* ------------------------------------------------------------ opening and ending */
 
-/* The error sticks: to the View, by leaving no room below lim, and to the output. */
-static int fail(struct outbuf_view *v, int error)
-{
-	v->error = error;
-	v->lim = v->cur;
-	outbuf_fail(v->ob, error);
-	return error;
-}
-
-/* lim from how far the heap is usable now; cur if that is not even there. */
-static void look_up_limit(struct outbuf_view *v)
-{
-	uint64_t usable = atomic_load_explicit(&v->ob->heap.usable, memory_order_acquire);
-	uint64_t at = outbuf_tell(v);
-	uint64_t room = usable > at ? usable - at : 0;
-
-	v->lim = room < (uint64_t)(v->end - v->cur) ? v->cur + room : v->end;
-}
-
-/* Before the position jumps: how far have bytes been stored? */
-static void note_stored(struct outbuf_view *v)
-{
-	if (v->cur > v->high && v->cur != v->from)
-		v->high = v->cur;
-}
-
 static int place(struct outbuf_view *v, uint64_t offset, uint64_t length)
 {
 	struct heap *heap = &v->ob->heap;
@@ -82,20 +49,16 @@ static int place(struct outbuf_view *v, uint64_t offset, uint64_t length)
 	} else {
 		v->flags |= VIEW_BOUNDED;
 		/* At least one byte, so that there is an address to stand on. */
-		r = end < offset ? -EFBIG : heap_need(heap, end == 0 ? 1 : end);
+		r = end < offset ? -EFBIG : heap_reserve(heap, end == 0 ? 1 : end);
 	}
-	if (r < 0)
-		return r;
-	v->offset = offset;
-	v->start = v->cur = v->from = v->high = heap->space.base + offset;
-	v->end = heap->space.base + end;
-	look_up_limit(v);
-	return 0;
+	v->begin = offset;
+	v->end = end;
+	return r < 0 ? r : window_open(v);
 }
 
 static int check_overlap(struct outbuf_view *v, uint64_t length)
 {
-	struct coverage_range range = { .offset = v->offset, .length = length };
+	struct range range = { .offset = v->begin, .length = length };
 
 	return coverage_begin(&v->ob->coverage, range, v->flags & VIEW_EDIT);
 }
@@ -169,18 +132,20 @@ int outbuf_view_end(struct outbuf_view *v)
 
 	if (ob == NULL)
 		return v->error != 0 ? v->error : -EBADF;
-	note_stored(v);
-	length = (uint64_t)((v->flags & VIEW_BOUNDED ? v->end : v->high) - v->start);
+	error = window_close(v);
+	if (error < 0 && v->error == 0)
+		view_fail(v, error);
+	length = (v->flags & VIEW_BOUNDED ? v->end : v->high) - v->begin;
 	if (length > 0)
-		heap_cover(&ob->heap, v->offset + length);
+		heap_cover(&ob->heap, v->begin + length);
 	if (ob->options.check_overlap) {
-		struct coverage_range range = { .offset = v->offset, .length = length };
+		struct range range = { .offset = v->begin, .length = length };
 		int r = v->flags & VIEW_BOUNDED ? 0 : check_overlap(v, length);
 
 		if (r == 0)
 			coverage_end(&ob->coverage, range);
 		else if (v->error == 0)
-			fail(v, r);
+			view_fail(v, r);
 	}
 	error = v->error;
 	*v = (struct outbuf_view){ .error = -EBADF };
@@ -197,36 +162,30 @@ static int usable_view(const struct outbuf_view *v)
 	return v->ob == NULL ? -EBADF : 0;
 }
 
-/* Take the next n bytes: *to is where they lie, and they may be stored to. */
-static int take(struct outbuf_view *v, size_t n, unsigned char **to)
+/* May n bytes follow? If not, that sticks. */
+static int allow(struct outbuf_view *v, size_t n)
 {
 	int r = usable_view(v);
 
-	if (r < 0)
-		return r;
-	if ((size_t)(v->lim - v->cur) < n) {
-		if ((v->flags & VIEW_BOUNDED) && (size_t)(v->end - v->cur) < n)
-			return fail(v, -ERANGE);
-		if (n > UINT64_MAX - outbuf_tell(v))
-			return fail(v, -EFBIG);
-		r = heap_need(&v->ob->heap, outbuf_tell(v) + n);
+	if (r == 0) {
+		r = window_check(v, n);
 		if (r < 0)
-			return fail(v, r);
-		look_up_limit(v);
+			view_fail(v, r);
 	}
-	*to = v->cur;
-	v->cur += n;
-	return 0;
+	return r;
+}
+
+/* What a window said; its errors stick. */
+static int settle(struct outbuf_view *v, int r)
+{
+	return r < 0 ? view_fail(v, r) : 0;
 }
 
 int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n)
 {
-	unsigned char *to;
-	int r = take(v, n, &to);
+	int r = allow(v, n);
 
-	if (r == 0 && n > 0)
-		memcpy(to, data, n);
-	return r;
+	return r < 0 ? r : settle(v, window_copy(v, data, n));
 }
 
 int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size)
@@ -254,15 +213,12 @@ int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 
 	if (r < 0)
 		return r;
-	if (offset < v->offset)
-		return fail(v, -ERANGE);
-	if (offset - v->offset > (uint64_t)(v->end - v->start))
-		return fail(v, v->flags & VIEW_BOUNDED ? -ERANGE
-		                                       : heap_reserve(&v->ob->heap, offset));
-	note_stored(v);
-	v->cur = v->from = v->start + (offset - v->offset);
-	look_up_limit(v);
-	return 0;
+	if (offset < v->begin)
+		return view_fail(v, -ERANGE);
+	if (offset > v->end)
+		return view_fail(v, v->flags & VIEW_BOUNDED ? -ERANGE
+		                                            : heap_reserve(&v->ob->heap, offset));
+	return settle(v, window_seek(v, offset));
 }
 
 /* ------------------------------------------------------------- the larger writes */
@@ -279,22 +235,47 @@ int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t n, void **r
 int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref)
 {
 	unsigned char *to = NULL;
-	int r = take(v, n, &to);
+	int r = allow(v, n);
 
-	*ref = to;
+	if (r == 0)
+		r = settle(v, window_raw(v, n, &to));
+	*ref = r < 0 ? NULL : to;
 	if (r == 0)
 		outbuf_taint(v->ob, DIRTY_RAW);
 	return r;
 }
 
+/* n bytes, the pattern again and again. They were checked. */
+static int repeat(struct outbuf_view *v, size_t n, const unsigned char *pattern, size_t length)
+{
+	size_t phase = 0;
+
+	while (n > 0) {
+		unsigned char *to;
+		size_t got, i, step;
+		int r = window_next(v, n, &to, &got);
+
+		if (r < 0)
+			return settle(v, r);
+		n -= got;
+		if (length == 1) {
+			memset(to, *pattern, got);
+			continue;
+		}
+		for (i = 0; i < got; i += step) {
+			step = length - phase < got - i ? length - phase : got - i;
+			memcpy(to + i, pattern + phase, step);
+			phase = (phase + step) % length;
+		}
+	}
+	return 0;
+}
+
 int outbuf_fill(struct outbuf_view *v, uint8_t byte, size_t n)
 {
-	unsigned char *to;
-	int r = take(v, n, &to);
+	int r = allow(v, n);
 
-	if (r == 0 && n > 0)
-		memset(to, byte, n);
-	return r;
+	return r < 0 ? r : repeat(v, n, &byte, 1);
 }
 
 int outbuf_align(struct outbuf_view *v, uint64_t alignment, uint8_t byte)
@@ -305,9 +286,9 @@ int outbuf_align(struct outbuf_view *v, uint64_t alignment, uint8_t byte)
 	if (r < 0)
 		return r;
 	if (alignment == 0 || (alignment & (alignment - 1)) != 0)
-		return fail(v, -EINVAL);
+		return view_fail(v, -EINVAL);
 	if (n > SIZE_MAX)
-		return fail(v, -EFBIG);
+		return view_fail(v, -EFBIG);
 	return outbuf_fill(v, byte, (size_t)n);
 }
 
@@ -324,20 +305,16 @@ int outbuf_write_stringn(struct outbuf_view *v, const char *s, size_t n)
 int outbuf_write_stringpad(struct outbuf_view *v, const char *s, size_t n, const void *pad,
                            size_t pad_length)
 {
-	size_t length = strnlen(s, n), i;
-	unsigned char *to;
+	size_t length = strnlen(s, n);
 	int r = usable_view(v);
 
 	if (r == 0 && length < n && pad_length == 0)
-		return fail(v, -EINVAL);
+		return view_fail(v, -EINVAL);
 	if (r == 0)
-		r = take(v, n, &to);
-	if (r < 0 || n == 0)
-		return r;
-	memcpy(to, s, length);
-	for (i = length; i < n; i += pad_length)
-		memcpy(to + i, pad, n - i < pad_length ? n - i : pad_length);
-	return 0;
+		r = allow(v, n);
+	if (r == 0)
+		r = settle(v, window_copy(v, s, length));
+	return r < 0 ? r : repeat(v, n - length, pad, pad_length);
 }
 
 int outbuf_uleb128(struct outbuf_view *v, uint64_t x)
@@ -386,7 +363,7 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 	if (r == 0 && (end < offset || length > SIZE_MAX))
 		r = -EFBIG;
 	if (r == 0)
-		r = heap_need(&ob->heap, end == 0 ? 1 : end);
+		r = memory_take(ob, offset, length);
 	if (r == 0) {
 		outbuf_taint(ob, DIRTY_RAW);
 		if (length > 0)

@@ -173,6 +173,15 @@ struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order)
 	return open_with(path, &options);
 }
 
+struct outbuf *open_direct(const char *path, uint32_t map)
+{
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+
+	options.map = map;
+	options.stage = OUTBUF_NO;
+	return open_with(path, &options);
+}
+
 struct outbuf_stats stats_of(struct outbuf *ob)
 {
 	struct outbuf_stats stats = { .size = sizeof stats };

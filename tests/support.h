@@ -36,6 +36,8 @@ int can_map(void);
 /* outbuf_open() with options, asserting that it works. */
 struct outbuf *open_with(const char *path, const struct outbuf_options *options);
 struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order);
+/* Without staging: Views store into the mapping and the heap, which commit carries to the file. */
+struct outbuf *open_direct(const char *path, uint32_t map);
 
 /* Statistics, by value. */
 struct outbuf_stats stats_of(struct outbuf *ob);

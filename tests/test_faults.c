@@ -137,7 +137,7 @@ static void test_fallocate_fails(void **state)
 	sys_table.fallocate = f_fallocate;
 	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++)
 		for (i = 0; i < sizeof errors / sizeof *errors; i++) {
-			struct outbuf *ob = open_mapping(s->path, map, 0);
+			struct outbuf *ob = open_direct(s->path, map);
 
 			/* The output goes on as before: smaller, or in the heap. */
 			arm(1, errors[i], 0);
@@ -248,7 +248,7 @@ static void test_pwrite_fails(void **state)
 	sys_table.pwrite = f_pwrite;
 	for (nth = 1; nth <= 5; nth += 2)
 		for (i = 0; i < sizeof errors / sizeof *errors; i++) {
-			struct outbuf *ob = open_with(s->path, NULL);
+			struct outbuf *ob = open_direct(s->path, OUTBUF_AUTO);
 
 			assert_int_equal(outbuf_map(ob, 1 << 20), 0);
 			assert_int_equal(fill_some(ob, 'n', 6 << 20), 0);
@@ -292,20 +292,20 @@ static void test_backend(void **state)
 
 	for (i = 0; i < sizeof offsets / sizeof *offsets; i++) {
 		unsigned char *data = malloc(n), *want = calloc(1, offsets[i] + n);
-		struct flush_job job = {
+		struct flush flush = {
 			.fd = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600),
-			.data = data,
-			.offset = offsets[i],
-			.length = n,
 			.parallel = &parallel,
 		};
+		int refused;
 
 		assert_non_null(data);
 		assert_non_null(want);
 		memset(data, 0x5a, n);
 		memset(want + offsets[i], 0x5a, n);
-		assert_int_equal(flush_pwrite.write(&job), 0);
-		close(job.fd);
+		assert_int_equal(flush_open(&flush, OUTBUF_FLUSH_PWRITE, OUTBUF_FLUSH_AUTO, &refused), 0);
+		assert_int_equal(flush_write(&flush, data, offsets[i], n), 0);
+		flush_close(&flush);
+		close(flush.fd);
 		assert_file(s->path, want, offsets[i] + n);
 		free(data);
 		free(want);

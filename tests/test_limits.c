@@ -155,19 +155,24 @@ static int under_file_limit(void *arg)
 {
 	const struct sandbox *s = arg;
 	struct rlimit limit = { .rlim_cur = 64 << 10, .rlim_max = 64 << 10 };
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct outbuf_view v;
 	struct outbuf *ob;
 
 	if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
 		return 1;
-	if (outbuf_open(&ob, s->path, NULL) != 0 || outbuf_map(ob, 1 << 20) != -EFBIG ||
-	    outbuf_map(ob, 60 << 10) != 0)
-		return 2;
-	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
-	outbuf_fill(&v, 1, 65 << 10);
-	if (outbuf_view_end(&v) != 0 || outbuf_commit(ob) != -EFBIG)
-		return 3;
-	outbuf_close(ob);
+	for (options.stage = 0; options.stage <= OUTBUF_NO; options.stage++) {
+		if (outbuf_open(&ob, s->path, &options) != 0 || outbuf_map(ob, 1 << 20) != -EFBIG ||
+		    outbuf_map(ob, 60 << 10) != 0)
+			return 2;
+		outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+		outbuf_fill(&v, 1, 65 << 10);
+		/* Staged, a View's bytes go to the file when it ends, else at commit. */
+		if (outbuf_view_end(&v) != (stats_of(ob).staged ? -EFBIG : 0) ||
+		    outbuf_commit(ob) != -EFBIG)
+			return 3;
+		outbuf_close(ob);
+	}
 	return 0;
 }
 

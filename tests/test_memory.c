@@ -137,7 +137,7 @@ static int no_memory(void *at, size_t n, int prot)
 static void test_growth_fails(void **state)
 {
 	struct sandbox *s = *state;
-	struct outbuf *ob = open_with(s->path, NULL);
+	struct outbuf *ob = open_direct(s->path, OUTBUF_AUTO);
 	struct outbuf_view v;
 
 	sys_vm_table.mprotect = no_memory;
@@ -157,7 +157,7 @@ static void test_growth_fails(void **state)
 static void test_plan_fails(void **state)
 {
 	struct sandbox *s = *state;
-	struct outbuf *ob = open_mapping(s->path, OUTBUF_NO, 0);
+	struct outbuf *ob = open_direct(s->path, OUTBUF_NO);
 
 	sys_vm_table.mprotect = no_memory;
 	arm(1, ENOMEM, 0);

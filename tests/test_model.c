@@ -30,6 +30,7 @@ struct model {
 	uint64_t size;    /* what outbuf_size() must be */
 	int big_endian;
 	int unmapped;     /* by outbuf_unmap() */
+	int direct;       /* Views are not staged */
 	unsigned open;
 	struct model_view views[VIEWS];
 	unsigned long operations, maps, unmaps, cuts; /* so far, of all sequences */
@@ -61,6 +62,23 @@ static uint64_t some_length(struct model *m)
 	}
 }
 
+static int end_view(struct model *m, struct model_view *w);
+
+/*
+ * Where Views are staged, the bytes of one that is open are not yet where others see them: so end
+ * those that share some with [from, to). Where they are not, let them write over each other.
+ */
+static int end_those_in(struct model *m, uint64_t from, uint64_t to)
+{
+	unsigned i;
+	int r = 0;
+
+	for (i = 0; i < VIEWS && r == 0 && !m->direct; i++)
+		if (m->views[i].open && m->views[i].start < to && m->views[i].end > from)
+			r = end_view(m, &m->views[i]);
+	return r;
+}
+
 static int open_view(struct model *m, struct model_view *w)
 {
 	uint64_t start = below(m, 2) ? below(m, 200000) : below(m, m->size + 1);
@@ -68,6 +86,8 @@ static int open_view(struct model *m, struct model_view *w)
 	int r;
 
 	w->bounded = below(m, 2) == 0;
+	r = end_those_in(m, start, w->bounded ? start + length : MODEL_MAX);
+	check(r == 0);
 	r = (below(m, 2) ? outbuf_view : outbuf_view_edit)(m->ob, &w->v, start,
 	                                                   w->bounded ? length : OUTBUF_UNBOUNDED);
 	check(r == 0);
@@ -280,6 +300,8 @@ static int owner_operation(struct model *m)
 			break;
 		/* A byte that is there, or one past the end, which then is. */
 		to = below(m, m->size + (below(m, 2) ? 100 : 0));
+		if ((r = end_those_in(m, to, to + 1)) != 0)
+			return r;
 		check(outbuf_data(m->ob, to, 1, &data) == 0);
 		*(unsigned char *)data = m->bytes[to] = (unsigned char)(m->bytes[to] + 1);
 		if (to >= m->size)
@@ -330,6 +352,8 @@ static int run_sequence(struct model *m, const struct sandbox *s, uint64_t seed)
 	options.replace = below(m, 4) ? OUTBUF_REPLACE_ATOMIC : OUTBUF_REPLACE_IN_PLACE;
 	options.prealloc = below(m, 2) ? OUTBUF_AUTO : OUTBUF_NO;
 	options.threads = (uint32_t)below(m, 4);
+	m->direct = below(m, 2) == 0;
+	options.stage = m->direct ? OUTBUF_NO : OUTBUF_AUTO;
 	options.max_size = 1 << 20;
 	check(outbuf_open(&m->ob, s->path, &options) == 0);
 

@@ -405,6 +405,7 @@ static void test_flush_threads(void **state)
 		int before = atomic_load(&writers), open_before = atomic_load(&unblocked);
 
 		options.map = OUTBUF_NO;
+		options.stage = OUTBUF_NO;
 		options.threads = rows[i];
 		ob = open_with(s->path, &options);
 		memset(want, (int)i + 1, sizeof want);
@@ -479,6 +480,7 @@ static void test_own_pool(void **state)
 	struct outbuf *ob;
 
 	options.map = OUTBUF_NO;
+	options.stage = OUTBUF_NO;
 	options.run = pool_run;
 	options.run_arg = &pool;
 	ob = open_with(s->path, &options);

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Who decides how an output is written: the caller, the environment, or the file system. */
+#ifndef OUTBUF_LIB_CHOOSE_H
+#define OUTBUF_LIB_CHOOSE_H
+
+#include <stdint.h>
+
+#include "fspolicy.h"
+#include "outbuf.h"
+
+struct choice {
+	uint32_t map;       /* enum outbuf_choice: REQUIRE, AUTO (try) or NO */
+	uint32_t stage;     /* the same */
+	uint32_t wanted;    /* enum outbuf_flush: this or an error */
+	uint32_t preferred; /* enum outbuf_flush: this if it can be */
+	int refused;        /* a preference that makes no sense: -EINVAL */
+	const char *map_why;
+	const char *flush_why;
+};
+
+/* `fs` is NULL for what is not a regular file. */
+struct choice choose(const struct outbuf_options *options, const struct fspolicy *fs);
+
+#endif

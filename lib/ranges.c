@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sets of byte ranges.
+ *
+ * Ranges in a set do not overlap, so "lies before" orders them totally, and a comparison that
+ * answers "equal" for ranges that overlap makes an ordinary search tree find what a range meets.
+ * POSIX has such a tree (tsearch, a red-black tree in glibc): O(log n), one malloc per range.
+ */
+#include "config.h"
+
+#include "ranges.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+
+static int compare(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	if (range_end(*x) <= y->offset)
+		return -1;
+	if (range_end(*y) <= x->offset)
+		return 1;
+	return 0;
+}
+
+static struct range *find(const struct ranges *set, struct range with)
+{
+	void *node = with.length == 0 ? NULL : tfind(&with, &set->root, compare);
+
+	return node == NULL ? NULL : *(struct range **)node;
+}
+
+const struct range *ranges_any(const struct ranges *set, struct range with)
+{
+	return find(set, with);
+}
+
+static struct range *find_first(const struct ranges *set, struct range with)
+{
+	struct range *hit = find(set, with), *lower = hit;
+
+	while (lower != NULL && lower->offset > with.offset) {
+		with.length = lower->offset - with.offset;
+		lower = find(set, with);
+		hit = lower != NULL ? lower : hit;
+	}
+	return hit;
+}
+
+const struct range *ranges_first(const struct ranges *set, struct range with)
+{
+	return find_first(set, with);
+}
+
+int ranges_add(struct ranges *set, struct range range)
+{
+	struct range *copy = malloc(sizeof *copy);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	*copy = range;
+	if (tsearch(copy, &set->root, compare) == NULL) {
+		free(copy);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static void erase(struct ranges *set, struct range *found)
+{
+	tdelete(found, &set->root, compare);
+	free(found);
+}
+
+void ranges_erase(struct ranges *set, struct range range)
+{
+	struct range *found = find(set, range);
+
+	if (found != NULL)
+		erase(set, found);
+}
+
+int ranges_join(struct ranges *set, struct range range)
+{
+	/* With its neighbours' last and first byte, to find those that only touch. */
+	uint64_t from = range.offset - (range.offset > 0), end = range_end(range);
+	struct range near = { from, end - from + (end < UINT64_MAX) }, before, after;
+	struct range *kept, *other;
+
+	if (range.length == 0)
+		return 0;
+	kept = find(set, near);
+	if (kept == NULL)
+		return ranges_add(set, range);
+	/* The others that meet it go, then this one grows in its place: the order stays. */
+	before = after = near;
+	before.length = kept->offset > near.offset ? kept->offset - near.offset : 0;
+	after.offset = range_end(*kept);
+	after.length = range_end(near) > after.offset ? range_end(near) - after.offset : 0;
+	from = kept->offset < range.offset ? kept->offset : range.offset;
+	end = range_end(*kept) > end ? range_end(*kept) : end;
+	while ((other = find(set, before)) != NULL || (other = find(set, after)) != NULL) {
+		from = other->offset < from ? other->offset : from;
+		end = range_end(*other) > end ? range_end(*other) : end;
+		erase(set, other);
+	}
+	*kept = (struct range){ from, end - from };
+	return 0;
+}
+
+int ranges_cut(struct ranges *set, struct range range)
+{
+	struct range *hit;
+	int r = 0;
+
+	while (r == 0 && (hit = find(set, range)) != NULL) {
+		uint64_t end = range_end(*hit);
+
+		if (hit->offset >= range.offset && end <= range_end(range)) {
+			erase(set, hit);
+		} else if (hit->offset >= range.offset) {
+			*hit = (struct range){ range_end(range), end - range_end(range) };
+		} else {
+			hit->length = range.offset - hit->offset;
+			if (end > range_end(range))
+				r = ranges_add(set, (struct range){ range_end(range),
+				                                    end - range_end(range) });
+		}
+	}
+	return r;
+}
+
+void ranges_clear(struct ranges *set)
+{
+	while (set->root != NULL)
+		erase(set, *(struct range **)set->root);
+}
+
+struct range range_common(struct range a, struct range b)
+{
+	uint64_t from = a.offset > b.offset ? a.offset : b.offset;
+	uint64_t end = range_end(a) < range_end(b) ? range_end(a) : range_end(b);
+
+	return (struct range){ from, end > from ? end - from : 0 };
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing to what is no file: write(2) that neither kills nor gives up.
+ *
+ * A reader that went away makes write(2) raise SIGPIPE, which kills a program that did not
+ * expect it, and a library may not change what the process does with signals. But a SIGPIPE of
+ * write(2) goes to the thread that wrote, so: block it in this thread, write, and if there was
+ * EPIPE take the signal away again, unless it was pending before and is not ours. (MSG_NOSIGNAL
+ * would do for sockets only.)
+ *
+ * The descriptor may not block (a terminal that somebody's shell left so): wait in poll(2).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+/* Several megabytes in one call to a pipe are no faster, and on Linux 2 GiB is the most. */
+#define AT_ONCE ((size_t)1 << 20)
+
+static int write_all(int fd, const unsigned char *from, size_t n)
+{
+	while (n > 0) {
+		ssize_t did = sys_table.write(fd, from, n < AT_ONCE ? n : AT_ONCE);
+
+		if (did < 0 && errno == EINTR)
+			continue;
+		if (did < 0 && errno == EAGAIN) { /* the same as EWOULDBLOCK on all we know */
+			struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+			poll(&wait, 1, -1);
+			continue;
+		}
+		if (did < 0)
+			return -errno;
+		if (did == 0)
+			return -EIO;
+		from += did;
+		n -= (size_t)did;
+	}
+	return 0;
+}
+
+int sys_write_all(int fd, const void *data, size_t n)
+{
+	sigset_t pipe, before, pending;
+	int r, theirs, signal;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	sigpending(&pending);
+	theirs = sigismember(&pending, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	r = write_all(fd, data, n);
+	/* Not there if the process ignores it. */
+	if (r == -EPIPE && !theirs && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
+		sigwait(&pipe, &signal);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
