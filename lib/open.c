@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening an output: where to, by which backend, and on whose word (choose.h).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "life.h"
+#include "sys.h"
+
+/* What outbuf_open() and its sisters differ in. */
+struct destination {
+	const char *path; /* or NULL */
+	int fd;           /* or -1 */
+	int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n);
+	void *sink_arg;
+};
+
+static int open_target(struct outbuf *ob, const struct destination *to)
+{
+	if (to->path != NULL)
+		return target_open(&ob->target, to->path, (mode_t)ob->options.mode,
+		                   ob->options.replace == OUTBUF_REPLACE_IN_PLACE);
+	if (to->fd >= 0)
+		return target_borrow(&ob->target, to->fd);
+	target_none(&ob->target);
+	return 0;
+}
+
+/* How the bytes will get there. */
+static int open_flush(struct outbuf *ob, const struct destination *to)
+{
+	struct choice *c = &ob->choice;
+	int r;
+
+	*c = choose(&ob->options, ob->target.fs);
+	if (ob->target.fs == NULL && ob->options.map == OUTBUF_REQUIRE)
+		return -ENOTSUP;
+	ob->parallel = (struct parallel){
+		.threads = ob->options.threads,
+		.run = ob->options.run,
+		.run_arg = ob->options.run_arg,
+	};
+	if (ob->parallel.threads == 0 && ob->target.fs != NULL)
+		ob->parallel.threads = ob->target.fs->threads;
+	ob->flush = (struct flush){
+		.fd = ob->target.fd,
+		.parallel = &ob->parallel,
+		.sink = to->sink,
+		.sink_arg = to->sink_arg,
+	};
+	r = flush_open(&ob->flush, c->wanted, c->preferred, &ob->flush_refused);
+	if (r < 0)
+		return r;
+	if (ob->flush_refused == 0)
+		ob->flush_refused = c->refused;
+	ob->sequential = ob->flush.backend->put == NULL;
+	ob->tracked = !ob->sequential && c->stage != OUTBUF_NO;
+	if (ob->sequential && (c->stage == OUTBUF_REQUIRE || c->map == OUTBUF_REQUIRE))
+		return -ENOTSUP;
+	if (ob->sequential)
+		c->map = OUTBUF_NO;
+	decide_staging(ob);
+	return 0;
+}
+
+static int open_parts(struct outbuf *ob, const struct destination *to)
+{
+	int r = heap_init(&ob->heap, ob->options.max_size);
+
+	if (r < 0)
+		return r;
+	r = coverage_init(&ob->coverage);
+	if (r < 0)
+		goto no_coverage;
+	r = blocks_init(&ob->blocks);
+	if (r < 0)
+		goto no_blocks;
+	r = dirty_init(&ob->dirty_ranges);
+	if (r < 0)
+		goto no_dirty;
+	r = open_target(ob, to);
+	if (r < 0)
+		goto no_target;
+	r = open_flush(ob, to);
+	if (r == 0)
+		return 0;
+	flush_close(&ob->flush);
+	target_abandon(&ob->target);
+no_target:
+	dirty_destroy(&ob->dirty_ranges);
+no_dirty:
+	blocks_destroy(&ob->blocks);
+no_blocks:
+	coverage_destroy(&ob->coverage);
+no_coverage:
+	heap_destroy(&ob->heap);
+	return r;
+}
+
+static int open_to(struct outbuf **result, const struct destination *to,
+                   const struct outbuf_options *options)
+{
+	struct outbuf_options checked;
+	struct outbuf *ob;
+	int r = options_take(&checked, options);
+
+	if (r < 0)
+		return r;
+	ob = calloc(1, sizeof *ob);
+	if (ob == NULL)
+		return -ENOMEM;
+	ob->options = checked;
+	ob->swap = (checked.order == OUTBUF_BIG_ENDIAN) != OUTBUF_HOST_BIG;
+	ob->limit = sys_file_limit();
+	r = open_parts(ob, to);
+	if (r < 0)
+		free(ob);
+	else
+		*result = ob;
+	return r;
+}
+
+int outbuf_open(struct outbuf **result, const char *path, const struct outbuf_options *options)
+{
+	const struct destination to = { .path = path, .fd = -1 };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return path == NULL ? -EINVAL : open_to(result, &to, options);
+}
+
+int outbuf_open_fd(struct outbuf **result, int fd, const struct outbuf_options *options)
+{
+	const struct destination to = { .fd = fd };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return fd < 0 ? -EBADF : open_to(result, &to, options);
+}
+
+int outbuf_open_sink(struct outbuf **result,
+                     int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n),
+                     void *sink_arg, const struct outbuf_options *options)
+{
+	const struct destination to = { .fd = -1, .sink = sink, .sink_arg = sink_arg };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return sink == NULL ? -EINVAL : open_to(result, &to, options);
+}
+
+int outbuf_open_memory(struct outbuf **result, const struct outbuf_options *options)
+{
+	const struct destination to = { .fd = -1 };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return open_to(result, &to, options);
+}
