@@ -30,10 +30,32 @@ void assert_file(const char *path, const void *data, size_t n);
 void assert_absent(const char *path);
 void write_file(const char *path, const void *data, size_t n, mode_t mode);
 
-/* Does this build map files? */
+/*
+ * What is being tested, when nobody asks for anything else: the build, the file system of
+ * $OUTBUF_TEST_DIR and the environment decide. Are outputs mapped? Are they written front to back at
+ * commit? tests/each-way.sh runs the suite in many ways.
+ */
 int can_map(void);
+int in_order(void);
+/* For tests of what only is where bytes reach the file before commit. */
+void skip_in_order(void);
+/* For tests of a mapping. */
+void skip_unmapped(void);
+/* For tests whose workers commit. */
+void skip_without_file(void);
+/* What options.map = OUTBUF_REQUIRE must answer here: 0, -ENOTSUP, or why the file system cannot. */
+int required_mapping(void);
+/* Was the library built with addresses of its own to give out? */
+int has_vm(void);
 
-/* outbuf_open() with options, asserting that it works. */
+/*
+ * outbuf_open() and outbuf_commit(); with $OUTBUF_TEST_MEMORY set the output is one in memory,
+ * which commit copies to the path.
+ */
+int open_any(struct outbuf **ob, const char *path, const struct outbuf_options *options);
+int commit(struct outbuf *ob);
+
+/* open_any() with options, asserting that it works. */
 struct outbuf *open_with(const char *path, const struct outbuf_options *options);
 struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order);
 /* Without staging: Views store into the mapping and the heap, which commit carries to the file. */

@@ -134,6 +134,7 @@ static void test_fallocate_fails(void **state)
 	uint32_t map;
 	size_t i;
 
+	skip_in_order();
 	sys_table.fallocate = f_fallocate;
 	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++)
 		for (i = 0; i < sizeof errors / sizeof *errors; i++) {
@@ -217,8 +218,10 @@ static ssize_t short_pwrite(int fd, const void *data, size_t n, off_t offset)
 static void test_pwrite_short(void **state)
 {
 	struct sandbox *s = *state;
-	struct outbuf *ob = open_mapping(s->path, OUTBUF_NO, 0);
+	struct outbuf *ob;
 
+	skip_in_order();
+	ob = open_mapping(s->path, OUTBUF_NO, 0);
 	sys_table.pwrite = short_pwrite;
 	arm(0, 0, 0);
 	assert_int_equal(fill_some(ob, 'n', 5 << 20), 0);
@@ -245,6 +248,7 @@ static void test_pwrite_fails(void **state)
 	size_t i;
 	int nth;
 
+	skip_in_order();
 	sys_table.pwrite = f_pwrite;
 	for (nth = 1; nth <= 5; nth += 2)
 		for (i = 0; i < sizeof errors / sizeof *errors; i++) {
@@ -274,6 +278,7 @@ static void test_failing_during_flush(void **state)
 {
 	struct sandbox *s = *state;
 
+	skip_in_order();
 	failing = open_with(s->path, NULL);
 	assert_int_equal(fill_some(failing, 'n', 10), 0);
 	sys_table.pwrite = pwrite_and_fail;
@@ -315,8 +320,10 @@ static void test_backend(void **state)
 static void test_sync(void **state)
 {
 	struct sandbox *s = *state;
-	struct outbuf *ob = open_with(s->path, NULL);
+	struct outbuf *ob;
 
+	skip_in_order();
+	ob = open_with(s->path, NULL);
 	sys_table.fdatasync = f_fdatasync;
 	assert_int_equal(outbuf_map(ob, 100), 0);
 	assert_int_equal(fill_some(ob, 'n', 100000), 0);

@@ -309,7 +309,7 @@ static int owner_operation(struct model *m)
 		break;
 	case 5:
 		if (busy)
-			check(outbuf_commit(m->ob) == -EBUSY);
+			check(commit(m->ob) == -EBUSY);
 		break;
 	}
 	check(outbuf_size(m->ob) == m->size);
@@ -355,7 +355,7 @@ static int run_sequence(struct model *m, const struct sandbox *s, uint64_t seed)
 	m->direct = below(m, 2) == 0;
 	options.stage = m->direct ? OUTBUF_NO : OUTBUF_AUTO;
 	options.max_size = 1 << 20;
-	check(outbuf_open(&m->ob, s->path, &options) == 0);
+	check(open_any(&m->ob, s->path, &options) == 0);
 
 	steps = 5 + (unsigned)below(m, 60);
 	for (i = 0; i < steps; i++) {
@@ -367,8 +367,8 @@ static int run_sequence(struct model *m, const struct sandbox *s, uint64_t seed)
 	for (i = 0; i < VIEWS; i++)
 		if (m->views[i].open && (r = end_view(m, &m->views[i])) != 0)
 			return r;
-	check(outbuf_commit(m->ob) == 0);
-	check(outbuf_commit(m->ob) == -EINVAL);
+	check(commit(m->ob) == 0);
+	check(commit(m->ob) == -EINVAL);
 	check(outbuf_size(m->ob) == m->size);
 	check(outbuf_close(m->ob) == 0);
 	return 0;

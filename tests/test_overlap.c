@@ -29,7 +29,7 @@ static void assert_overlap(struct outbuf *ob, uint64_t offset, uint64_t length, 
 	assert_int_equal(o.other_offset, other);
 	assert_int_equal(o.other_length, other_length);
 	assert_int_equal(outbuf_error(ob), -EEXIST);
-	assert_int_equal(outbuf_commit(ob), -EEXIST);
+	assert_int_equal(commit(ob), -EEXIST);
 	assert_int_equal(outbuf_close(ob), 0);
 }
 
@@ -69,7 +69,7 @@ static void test_two_views(void **state)
 				struct outbuf_overlap none;
 
 				assert_int_equal(outbuf_overlap(ob, &none), 0);
-				assert_int_equal(outbuf_commit(ob), 0);
+				assert_int_equal(commit(ob), 0);
 				outbuf_close(ob);
 			}
 		}
@@ -148,7 +148,7 @@ static void test_first_and_cut(void **state)
 	assert_int_equal(outbuf_fail(ob, -EIO), -EIO);
 	assert_int_equal(outbuf_view_end(&b), -EEXIST);
 	assert_int_equal(outbuf_view_end(&a), 0);
-	assert_int_equal(outbuf_commit(ob), -EIO);
+	assert_int_equal(commit(ob), -EIO);
 	outbuf_close(ob);
 }
 

@@ -86,7 +86,7 @@ static void test_bytes(void **state)
 			n += 8;
 			assert_int_equal(outbuf_tell(&v), n);
 			assert_int_equal(outbuf_view_end(&v), 0);
-			assert_int_equal(outbuf_commit(ob), 0);
+			assert_int_equal(commit(ob), 0);
 			outbuf_close(ob);
 			assert_file(s->path, want, n > mapped ? n : mapped);
 		}
@@ -124,7 +124,7 @@ static void test_integers_across_the_end(void **state)
 				for (i = 0; i < n; i++)
 					at[i] = (unsigned char)(order == OUTBUF_BIG_ENDIAN ? i + 1 : n - i);
 				assert_int_equal(outbuf_view_end(&v), 0);
-				assert_int_equal(outbuf_commit(ob), 0);
+				assert_int_equal(commit(ob), 0);
 				outbuf_close(ob);
 				assert_file(s->path, want, n > before ? (size_t)(4096 + n - before) : 4096);
 			}
@@ -188,7 +188,7 @@ static void test_leb128(void **state)
 		assert_int_equal(outbuf_tell(&v), n);
 	}
 	assert_int_equal(outbuf_view_end(&v), 0);
-	assert_int_equal(outbuf_commit(ob), 0);
+	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
 	assert_file(s->path, want, n);
 }
@@ -243,8 +243,8 @@ static void test_bounds(void **state)
 		assert_int_equal(outbuf_view_end(&v), -ERANGE);
 		/* ... and to the output. */
 		assert_int_equal(outbuf_error(ob), -ERANGE);
-		assert_int_equal(outbuf_commit(ob), -ERANGE);
-		assert_int_equal(outbuf_commit(ob), -ERANGE);
+		assert_int_equal(commit(ob), -ERANGE);
+		assert_int_equal(commit(ob), -ERANGE);
 		assert_int_equal(outbuf_close(ob), 0);
 		assert_int_equal(sandbox_entries(s), 0);
 	}
@@ -276,7 +276,7 @@ static void test_seek(void **state)
 	assert_int_equal(outbuf_seek(&v, 12), 0);
 	assert_int_equal(outbuf_view_end(&v), 0);
 	assert_int_equal(outbuf_size(ob), 21);
-	assert_int_equal(outbuf_commit(ob), 0);
+	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
 	assert_file(s->path, "\0\0abXdefgh\0Y\0\0\0\0\0\0\0\0Z", 21);
 }
