@@ -1,278 +1,267 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Emitting a large file: through Views into the mapping and into the heap, beside what people
- * write by hand.
+ * Emitting a large file as a linker does: every way of the library's beside what people write by hand.
  *
- *     bench_emit [DIRECTORY [MEBIBYTES [ROUNDS]]]
+ *     bench_emit [-o TSV] [-w WORD]... [DIRECTORY [MEBIBYTES [ROUNDS [THREADS,...]]]]
  *
- * The content is copied from 64 MiB of warm memory, as a linker copies sections from its
- * inputs, in blocks of 1 MiB taken from a shared counter. Each run makes a new file in the
- * directory, complete and closed when the clock stops, and then removes it. Runs are interleaved, in
- * another order each round: who comes after a memory-hungry way finds its pages warm.
- * The table has medians and, in brackets, the best runs, in GB/s: on a virtual machine that gives
- * free memory back to its host, the same run takes 0.2 s or 2 s by what pages it is given, and
- * the ways that need the bytes in memory twice meet that most often.
+ * Which sections, and how threads share them: emit_sections.c. The ways: emit_ours.c,
+ * emit_hand.c, emit_llvm.c. Each run makes a new file in the directory, complete and closed when
+ * the clock stops, and then removes it. -w takes only ways with this word in their name, -o
+ * also writes the numbers to a file, tab-separated.
+ *
+ * Every way runs once before, with each number of threads, and its file is compared with what it
+ * should be; so no row is fast by being wrong. A way that the file system or this build refuses
+ * keeps its row, with the reason.
+ *
+ * Then the runs are interleaved, all ways and numbers of threads in another order each round: a
+ * run is paid for in part by the next one (who comes after a memory-hungry way finds pages warm), and a
+ * neighbour on the machine slows down whatever runs at that time. Between runs, off the clock, the
+ * file system is told to write out what it holds: freeing the last file's blocks is not the next one's
+ * work. What is in the page cache counts as written, as for any linker.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "emit.h"
 #include "measure.h"
-#include "outbuf.h"
 
-#define BLOCK ((size_t)1 << 20)
-#define SOURCE ((size_t)64 << 20)
-#define MAX_ROUNDS 99
+char path[4096];
+const char *way_refused;
+int checking;
 
-static unsigned char *source;
-static char path[4096];
-static size_t size;
+static struct results results;
+static const char *tsv, *words[MAX_WAYS];
+static size_t word_count;
+static int directory;
 
-/* One emission; `next` is the first block nobody has taken, all else is constant while it runs. */
-struct emission {
-	void (*block)(struct emission *e, size_t offset);
-	_Atomic size_t next;
-	struct outbuf *ob;
-	unsigned char *base;
-	int fd;
-};
-
-static const unsigned char *content(size_t offset)
+int refuse(const char *what, int error)
 {
-	return source + offset % SOURCE;
+	way_refused = what;
+	return error;
 }
 
-static void *work(void *arg)
+void check_bytes(const struct way *way, const void *data, size_t size)
 {
-	struct emission *e = arg;
-	size_t offset;
-
-	while ((offset = atomic_fetch_add(&e->next, BLOCK)) < size)
-		e->block(e, offset);
-	return NULL;
+	if (data != NULL && size == job.size && memcmp(data, job.expected, size) == 0)
+		return;
+	fprintf(stderr, "bench: %s: its output is not what it should be\n", way->name);
+	exit(1);
 }
 
-static void run(struct emission *e, unsigned threads)
+static void check_file(const struct way *way)
 {
-	pthread_t other[64];
-	unsigned i;
-
-	for (i = 1; i < threads; i++)
-		if (pthread_create(&other[i], NULL, work, e) != 0)
-			die("pthread_create", EAGAIN);
-	work(e);
-	for (i = 1; i < threads; i++)
-		pthread_join(other[i], NULL);
-}
-
-/* ------------------------------------------------------------------ the ways */
-
-static void block_view(struct emission *e, size_t offset)
-{
-	struct outbuf_view v;
-
-	outbuf_view(e->ob, &v, offset, BLOCK);
-	outbuf_write(&v, content(offset), BLOCK);
-	outbuf_view_end(&v);
-}
-
-static void with_outbuf(unsigned threads, uint32_t map)
-{
-	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
-	struct emission e = { .block = block_view };
-	int r;
-
-	options.map = map;
-	options.threads = threads;
-	r = outbuf_open(&e.ob, path, &options);
-	if (r == 0)
-		r = outbuf_map(e.ob, size);
-	if (r < 0)
-		die(path, r);
-	run(&e, threads);
-	r = outbuf_commit(e.ob);
-	if (r < 0)
-		die(path, r);
-	outbuf_close(e.ob);
-}
-
-static void view_mapping(unsigned threads)
-{
-	with_outbuf(threads, OUTBUF_REQUIRE);
-}
-
-static void view_heap(unsigned threads)
-{
-	with_outbuf(threads, OUTBUF_NO);
-}
-
-static int create(void)
-{
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-
-	if (fd < 0)
-		die(path, errno);
-	return fd;
-}
-
-static void block_memcpy(struct emission *e, size_t offset)
-{
-	memcpy(e->base + offset, content(offset), BLOCK);
-}
-
-static void hand_mmap(unsigned threads, int reserve)
-{
-	struct emission e = { .block = block_memcpy, .fd = create() };
-
-	if (reserve ? fallocate(e.fd, 0, 0, (off_t)size) : ftruncate(e.fd, (off_t)size))
-		die(path, errno);
-	e.base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, e.fd, 0);
-	if (e.base == MAP_FAILED)
-		die(path, errno);
-	run(&e, threads);
-	munmap(e.base, size);
-	close(e.fd);
-}
-
-static void mmap_plain(unsigned threads)
-{
-	hand_mmap(threads, 0);
-}
-
-static void mmap_fallocate(unsigned threads)
-{
-	hand_mmap(threads, 1);
-}
-
-static void block_pwrite(struct emission *e, size_t offset)
-{
-	if (pwrite(e->fd, content(offset), BLOCK, (off_t)offset) != (ssize_t)BLOCK)
-		die(path, errno);
-}
-
-/* What an emitter does that cannot hand its source to the kernel: build the block, then write. */
-static void block_staged(struct emission *e, size_t offset)
-{
-	static _Thread_local unsigned char stage[BLOCK];
-
-	memcpy(stage, content(offset), BLOCK);
-	if (pwrite(e->fd, stage, BLOCK, (off_t)offset) != (ssize_t)BLOCK)
-		die(path, errno);
-}
-
-static void hand_pwrite(unsigned threads, void (*block)(struct emission *e, size_t offset))
-{
-	struct emission e = { .block = block, .fd = create() };
-
-	if (fallocate(e.fd, 0, 0, (off_t)size) != 0 && errno != EOPNOTSUPP)
-		die(path, errno);
-	run(&e, threads);
-	close(e.fd);
-}
-
-static void pwrite_source(unsigned threads)
-{
-	hand_pwrite(threads, block_pwrite);
-}
-
-static void pwrite_staged(unsigned threads)
-{
-	hand_pwrite(threads, block_staged);
-}
-
-/* Everything built in memory, then one write: what many do where they cannot map. */
-static void buffer_then_write(unsigned threads)
-{
-	struct emission e = { .block = block_memcpy, .fd = create() };
+	static unsigned char block[BLOCK];
 	size_t done = 0;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	e.base = malloc(size);
-	if (e.base == NULL)
-		die("malloc", ENOMEM);
-	run(&e, threads);
-	while (done < size) {
-		ssize_t n = write(e.fd, e.base + done, size - done);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		die(path, errno);
+	if ((size_t)st.st_size != job.size)
+		check_bytes(way, block, (size_t)st.st_size);
+	while (done < job.size) {
+		ssize_t n = pread(fd, block, BLOCK, (off_t)done);
 
-		if (n <= 0)
+		if (n < 0)
 			die(path, errno);
+		if (n == 0 || memcmp(block, job.expected + done, (size_t)n) != 0) {
+			fprintf(stderr, "bench: %s: wrong bytes in the MiB from offset %zu\n", way->name, done);
+			exit(1);
+		}
 		done += (size_t)n;
 	}
-	free(e.base);
-	close(e.fd);
+	close(fd);
 }
 
-static const struct {
-	const char *name;
-	void (*run)(unsigned threads);
-} ways[] = {
-	{ "View, mapping", view_mapping },
-	{ "by hand: fallocate + mmap", mmap_fallocate },
-	{ "by hand: ftruncate + mmap", mmap_plain },
-	{ "View, heap", view_heap },
-	{ "by hand: memory, then write", buffer_then_write },
-	{ "by hand: staged block + pwrite", pwrite_staged },
-	{ "by hand: pwrite from source", pwrite_source },
-};
+/* --------------------------------------------------------------------- running */
 
-#define WAYS (sizeof ways / sizeof *ways)
-
-int main(int argc, char **argv)
+static void remove_output(void)
 {
-	static double seconds[WAYS][2][MAX_ROUNDS];
-	const char *dir = argc > 1 ? argv[1] : ".";
-	size_t rounds = argc > 3 ? strtoul(argv[3], NULL, 0) : 9, round, i, t;
-	static const unsigned threads[] = { 1, 2 };
-	size_t order[2 * WAYS];
+	if (unlink(path) != 0 && errno != ENOENT)
+		die(path, errno);
+	if (syncfs(directory) != 0)
+		die(path, errno);
+}
 
-	size = (argc > 2 ? strtoul(argv[2], NULL, 0) : 1024) << 20;
-	if (size == 0 || rounds == 0 || rounds > MAX_ROUNDS)
-		die("arguments", EINVAL);
-	snprintf(path, sizeof path, "%s/bench_emit-%ld", dir, (long)getpid());
-	source = malloc(SOURCE + BLOCK);
-	if (source == NULL)
-		die("malloc", ENOMEM);
-	for (i = 0; i < SOURCE + BLOCK; i++)
-		source[i] = (unsigned char)(i * 2654435761u >> 13);
+/* Whatever ends the program. */
+static void leave_no_output(void)
+{
+	unlink(path);
+}
 
-	for (i = 0; i < 2 * WAYS; i++)
+static void on_signal(int signal)
+{
+	unlink(path);
+	_exit(128 + signal);
+}
+
+static void check_all(void)
+{
+	size_t i, t;
+
+	checking = 1;
+	for (i = 0; i < results.ways; i++)
+		for (t = 0; t < results.columns; t++) {
+			const struct way *way = results.way[i];
+			struct result *one = &results.result[i][t];
+
+			one->unfit = way->most_threads != 0 && results.threads[t] > way->most_threads;
+			if (one->unfit)
+				continue;
+			one->error = way->run(way, results.threads[t]);
+			if (one->error != 0)
+				one->refused = way_refused;
+			else if (way->kind != LIMIT)
+				check_file(way);
+			remove_output();
+		}
+	checking = 0;
+}
+
+static void measure_all(void)
+{
+	size_t order[MAX_WAYS * MAX_COLUMNS], n = results.ways * results.columns, round, i;
+
+	srand(1);
+	for (i = 0; i < n; i++)
 		order[i] = i;
-	for (round = 0; round < rounds; round++) {
-		for (i = 2 * WAYS - 1; i > 0; i--) {
+	for (round = 0; round < results.rounds; round++) {
+		for (i = n - 1; i > 0; i--) {
 			size_t j = (size_t)rand() % (i + 1), swap = order[i];
 
 			order[i] = order[j];
 			order[j] = swap;
 		}
-		for (i = 0; i < 2 * WAYS; i++) {
-			size_t way = order[i] / 2;
-			double began = now();
+		for (i = 0; i < n; i++) {
+			size_t t = order[i] % results.columns;
+			const struct way *way = results.way[order[i] / results.columns];
+			struct result *one = &results.result[order[i] / results.columns][t];
+			double began;
 
-			t = order[i] % 2;
-			ways[way].run(threads[t]);
-			seconds[way][t][round] = now() - began;
-			unlink(path);
+			if (one->unfit || one->error != 0)
+				continue;
+			began = now();
+			if (way->run(way, results.threads[t]) != 0)
+				die(way->name, EIO);
+			one->seconds[round] = now() - began;
+			remove_output();
 		}
 	}
+}
 
-	print_machine(dir);
-	printf("%zu MiB, GB/s: median of %zu (best)\n", size >> 20, rounds);
-	printf("%-32s %14s %14s\n", "way", "1 thread", "2 threads");
-	for (i = 0; i < WAYS; i++) {
-		printf("%-32s", ways[i].name);
-		for (t = 0; t < 2; t++)
-			printf("  %5.2f (%5.2f)", (double)size / 1e9 / median(seconds[i][t], rounds),
-			       (double)size / 1e9 / least(seconds[i][t], rounds));
-		printf("\n");
+/* ------------------------------------------------------------------ what is asked for */
+
+static void usage(void)
+{
+	fprintf(stderr, "usage: bench_emit [-o TSV] [-w WORD]... "
+	                "[DIRECTORY [MEBIBYTES [ROUNDS [THREADS,...]]]]\n");
+	exit(2);
+}
+
+static size_t number(const char *word, char **end, size_t most)
+{
+	unsigned long n = strtoul(word, end, 10);
+
+	if (*end == word || n == 0 || n > most)
+		usage();
+	return n;
+}
+
+static void take_ways(const struct way *ways, size_t n, enum kind kind)
+{
+	size_t i, k;
+
+	for (i = 0; i < n && results.ways < MAX_WAYS; i++) {
+		for (k = 0; k < word_count && strstr(ways[i].name, words[k]) == NULL; k++)
+			continue;
+		if (ways[i].kind == kind && (word_count == 0 || k < word_count))
+			results.way[results.ways++] = &ways[i];
 	}
-	free(source);
+}
+
+/* Rather now than in the middle; half as much again, as file systems free blocks late. */
+static void check_room(const char *dir, size_t size)
+{
+	struct statvfs fs;
+
+	directory = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0 || fstatvfs(directory, &fs) != 0)
+		die(dir, errno);
+	if ((uint64_t)fs.f_bavail * fs.f_frsize < (uint64_t)size + size / 2)
+		die(dir, ENOSPC);
+	/* The file in the page cache, what it should be, and the output in memory: three times. */
+	if ((uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) < 4 * (uint64_t)size)
+		die("three times the output in memory", ENOMEM);
+}
+
+static const char *parse(int argc, char **argv, size_t *size)
+{
+	const char *dir, *list;
+	char *end;
+	int option;
+
+	while ((option = getopt(argc, argv, "o:w:")) != -1) {
+		if (option == 'o')
+			tsv = optarg;
+		else if (option == 'w' && word_count < MAX_WAYS)
+			words[word_count++] = optarg;
+		else
+			usage();
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc > 4)
+		usage();
+	dir = argc > 0 ? argv[0] : ".";
+	*size = number(argc > 1 ? argv[1] : "256", &end, SIZE_MAX >> 24) << 20;
+	results.rounds = number(argc > 2 ? argv[2] : "5", &end, MAX_ROUNDS);
+	for (list = argc > 3 ? argv[3] : "1,2"; results.columns < MAX_COLUMNS; list = end + 1) {
+		results.threads[results.columns++] = (unsigned)number(list, &end, MAX_THREADS);
+		if (*end != ',')
+			break;
+	}
+	if (*end != '\0')
+		usage();
+	return dir;
+}
+
+int main(int argc, char **argv)
+{
+	size_t size;
+	const char *dir = parse(argc, argv, &size), *named = getenv("OUTBUF_FS");
+	char type[64];
+	enum kind kind;
+
+	for (kind = OURS; kind <= LIMIT; kind++) {
+		take_ways(ways_ours, ways_ours_count, kind);
+		take_ways(ways_hand, ways_hand_count, kind);
+		take_ways(ways_llvm, ways_llvm_count, kind);
+	}
+	if (results.ways == 0)
+		usage();
+	check_room(dir, size);
+	snprintf(path, sizeof path, "%s/bench_emit-%ld", dir, (long)getpid());
+	job_make(size);
+	atexit(leave_no_output);
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	check_all();
+	measure_all();
+
+	file_system(dir, type);
+	print_machine(dir);
+	print_table(&results);
+	if (tsv != NULL)
+		write_tsv(&results, tsv, named != NULL ? named : type);
+	job_free();
 	return 0;
 }

@@ -47,8 +47,24 @@ double least(const double *values, size_t n)
 	return m;
 }
 
-/* The type of the mount that holds the directory: the longest mount point that begins its path. */
-static void filesystem(const char *dir, char type[64])
+/* Blanks in a mount point are written as \040. */
+static void decode(char *s)
+{
+	char *to = s;
+
+	while (*s != '\0') {
+		if (s[0] == '\\' && s[1] == '0' && s[2] == '4' && s[3] == '0') {
+			*to++ = ' ';
+			s += 4;
+		} else {
+			*to++ = *s++;
+		}
+	}
+	*to = '\0';
+}
+
+/* The longest mount point that begins the directory's path. */
+void file_system(const char *dir, char type[64])
 {
 	char line[1024], point[512], kind[64], path[4096];
 	size_t best = 0;
@@ -62,6 +78,7 @@ static void filesystem(const char *dir, char type[64])
 
 		if (sscanf(line, "%*s %511s %63s", point, kind) != 2)
 			continue;
+		decode(point);
 		n = strcmp(point, "/") == 0 ? 0 : strlen(point);
 		if (n >= best && strncmp(path, point, n) == 0 && (path[n] == '/' || path[n] == '\0')) {
 			best = n;
@@ -79,7 +96,7 @@ void print_machine(const char *dir)
 	uname(&u);
 	printf("%s %s %s, %ld CPUs", u.sysname, u.release, u.machine, sysconf(_SC_NPROCESSORS_ONLN));
 	if (dir != NULL) {
-		filesystem(dir, type);
+		file_system(dir, type);
 		printf(", %s", type);
 	}
 	printf("\n");
