@@ -177,7 +177,7 @@ int outbuf_discard(struct outbuf *ob)
 	/* First the reason, then the state: a View refused now finds an error to return. */
 	outbuf_fail(ob, -ECANCELED);
 	atomic_store(&ob->state, STATE_DISCARDED);
-	/* A View may be putting a block into it: then it stays open until close. */
+	/* A View may be putting a block into it: then its descriptor stays until close. */
 	if (outbuf_has_views(ob))
 		target_remove(&ob->target);
 	else

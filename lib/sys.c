@@ -130,6 +130,21 @@ int sys_dup(int fd)
 	return result(sys_table.dup(fd));
 }
 
+void sys_lead_nowhere(int fd)
+{
+	int null = sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+
+	if (null < 0)
+		return;
+#ifdef HAVE_DUP3
+	dup3(null, fd, O_CLOEXEC);
+#else
+	dup2(null, fd);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
+	close(null);
+}
+
 int sys_is_writable(int fd)
 {
 	int flags = result(fcntl(fd, F_GETFL));

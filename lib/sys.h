@@ -48,6 +48,8 @@ int sys_open_dir(int dirfd, const char *path);
 /* The descriptor is gone in any case; EINTR is no error (Linux closes before it waits). */
 int sys_close(int fd);
 int sys_dup(int fd);
+/* Let go of the file behind a descriptor whose number others still use: it leads nowhere then. */
+void sys_lead_nowhere(int fd);
 /* 0 if the descriptor is open for writing, else -EBADF. */
 int sys_is_writable(int fd);
 /* Is it a regular file that pwrite(2) can write at any offset? */

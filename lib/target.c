@@ -390,28 +390,41 @@ int target_publish(struct target *t)
 	return r;
 }
 
-void target_remove(struct target *t)
+/* In place: only what we created, and only if the name still leads to it. */
+static void remove_created(struct target *t)
 {
 	struct stat ours, there;
 
-	/* In place: only what we created, and only if the name still leads to it. */
 	if (t->created && t->fd >= 0 && sys_fstat(t->fd, &ours) == 0 &&
 	    sys_fstatat(t->dirfd, t->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
 		sys_unlinkat(t->dirfd, t->name);
 	t->created = 0;
+}
+
+static void remove_hidden(struct target *t)
+{
 	if (t->hidden != NULL)
 		sys_unlinkat(t->dirfd, t->hidden);
 	free(t->hidden);
 	t->hidden = NULL;
 }
 
+void target_remove(struct target *t)
+{
+	remove_created(t);
+	if (t->fd >= 0 && !t->borrowed)
+		sys_lead_nowhere(t->fd);
+	remove_hidden(t);
+}
+
 void target_abandon(struct target *t)
 {
 	if (t->borrowed)
 		t->fd = -1;
-	target_remove(t);
+	remove_created(t);
 	close_fd(&t->fd);
+	remove_hidden(t);
 	close_fd(&t->dirfd);
 	free(t->name);
 	t->name = NULL;

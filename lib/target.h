@@ -62,7 +62,10 @@ int target_reserve(struct target *t, uint64_t size, int *unsupported);
  */
 int target_publish(struct target *t);
 
-/* Remove every name of the file. It stays open for those who still write. */
+/*
+ * Remove the file while others still write to its descriptor: that stays open, and leads nowhere.
+ * (With the file itself open, FUSE and NFS would keep it under another hidden name.)
+ */
 void target_remove(struct target *t);
 
 /* The same, and close it. Both are allowed at any time, also twice. */

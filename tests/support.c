@@ -26,8 +26,11 @@ static unsigned count_entries(const char *dir)
 
 	if (d == NULL)
 		return 0;
+	/* FUSE and NFS keep an unlinked file under such a name until its last close has got there. */
 	while ((entry = readdir(d)) != NULL)
-		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		     strncmp(entry->d_name, ".fuse_hidden", 12) != 0 &&
+		     strncmp(entry->d_name, ".nfs", 4) != 0;
 	closedir(d);
 	return n;
 }

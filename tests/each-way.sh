@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The suite in every way an output can be written, and on every file system that can be mounted, as
+# far as its tests can meet the difference. Called by scripts/check in a build folder:
+#
+#     each-way.sh backends|file-systems
+#
+# Prints lines as automake's summaries have them, so they can be counted. A test that is not for a way (a
+# mapping's, where there is none) is left out there, not skipped: the plain suite runs it.
+set -u
+top=$(cd "$(dirname "$0")/.." && pwd)
+
+by_path="test_location test_write test_model test_threads test_overlap test_special test_stage test_commit \
+	test_errors test_limits test_faults test_memory"
+# Those that go by what an output holds, and not by how its file comes to the path.
+by_content="test_location test_write test_model test_threads test_overlap"
+
+passed=0 failed=0 left_out=0
+
+# suite NAME PROGRAMS VARIABLE=VALUE...
+suite() {
+	way=$1 programs=$2
+	shift 2
+	for program in $programs; do
+		[ -x "tests/$program" ] || continue
+		log="tests/way-$way-$program.log"
+		env CMOCKA_MESSAGE_OUTPUT=TAP "$@" "tests/$program" >"$log" 2>&1
+		status=$?
+		p=$(grep -c '^ok' "$log")
+		s=$(grep -c '^not ok.*# SKIP' "$log")
+		f=$(($(grep -c '^not ok' "$log") - s))
+		# Died, or said nothing.
+		if [ "$f" -eq 0 ] && { [ "$p" -eq 0 ] || { [ "$status" -ne 0 ] && [ "$s" -eq 0 ]; }; }; then
+			f=1
+		fi
+		if [ "$f" -gt 0 ]; then
+			echo "FAIL: $way: $program (status $status)"
+			grep -A 8 '^not ok' "$log" | grep -v '# SKIP'
+		fi
+		passed=$((passed + p)) failed=$((failed + f)) left_out=$((left_out + s))
+	done
+}
+
+total() {
+	echo "# PASS: $passed"
+	echo "# FAIL: $failed"
+	echo "# left out: $left_out"
+	[ "$failed" -eq 0 ]
+}
+
+case ${1-} in
+backends)
+	suite mapping "$by_path" OUTBUF_MAP=yes OUTBUF_STAGE=no
+	suite mapping-staged "$by_path" OUTBUF_MAP=yes OUTBUF_STAGE=yes
+	suite pwrite "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=no OUTBUF_FLUSH=pwrite
+	suite pwrite-staged "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=pwrite
+	suite uring "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=no OUTBUF_FLUSH=uring
+	suite uring-staged "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=uring
+	suite stream "$by_path" OUTBUF_FLUSH=stream
+	suite memory "$by_content" OUTBUF_TEST_MEMORY=1
+	total
+	;;
+file-systems)
+	"$top/scripts/each-fs" -s 400 -- sh "$0" one-file-system
+	status=$?
+	[ $status -eq 77 ] && exit 0
+	exit $status
+	;;
+one-file-system)
+	suite "$OUTBUF_FS" "$by_path" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR"
+	suite "$OUTBUF_FS-direct" "$by_content" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR" OUTBUF_STAGE=no
+	suite "$OUTBUF_FS-uring" "$by_content" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR" OUTBUF_MAP=no OUTBUF_FLUSH=uring
+	total
+	;;
+*)
+	echo "usage: $0 backends|file-systems" >&2
+	exit 2
+	;;
+esac
