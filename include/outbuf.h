@@ -21,10 +21,20 @@
  *     address       base                                           base + reserved
  *                   [ mapping of the file      ][ heap extension  ]
  *
- * All of it is one linear range of addresses: offset x lies at base + x, always. A write that
- * straddles the end of the mapping is one plain copy, and a pointer into the output stays valid
- * until outbuf_unmap(), commit or close. Where the file cannot be mapped the whole output lives
- * in the heap extension and is carried to the file at commit: the same calls, the same bytes.
+ * All of it is one linear range of addresses: offset x lies at base + x, always. A pointer into
+ * the output stays valid until outbuf_unmap(), commit or close. Where the file cannot be mapped the
+ * whole output lives in the heap extension: the same calls, the same bytes.
+ *
+ * Storing into fresh pages is not the fastest way to fill a file. So what Views are given to
+ * write goes there in blocks, as they go, where that is faster and the file system allows it
+ * (options.stage); the mapping and the heap then serve pointers and small Views. You state nothing:
+ * by file system a table decides what is mapped and how bytes reach the file, and outbuf_stats()
+ * tells what was chosen, and why. Options override it, and so can the user of the program, by
+ *
+ *     OUTBUF_MAP=yes|no   OUTBUF_STAGE=yes|no   OUTBUF_FLUSH=pwrite|uring|stream
+ *
+ * in the environment: wishes, passed over where they cannot be. (Not where the program has more
+ * rights than its user, see secure_getenv(3).)
  *
  * The library hands out no offsets. Who appends past the plan knows where: one thread, lengths
  * added up first, or an atomic counter of the caller's.
@@ -62,9 +72,9 @@
  * Caveats
  * -------
  * - Disk full. Blocks are reserved by outbuf_map(), so a full disk is -ENOSPC from there.
- *   On file systems that cannot reserve, or that copy on write (btrfs, ZFS), a store into the
- *   mapping can still raise SIGBUS: fallocate(2) is no promise there (glibc manual,
- *   "Storage Allocation"). Pass options.map = OUTBUF_NO to get errors instead.
+ *   File systems that cannot reserve, or copy on write (btrfs, ZFS: fallocate(2) is no promise
+ *   there, glibc manual, "Storage Allocation"), are not mapped unless options.map or OUTBUF_MAP ask for
+ *   it: then a store into the mapping can still raise SIGBUS. So it can on those nobody knows.
  * - If another process truncates the output while it is mapped, stores raise SIGBUS.
  * - Atomic is not durable. Commit makes the new file visible in one step to every
  *   process; after a power failure either file may be there, and the new one may lack
@@ -74,9 +84,12 @@
  *   descriptor until it calls exec (it is O_CLOEXEC). If the output is a program and
  *   is run at once, execve(2) answers ETXTBSY until that child has gone on. Views must not
  *   be used in a forked child.
+ * - What a View wrote is in the output, for other Views, pointers and flushes, once it has ended.
+ *   Of two Views that are open on the same bytes at once either may win.
  * - A replaced file's hard links keep the old content, its owner, ACL and extended attributes
  *   are not carried over: the output is a new file. A symbolic link at the path is itself
- *   replaced, its target left alone. OUTBUF_REPLACE_IN_PLACE is for those who need the
+ *   replaced, its target left alone (as ld.lld and mold do; following it would let whoever may
+ *   write to the directory choose the file). OUTBUF_REPLACE_IN_PLACE is for those who need the
  *   opposite, and gives up atomicity.
  * - Between the two steps of replacing an existing file (link under a hidden name,
  *   rename) a crash can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. Where
@@ -149,7 +162,8 @@ enum outbuf_replace {
 	 * The file at the path itself is written, created if it is missing: inode, owner and
 	 * hard links stay, symbolic links are followed, and a failure leaves it broken.
 	 * Its old content is gone once outbuf_map() begins to map it, even if that then fails
-	 * (-ENOSPC); where it is not mapped, from the first flush (outbuf_flush, _sync, _commit).
+	 * (-ENOSPC); where it is not mapped, from the first flush (outbuf_flush, _sync, _commit),
+	 * until which nothing is staged.
 	 */
 	OUTBUF_REPLACE_IN_PLACE = 1
 };
@@ -243,6 +257,11 @@ struct outbuf_options {
 /*
  * Open an output that will stand at `path`. `options` may be NULL. Owner.
  *
+ * What stands there and is not a regular file, or is a symbolic link to such a thing, is never replaced:
+ * a pipe, terminal, device or socket is opened (a FIFO waits for its reader) and written front to
+ * back at commit. So is standard output for path "-", and the descriptor that /dev/stdout,
+ * /dev/fd/N and /proc/self/fd/N mean, at its position. EPIPE is an error there, not a signal.
+ *
  * Nothing appears at the path (but in place a file that was missing). A nameless file
  * (O_TMPFILE) is created in its directory or, where the file system has none, a hidden one: so
  * a path that cannot be written is reported here and not at commit.
@@ -254,7 +273,11 @@ struct outbuf_options {
  *   -ENOTDIR       a component on the way is not a directory
  *   -EISDIR        the path is a directory, ends in a slash, or in "." or ".."
  *   -EACCES, -EPERM, -EROFS   the directory (in place: the file) may not be written
- *   -ENOTSUP       something other than a regular file stands at the path
+ *   -ENOTSUP       options.map, .stage or .flush ask for what cannot be: to map a pipe, io_uring in a
+ *                  library built without it, to stage what is written front to back
+ *   the errno of io_uring_setup(2)   options.flush is OUTBUF_FLUSH_URING, and the kernel refuses
+ *   -EBADF         "-" or /dev/fd/N, and it is not open for writing
+ *   -ENXIO         a socket that is bound to the path
  *   -ENAMETOOLONG, -ELOOP, -ETXTBSY, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE, -EIO   as open(2)
  *   -ENOMEM
  */
@@ -264,9 +287,8 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open(struct outbuf **ob, const char *pat
 /*
  * The same for a descriptor that is open for writing: a pipe, a socket, a terminal, a file. Written
  * front to back by write(2) at commit, from the descriptor's position on; never mapped,
- * truncated or closed. -EBADF if it is not open for writing; else as outbuf_open().
- *
- * Path "-" of outbuf_open() is this for standard output, and so are /dev/stdout and the like.
+ * truncated or closed, and to stay open until commit. -EBADF if it is not open for writing; else
+ * as outbuf_open().
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_fd(struct outbuf **ob, int fd,
                                                 const struct outbuf_options *options);
@@ -296,7 +318,12 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  * tells, outbuf_stats() says why. Size 0 maps nothing.
  *
  * Blocks are reserved by fallocate(2), mode 0. That it is not supported (EOPNOTSUPP, ENOSYS,
- * EINVAL, EPERM, EACCES) is passed over unless options.prealloc is OUTBUF_REQUIRE.
+ * EINVAL, EPERM, EACCES) is passed over unless options.prealloc is OUTBUF_REQUIRE. Where it is known to
+ * do nothing (ZFS, vfat) it is only called then.
+ *
+ * On a file system that nobody knows a mapping is tried first: a page is written through it and read
+ * back. It is the heap then if that fails; and -EIO from commit if after unmapping the file has not
+ * what was stored.
  *
  * Returns 0 or, with the output as it was before (it may go on in the heap),
  *   -EBUSY         a View is open
@@ -341,7 +368,7 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t siz
 
 /*
  * Carry the bytes in the heap to the file (page cache). Commit does this by itself; call it to have
- * the time spent earlier. Owner, no View open.
+ * the time spent earlier. Does nothing where the output is written front to back. Owner, no View open.
  *
  * Returns 0, -EBUSY, -EINVAL (committed or discarded), or what pwrite(2), ftruncate(2) and
  * fallocate(2) return: -ENOSPC, -EDQUOT, -EFBIG, -EIO. Such an error sticks to the output.
@@ -351,7 +378,8 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_flush(struct outbuf *ob);
 /*
  * outbuf_flush(), then wait until the content is on the disk (msync(2), fdatasync(2)). Never
  * needed for correctness, and slow: 2 to 10 times the whole write (golang/go#37310).
- * Owner, no View open. Returns as outbuf_flush().
+ * Owner, no View open. Returns as outbuf_flush(). Where the output is written front to back the
+ * waiting is done in commit.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
 
@@ -365,7 +393,8 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
  *   -EINVAL        already committed, or NULL
  *   the first error of any View, outbuf_fail(), outbuf_flush(), outbuf_discard() (-ECANCELED)
  *   -EISDIR, -ENOTSUP   a directory, or something not regular, has come to the path
- *   any error of close(2), linkat(2), renameat(2)
+ *   -EPIPE         nobody reads what is written to, any more
+ *   any error of close(2), linkat(2), renameat(2), write(2), or of the caller's sink
  * After the first two nothing has changed. After any other error the output is discarded and the
  * path untouched (not so in place); committing again returns the same. Should a View or the
  * kernel have failed with -EBUSY or -EINVAL of its own (rename(2) over a mount point), what tells
@@ -448,6 +477,11 @@ struct outbuf_view {
  * the mapping too, and all up to the last byte it stored counts. It overwrites what it
  * runs into; check_overlap finds that when it ends.
  *
+ * Where it is staged (outbuf_stats() tells) it collects what is written in a block of 256 KiB and puts
+ * that into the file; memory is bounded by the Views that are being written to at once, however
+ * large the output. Writes of 64 KiB and more go straight from the caller's memory while
+ * no other View is open. Bounded Views below 16 KiB (4 KiB where nothing is mapped) are not staged.
+ *
  * With options.check_overlap, a range given to any View before (ended or not) is
  * refused with -EEXIST, and outbuf_overlap() tells both ranges. An unbounded View is
  * checked when it ends. To write again over what a View wrote, use outbuf_view_edit().
@@ -457,6 +491,7 @@ struct outbuf_view {
  *   -EFBIG    offset + length is beyond options.max_size, or its default
  *   -ENOMEM   no memory for the heap, or no address space that large
  *   -EEXIST   overlap
+ *   -EIO or another errno of pread(2)   what earlier Views put into the file could not be read back
  *   -ECANCELED, or whatever the output failed with: it is discarded
  * After an error the View refuses every write with the same error and need not be ended.
  */
@@ -496,6 +531,7 @@ OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v);
  *   -ENOMEM   no memory for the heap, or no address space that large
  *   -EBADF    the View is not open
  *   -EINVAL   an argument that makes no sense, as said below
+ *   -ENOSPC, -EDQUOT, -EFBIG, -EIO   of a staged View: what pwrite(2) returns, here or from the end
  * or the View's first error: once one has failed, all later ones fail, so that checking
  * outbuf_view_end() is enough. n may be 0 everywhere.
  */

@@ -6,6 +6,10 @@
 #include <pthread.h>
 #include <stddef.h>
 
+/*
+ * 128 KiB to 1 MiB differ little, 256 KiB was best or second with 1 and 2 threads (ext4, Linux
+ * 6.18): it stays in the second level cache.
+ */
 #define BLOCK_SIZE ((size_t)256 << 10)
 
 struct blocks {

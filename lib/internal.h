@@ -79,7 +79,6 @@ struct outbuf {
 	struct blocks blocks;
 	struct dirty dirty_ranges; /* used if tracked */
 	_Atomic uint64_t put;      /* bytes that Views put into the file */
-	_Atomic int straight;      /* some View writes straight from its caller's memory */
 	/*
 	 * views_opened and state are a Dekker pair, both sequentially consistent: a View counts
 	 * itself, then looks at the state; the owner sets the state, then looks at the count. One

@@ -10,16 +10,13 @@
  *
  * So a View has a window into its range. *Direct*: the window is all of it, at its place in the
  * mapping or the heap. *Staged*: the window is a block, and when it is full, or the View seeks
- * or ends, its bytes are put to their place: into the file by the backend if they are many, else
- * by memcpy into the mapping or heap, as small sections are better off there (a system call
- * for each costs more than the faults they share). Short bounded Views are direct from the start.
+ * or ends, its bytes are put into the file by the backend. Short bounded Views are direct, as a
+ * system call for each costs more than the faults they share. (The tail of a staged View is put
+ * too, however short: storing it into the mapping makes a small folio in the way of the
+ * next View's large one, and cost 11 % with 1 and 8 % with 2 threads.)
  *
  * A mapping and pwrite(2) meet in the page cache, byte by byte. In the heap, struct dirty
  * knows which bytes have gone to the file; a pointer into those loads them back.
- *
- * Large writes straight from the caller's memory hold the inode's lock while they copy, so with
- * many threads it is better to copy into blocks while another one is in there. One thread at a
- * time writes straight, whoever comes first.
  */
 #include "config.h"
 
@@ -30,13 +27,25 @@
 
 #include "sys.h"
 
-/* Bounded Views shorter than this are direct; staged windows with fewer bytes go by memcpy. */
-#define STAGE_MIN ((size_t)16 << 10)
+/*
+ * Bounded Views shorter than this are direct. GB/s of Views of one length each, 1 and 2 threads, ext4:
+ *
+ *     bytes                  512        2048       4096       8192       16384
+ *     mapping, direct     2.5  2.4   2.6  3.0   2.8  4.0   3.0  4.1   3.2  4.4
+ *     pwrite              0.9  0.8   1.9  1.7   2.4  2.3   3.5  2.9   4.4  4.0
+ *     heap, direct        1.3  1.2   1.6  1.7   1.7  1.8   1.7  1.9   1.7  1.9
+ */
+#define STAGE_MIN_MAPPED ((uint64_t)16 << 10)
+#define STAGE_MIN_HEAP ((uint64_t)4 << 10)
 
-/* Written straight from the caller's memory, if nobody else does at the moment. */
+/*
+ * Longer writes go straight from the caller's memory while no other View is open: 4.3 instead of
+ * 3.8. With two threads it is 4.9 instead of 5.9, as what one copies under the inode's lock the
+ * other waits for.
+ */
 #define STRAIGHT_MIN ((size_t)64 << 10)
 
-/* Then other threads get their turn. */
+/* Others may open Views meanwhile. */
 #define STRAIGHT_MAX ((size_t)1 << 20)
 
 int view_fail(struct outbuf_view *v, int error)
@@ -151,7 +160,8 @@ static int empty_block(struct outbuf_view *v)
 
 	if (!(v->flags & VIEW_STAGED) || n == 0)
 		return 0;
-	if (n < STAGE_MIN)
+	/* Small pieces in the heap are carried together later. */
+	if (n < STAGE_MIN_HEAP && offset >= v->ob->mapped_end)
 		return put_into_memory(v->ob, offset, v->mark, n);
 	return put_into_file(v->ob, offset, v->mark, n);
 }
@@ -188,9 +198,10 @@ int window_open(struct outbuf_view *v)
 {
 	struct outbuf *ob = v->ob;
 	uint64_t length = v->end - v->begin;
+	uint64_t least = v->end <= ob->mapped_end ? STAGE_MIN_MAPPED : STAGE_MIN_HEAP;
 	int r;
 
-	if (ob->stage && (!(v->flags & VIEW_BOUNDED) || length >= STAGE_MIN)) {
+	if (ob->stage && (!(v->flags & VIEW_BOUNDED) || length >= least)) {
 		v->flags |= VIEW_STAGED;
 		r = heap_reserve(&ob->heap, v->end);
 	} else if (v->flags & VIEW_BOUNDED) {
@@ -244,7 +255,14 @@ int window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t *got
 	return 0;
 }
 
-/* Some of the n bytes straight to the file, *did; none if somebody else is at it. */
+/* No order is wanted, only a number: see views_ended in internal.h. */
+static int is_alone(struct outbuf *ob)
+{
+	return atomic_load_explicit(&ob->views_opened, memory_order_relaxed) -
+	               atomic_load_explicit(&ob->views_ended, memory_order_relaxed) <= 1;
+}
+
+/* Some of the n bytes straight to the file, *did; none if other Views are open. */
 static int copy_straight(struct outbuf_view *v, const void *data, size_t n, size_t *did)
 {
 	struct outbuf *ob = v->ob;
@@ -252,14 +270,12 @@ static int copy_straight(struct outbuf_view *v, const void *data, size_t n, size
 	int r;
 
 	*did = 0;
-	if (!(v->flags & VIEW_STAGED) || n < STRAIGHT_MIN ||
-	    atomic_exchange_explicit(&ob->straight, 1, memory_order_relaxed))
+	if (!(v->flags & VIEW_STAGED) || n < STRAIGHT_MIN || !is_alone(ob))
 		return 0;
 	end = at + (n < STRAIGHT_MAX ? n : STRAIGHT_MAX - at % STRAIGHT_MAX);
 	r = empty_block(v);
 	if (r == 0)
 		r = put_into_file(ob, at, data, (size_t)(end - at));
-	atomic_store_explicit(&ob->straight, 0, memory_order_relaxed);
 	*did = (size_t)(end - at);
 	note_stored(v);
 	v->high = end > v->high ? end : v->high;

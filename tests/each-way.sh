@@ -3,7 +3,9 @@
 # The suite in every way an output can be written, and on every file system that can be mounted, as
 # far as its tests can meet the difference. Called by scripts/check in a build folder:
 #
-#     each-way.sh backends|file-systems
+#     each-way.sh backends|uring|file-systems
+#
+# $UNDER is put before each program: a valgrind, say.
 #
 # Prints lines as automake's summaries have them, so they can be counted. A test that is not for a way (a
 # mapping's, where there is none) is left out there, not skipped: the plain suite runs it.
@@ -24,7 +26,8 @@ suite() {
 	for program in $programs; do
 		[ -x "tests/$program" ] || continue
 		log="tests/way-$way-$program.log"
-		env CMOCKA_MESSAGE_OUTPUT=TAP "$@" "tests/$program" >"$log" 2>&1
+		# shellcheck disable=SC2086 # words, or nothing
+		env CMOCKA_MESSAGE_OUTPUT=TAP "$@" ${UNDER-} "tests/$program" >"$log" 2>&1
 		status=$?
 		p=$(grep -c '^ok' "$log")
 		s=$(grep -c '^not ok.*# SKIP' "$log")
@@ -60,9 +63,18 @@ backends)
 	suite memory "$by_content" OUTBUF_TEST_MEMORY=1
 	total
 	;;
+uring) # under valgrind: what there is to see, in a few minutes
+	suite uring "$by_content" OUTBUF_MAP=no OUTBUF_STAGE=no OUTBUF_FLUSH=uring
+	suite uring-staged "$by_content" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=uring
+	total
+	;;
 file-systems)
-	"$top/scripts/each-fs" -s 400 -- sh "$0" one-file-system
+	log=tests/file-systems.log
+	"$top/scripts/each-fs" -s 400 -- sh "$0" one-file-system >$log 2>&1
 	status=$?
+	cat $log
+	sed -n 's/^each-fs: SKIP /SKIP: /p' $log
+	echo "# SKIP: $(grep -c '^each-fs: SKIP ' $log)"
 	[ $status -eq 77 ] && exit 0
 	exit $status
 	;;
@@ -73,7 +85,7 @@ one-file-system)
 	total
 	;;
 *)
-	echo "usage: $0 backends|file-systems" >&2
+	echo "usage: $0 backends|uring|file-systems" >&2
 	exit 2
 	;;
 esac
