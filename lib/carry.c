@@ -112,7 +112,8 @@ int flush_in_order(struct outbuf *ob)
 {
 	uint64_t size = outbuf_size(ob);
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_FLUSH, size);
-	int r = size > 0 ? heap_need(&ob->heap, size) : 0;
+	/* Even of nothing there is an address: outbuf_memory(). */
+	int r = heap_need(&ob->heap, size > 0 ? size : 1);
 
 	if (r == 0 && ob->target.fs != NULL)
 		r = reserve(ob, size);

@@ -69,6 +69,18 @@ static void choose_flush(struct choice *c, const struct outbuf_options *options,
 				c->preferred = OUTBUF_FLUSH_PWRITE + i;
 				c->refused = 0;
 			}
+		/* An order that a wish stands against. */
+		if (c->preferred == OUTBUF_FLUSH_STREAM && (options->map == OUTBUF_REQUIRE ||
+		                                            options->stage == OUTBUF_REQUIRE)) {
+			c->preferred = OUTBUF_FLUSH_AUTO;
+			c->refused = -ENOTSUP;
+		}
+	}
+	/* A wish cannot take away what the program must have. */
+	if (c->preferred == OUTBUF_FLUSH_STREAM &&
+	    (options->map == OUTBUF_REQUIRE || options->stage == OUTBUF_REQUIRE)) {
+		c->preferred = OUTBUF_FLUSH_AUTO;
+		c->refused = -ENOTSUP;
 	}
 }
 
@@ -78,10 +90,7 @@ struct choice choose(const struct outbuf_options *options, const struct fspolicy
 
 	choose_flush(&c, options, fs);
 	choose_map(&c, options, fs);
-	if (c.stage == OUTBUF_AUTO)
-		c.stage = yes_or_no("OUTBUF_STAGE") == OUTBUF_NO ? OUTBUF_NO : OUTBUF_AUTO;
-	if (c.stage == OUTBUF_AUTO && fs != NULL && !fs->stage &&
-	    yes_or_no("OUTBUF_STAGE") == OUTBUF_AUTO)
+	if (c.stage == OUTBUF_AUTO && yes_or_no("OUTBUF_STAGE") == OUTBUF_NO)
 		c.stage = OUTBUF_NO;
 	return c;
 }

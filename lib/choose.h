@@ -13,7 +13,7 @@ struct choice {
 	uint32_t stage;     /* the same */
 	uint32_t wanted;    /* enum outbuf_flush: this or an error */
 	uint32_t preferred; /* enum outbuf_flush: this if it can be */
-	int refused;        /* a preference that makes no sense: -EINVAL */
+	int refused;        /* a preference that is none: -EINVAL, or against an order: -ENOTSUP */
 	const char *map_why;
 	const char *flush_why;
 };

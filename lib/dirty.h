@@ -37,7 +37,7 @@ int dirty_split(struct dirty *d, struct range range, struct range *part, int *in
 
 /*
  * The lowest range from `offset` on that is true in memory and not in the file, together with those
- * that follow at most `gap` bytes behind, where what lies between was never written (and is zero).
+ * that follow less than `gap` bytes behind, where what lies between was never written (and is zero).
  * Length 0: there is none. No View is open.
  */
 struct range dirty_next(struct dirty *d, uint64_t offset, uint64_t gap);

@@ -39,7 +39,7 @@ static int try(struct flush *f, const struct flush_backend *backend)
 {
 	f->backend = backend;
 	f->state = NULL;
-	return backend->open(f);
+	return f->in_order && backend->put != NULL ? -ENOTSUP : backend->open(f);
 }
 
 int flush_open(struct flush *f, uint32_t wanted, uint32_t preferred, int *refused)

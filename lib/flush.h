@@ -15,6 +15,7 @@
 struct flush {
 	const struct flush_backend *backend;
 	int fd; /* -1: there is no file */
+	int in_order; /* it is written from its own position on, not from 0: no put */
 	const struct parallel *parallel;
 	int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n);
 	void *sink_arg;

@@ -12,7 +12,6 @@ struct fspolicy {
 	unsigned char verify;   /* try a mapping before it is relied on, and read back what it wrote */
 	unsigned char reserve;  /* reserve blocks by fallocate(2) */
 	unsigned char nameless; /* O_TMPFILE may be tried */
-	unsigned char stage;    /* Views go by blocks and pwrite(2), not through the mapping or the heap */
 	unsigned char threads;  /* a flush does not gain by more; 0: no such limit is known */
 	const char *why;        /* about the mapping, for outbuf_stats() */
 };

@@ -47,6 +47,7 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 		ob->parallel.threads = ob->target.fs->threads;
 	ob->flush = (struct flush){
 		.fd = ob->target.fd,
+		.in_order = ob->target.kind == TARGET_SPECIAL,
 		.parallel = &ob->parallel,
 		.sink = to->sink,
 		.sink_arg = to->sink_arg,

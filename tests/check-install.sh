@@ -21,8 +21,10 @@ shared() {
 }
 
 static() {
-	flags=$(pkg-config --static --cflags outbuf) || return 1
-	$CC $CFLAGS "$hello" $flags "$stage$libdir/liboutbuf.a" $LDFLAGS -pthread -o "$scratch/static"
+	flags=$(pkg-config --static --cflags --libs outbuf) || return 1
+	# All but -loutbuf, for which the linker would take the shared library.
+	flags=$(printf '%s\n' "$flags" | sed 's/-loutbuf//')
+	$CC $CFLAGS "$hello" "$stage$libdir/liboutbuf.a" $flags $LDFLAGS -pthread -o "$scratch/static"
 }
 
 runs() {

@@ -27,7 +27,7 @@ suite() {
 		[ -x "tests/$program" ] || continue
 		log="tests/way-$way-$program.log"
 		# shellcheck disable=SC2086 # words, or nothing
-		env CMOCKA_MESSAGE_OUTPUT=TAP "$@" ${UNDER-} "tests/$program" >"$log" 2>&1
+		env CMOCKA_MESSAGE_OUTPUT=TAP "$@" timeout 300 ${UNDER-} "tests/$program" >"$log" 2>&1
 		status=$?
 		p=$(grep -c '^ok' "$log")
 		s=$(grep -c '^not ok.*# SKIP' "$log")

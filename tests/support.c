@@ -317,6 +317,7 @@ struct outbuf *open_direct(const char *path, uint32_t map)
 
 	options.map = map;
 	options.stage = OUTBUF_NO;
+	options.flush = OUTBUF_FLUSH_PWRITE;
 	return open_with(path, &options);
 }
 

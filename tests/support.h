@@ -58,7 +58,7 @@ int commit(struct outbuf *ob);
 /* open_any() with options, asserting that it works. */
 struct outbuf *open_with(const char *path, const struct outbuf_options *options);
 struct outbuf *open_mapping(const char *path, uint32_t map, uint32_t order);
-/* Without staging: Views store into the mapping and the heap, which commit carries to the file. */
+/* Not staged: Views store into the mapping and the heap, which commit carries to the file by pwrite. */
 struct outbuf *open_direct(const char *path, uint32_t map);
 
 /* Statistics, by value. */

@@ -225,8 +225,7 @@ static void test_pwrite_short(void **state)
 	struct sandbox *s = *state;
 	struct outbuf *ob;
 
-	skip_in_order();
-	ob = open_mapping(s->path, OUTBUF_NO, 0);
+	ob = open_direct(s->path, OUTBUF_NO);
 	sys_table.pwrite = short_pwrite;
 	arm(0, 0, 0);
 	assert_int_equal(fill_some(ob, 'n', 5 << 20), 0);
@@ -237,7 +236,7 @@ static void test_pwrite_short(void **state)
 
 	/* No progress is an error and not an endless loop. */
 	pwrite_zero = 1;
-	ob = open_mapping(s->path, OUTBUF_NO, 0);
+	ob = open_direct(s->path, OUTBUF_NO);
 	assert_int_equal(fill_some(ob, 'n', 10), 0);
 	assert_int_equal(outbuf_commit(ob), -EIO);
 	outbuf_close(ob);
@@ -253,7 +252,6 @@ static void test_pwrite_fails(void **state)
 	size_t i;
 	int nth;
 
-	skip_in_order();
 	sys_table.pwrite = f_pwrite;
 	for (nth = 1; nth <= 5; nth += 2)
 		for (i = 0; i < sizeof errors / sizeof *errors; i++) {
@@ -283,8 +281,7 @@ static void test_failing_during_flush(void **state)
 {
 	struct sandbox *s = *state;
 
-	skip_in_order();
-	failing = open_with(s->path, NULL);
+	failing = open_direct(s->path, OUTBUF_AUTO);
 	assert_int_equal(fill_some(failing, 'n', 10), 0);
 	sys_table.pwrite = pwrite_and_fail;
 	assert_int_equal(outbuf_commit(failing), -EPROTO);

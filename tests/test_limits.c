@@ -185,16 +185,8 @@ static void test_file_size_limit(void **state)
 static void test_mapping_required(void **state)
 {
 	struct sandbox *s = *state;
-	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
-	struct outbuf *ob;
+	struct outbuf *ob = open_mapping(s->path, OUTBUF_REQUIRE, 0);
 
-	options.map = OUTBUF_REQUIRE;
-	if (in_order()) {
-		assert_int_equal(outbuf_open(&ob, s->path, &options), -ENOTSUP);
-		assert_null(ob);
-		return;
-	}
-	ob = open_with(s->path, &options);
 	assert_int_equal(outbuf_map(ob, 10), required_mapping());
 	assert_int_equal(outbuf_commit(ob), 0);
 	outbuf_close(ob);

@@ -4,7 +4,7 @@
  *
  * A linker in small, and the reason for liboutbuf's shape. One table of steps is the program:
  *
- *     open     nothing appears at the path; if it cannot be written, that is known now
+ *     open     nothing appears at the path, or in the pipe; if it cannot be written, that is known now
  *     read     inputs are mapped, their headers checked       input.c, object.c
  *     layout   which sections, and where in the file          layout.c
  *     symbols  one name, one symbol, one number               symbols.c
@@ -20,8 +20,8 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "job.h"
@@ -36,10 +36,7 @@ static int step_open(struct job *job)
 	options.check_overlap = (uint32_t)job->options.check_overlap;
 	options.run = workqueue_pool;
 	options.run_arg = &job->queue;
-	int error = outbuf_open(&job->ob, job->options.output, &options);
-	if (error == -ENOTSUP) /* a device or a pipe: strerror() would not say so */
-		return fail(&job->error, job->options.output, "not a regular file, and so not replaced");
-	return emit_result(&job->emission, error);
+	return emit_result(&job->emission, outbuf_open(&job->ob, job->options.output, &options));
 }
 
 static int step_read(struct job *job)
@@ -126,7 +123,7 @@ int main(int argc, char **argv)
 		job.queue.tick_arg = &job.progress;
 		job.progress.shown = job.options.progress;
 		job.emission = (struct emission){
-			.path = job.options.output,
+			.path = strcmp(job.options.output, "-") == 0 ? "standard output" : job.options.output,
 			.in = &job.in,
 			.layout = &job.layout,
 			.symbols = &job.symbols,
