@@ -18,11 +18,32 @@ by_path="test_location test_write test_model test_threads test_overlap test_spec
 by_content="test_location test_write test_model test_threads test_overlap"
 
 passed=0 failed=0 left_out=0
+: "${OUTBUF_TEST_DIR:=.}"
+export OUTBUF_TEST_DIR
+
+# A real output, made in this way, is the same bytes as made in the usual one.
+same_bytes() {
+	archive=/usr/lib/$(uname -m)-linux-gnu/liblua5.4.a
+	[ -x examples/parwrite/parwrite ] && [ -f "$archive" ] || return 0
+	usual=tests/way-usual.o
+	[ -f $usual ] || examples/parwrite/parwrite -j 2 -o $usual "$archive"
+	for to in "$OUTBUF_TEST_DIR/way.o" -; do
+		echo "$way: parwrite -o $to"
+		if env "$@" examples/parwrite/parwrite -j 2 -o "$to" "$archive" >tests/way-out.o &&
+			{ [ "$to" = - ] || mv "$to" tests/way-out.o; } && cmp tests/way-out.o $usual; then
+			passed=$((passed + 1))
+		else
+			echo "FAIL: $way: parwrite -o $to"
+			failed=$((failed + 1))
+		fi
+	done
+}
 
 # suite NAME PROGRAMS VARIABLE=VALUE...
 suite() {
 	way=$1 programs=$2
 	shift 2
+	[ "$way" = memory ] || same_bytes "$@"
 	for program in $programs; do
 		[ -x "tests/$program" ] || continue
 		log="tests/way-$way-$program.log"
