@@ -94,8 +94,13 @@ int flush_heap(struct outbuf *ob)
 	uint64_t end = heap_end(ob);
 	uint64_t bytes = end - ob->mapped_end;
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_FLUSH, bytes);
-	int r = reserve(ob, end);
+	int r;
 
+	/* Where Views have put most of it there already, there is little left to reserve for. */
+	if (ob->stage && ob->options.prealloc != OUTBUF_REQUIRE)
+		r = target_resize(&ob->target, end > ob->target.size ? end : ob->target.size);
+	else
+		r = reserve(ob, end);
 	if (r == 0)
 		r = carry(ob, ob->mapped_end, end);
 	if (r == 0)

@@ -282,8 +282,10 @@ int target_resize(struct target *t, uint64_t size)
 		r = empty_once(t);
 	if (r == 0 && size != t->size)
 		r = sys_ftruncate(t->fd, size);
-	if (r == 0)
+	if (r == 0) {
 		t->size = size;
+		t->reserved = t->reserved < size ? t->reserved : size;
+	}
 	return r;
 }
 
@@ -309,10 +311,10 @@ int target_reserve(struct target *t, uint64_t size, int *unsupported)
 	r = check_size(size);
 	if (r == 0)
 		r = empty_once(t);
-	if (r < 0 || size <= t->size)
+	if (r < 0 || size <= t->reserved)
 		return r;
 	*unsupported = 0;
-	r = reserve_blocks(t->fd, t->size, size);
+	r = reserve_blocks(t->fd, t->reserved, size);
 	switch (r) {
 	case -EOPNOTSUPP:
 	case -ENOSYS:
@@ -325,9 +327,11 @@ int target_reserve(struct target *t, uint64_t size, int *unsupported)
 	default:
 		break;
 	}
-	if (r == 0)
+	if (r == 0 && size > t->size)
 		r = target_resize(t, size);
-	if (r < 0)
+	if (r == 0)
+		t->reserved = size;
+	else
 		/* Give back the blocks of a reservation that stopped half way. */
 		sys_ftruncate(t->fd, t->size);
 	return r;

@@ -28,6 +28,7 @@ struct target {
 	char *name;     /* last component of the path */
 	char *hidden;   /* TARGET_NAMED: the name in the directory; else NULL */
 	uint64_t size;  /* the file's length as we set it */
+	uint64_t reserved; /* blocks are reserved up to here, or cannot be */
 	int created;    /* TARGET_IN_PLACE: the file did not exist before */
 	int old_content; /* TARGET_IN_PLACE: what was there before still is; else 0 */
 };
@@ -51,8 +52,8 @@ void target_grown(struct target *t, uint64_t size);
 int target_resize(struct target *t, uint64_t size);
 
 /*
- * The same for a larger size, with blocks reserved for what is new. *unsupported is 0 if that
- * worked, else why this file system cannot, which is not a failure.
+ * Have blocks for the first `size` bytes, and make the file that long if it is shorter. *unsupported
+ * is 0 if that worked, else why this file system cannot, which is not a failure.
  */
 int target_reserve(struct target *t, uint64_t size, int *unsupported);
 

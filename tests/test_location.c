@@ -204,6 +204,37 @@ static void test_blocks_are_reserved(void **state)
 	outbuf_close(ob);
 }
 
+/* Also for the hole before what a View put into the file before it was planned. */
+static void test_holes_are_reserved(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf_view v;
+	struct outbuf *ob;
+	struct stat st;
+	int r;
+
+	skip_in_order();
+	options.replace = OUTBUF_REPLACE_IN_PLACE;
+	options.prealloc = OUTBUF_REQUIRE;
+	ob = open_with(s->path, &options);
+	assert_int_equal(outbuf_view(ob, &v, 8 << 20, OUTBUF_UNBOUNDED), 0);
+	assert_int_equal(outbuf_fill(&v, 1, 100000), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	r = outbuf_map(ob, 9 << 20);
+	if (r == -EOPNOTSUPP && !known_to_reserve(s->dir)) {
+		outbuf_close(ob);
+		print_message("fallocate(2) is not supported in %s\n", s->dir);
+		skip();
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(stat(s->path, &st), 0);
+	assert_true(st.st_size >= 9 << 20);
+	assert_true((uint64_t)st.st_blocks * 512 >= 9 << 20);
+	assert_int_equal(commit(ob), 0);
+	outbuf_close(ob);
+}
+
 /* A larger size is mapped over what was in the heap: same addresses, same bytes. */
 static void test_mapping_again_moves_nothing(void **state)
 {
@@ -464,6 +495,7 @@ int main(void)
 		sandbox_test(test_one_mebibyte_is_mapped),
 		sandbox_test(test_nothing_is_not_mapped),
 		sandbox_test(test_blocks_are_reserved),
+		sandbox_test(test_holes_are_reserved),
 		sandbox_test(test_mapping_again_moves_nothing),
 		sandbox_test(test_unmap_and_map_again),
 		sandbox_test(test_set_size),

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,6 +38,43 @@ static int open_new(const char *path)
 	return r;
 }
 
+/*
+ * What a program notices where io_uring is refused with this error: as an order it fails, as a wish the
+ * next backend writes the same bytes, and says why. 0, or the line that went wrong.
+ */
+static int goes_on(const char *path, int error)
+{
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf_stats stats = { .size = sizeof stats };
+	static unsigned char written[300000], read_back[sizeof written + 1];
+	struct outbuf_view v;
+	struct outbuf *ob;
+	int fd, r;
+
+	memset(written, 'u', sizeof written);
+	options.flush = OUTBUF_FLUSH_URING;
+	r = outbuf_open(&ob, path, &options);
+	if (r != error || ob != NULL)
+		return __LINE__;
+	options.flush = OUTBUF_FLUSH_AUTO;
+	setenv("OUTBUF_FLUSH", "uring", 1);
+	r = outbuf_open(&ob, path, &options);
+	unsetenv("OUTBUF_FLUSH");
+	if (r != 0 || outbuf_stats(ob, &stats) != 0 || strcmp(stats.backend, "pwrite") != 0 ||
+	    stats.flush_error != error || strcmp(stats.flush_why, "OUTBUF_FLUSH") != 0)
+		return __LINE__;
+	outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED);
+	outbuf_write(&v, written, sizeof written);
+	if (outbuf_view_end(&v) != 0 || outbuf_commit(ob) != 0 || outbuf_close(ob) != 0)
+		return __LINE__;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, read_back, sizeof read_back) != (ssize_t)sizeof written ||
+	    memcmp(read_back, written, sizeof written) != 0)
+		return __LINE__;
+	close(fd);
+	return unlink(path) == 0 ? 0 : __LINE__;
+}
+
 #ifndef HAVE_LIBURING
 
 static void test_stub(void **state)
@@ -44,6 +82,8 @@ static void test_stub(void **state)
 	struct sandbox *s = *state;
 
 	assert_int_equal(open_new(s->path), -ENOTSUP);
+	assert_int_equal(unlink(s->path), 0);
+	assert_int_equal(goes_on(s->path, -ENOTSUP), 0);
 }
 
 int main(void)
@@ -132,6 +172,11 @@ static void test_not_a_file(void **state)
 
 enum { NO_FILTER = 77, RIGHT = 0, WRONG = 1 };
 
+struct refusal {
+	const struct sandbox *s;
+	int fd;
+};
+
 static int under_seccomp(void *arg)
 {
 	struct sock_filter code[] = {
@@ -141,21 +186,23 @@ static int under_seccomp(void *arg)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { .len = sizeof code / sizeof *code, .filter = code };
-	int *fd = arg;
+	const struct refusal *refusal = arg;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0)
 		return NO_FILTER;
-	return open_on(*fd) == -EPERM ? RIGHT : WRONG;
+	if (open_on(refusal->fd) != -EPERM)
+		return WRONG;
+	return goes_on(refusal->s->path, -EPERM) == 0 ? RIGHT : WRONG;
 }
 
 static void test_seccomp(void **state)
 {
 	struct sandbox *s = *state;
-	int fd = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	int r = in_child(0, under_seccomp, &fd);
+	struct refusal refusal = { s, open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) };
+	int r = in_child(0, under_seccomp, &refusal);
 
-	close(fd);
+	close(refusal.fd);
 	if (r == NO_FILTER) {
 		print_message("no seccomp filters here\n");
 		skip();
@@ -184,7 +231,7 @@ static int set_switch(const char *value)
 static void test_switched_off(void **state)
 {
 	struct sandbox *s = *state;
-	int file = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), fd, r, opened;
+	int file = open(s->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), fd, r, opened, went_on;
 	ssize_t got;
 
 	assert_true(file >= 0);
@@ -201,9 +248,11 @@ static void test_switched_off(void **state)
 		skip();
 	}
 	opened = open_on(file);
+	went_on = goes_on(s->path, -EPERM);
 	r = set_switch(switch_before);
 	close(file);
 	assert_int_equal(opened, -EPERM);
+	assert_int_equal(went_on, 0);
 	assert_int_equal(r, 0);
 	switch_before[0] = '\0';
 }
