@@ -404,7 +404,7 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_commit(struct outbuf *ob);
 
 /*
  * The bytes of an output of outbuf_open_memory() that was committed, *size of them: valid until
- * outbuf_close(). NULL for any other output, and before commit. Owner.
+ * outbuf_close(), and not NULL even if *size is 0. NULL for any other output, and before commit. Owner.
  */
 OUTBUF_API const void *outbuf_memory(const struct outbuf *ob, uint64_t *size);
 
@@ -635,7 +635,7 @@ struct outbuf_stats {
 	uint32_t staged;         /* what Views write is carried in blocks as they go: see outbuf_view() */
 	const char *file_system; /* "ext4", "nfs", ...; "unknown" */
 	const char *map_why;     /* who decided whether to map: "option", "OUTBUF_MAP", or about the file system */
-	const char *flush_why;   /* who chose the backend, likewise */
+	const char *flush_why;   /* who asked for a backend, likewise; with flush_error: in vain */
 };
 
 /*
