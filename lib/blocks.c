@@ -11,7 +11,7 @@
 
 int blocks_init(struct blocks *b)
 {
-	b->free = NULL;
+	*b = (struct blocks){ .free = NULL };
 	return -pthread_mutex_init(&b->lock, NULL);
 }
 
@@ -36,7 +36,7 @@ void *blocks_get(struct blocks *b)
 		b->free = *(void **)block;
 	pthread_mutex_unlock(&b->lock);
 	/* Not aligned_alloc(): pages are shared with the allocator's header, which costs nothing. */
-	return block != NULL ? block : malloc(BLOCK_SIZE);
+	return block != NULL ? block : malloc(b->size);
 }
 
 void blocks_give(struct blocks *b, void *block)

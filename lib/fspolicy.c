@@ -13,9 +13,11 @@
  *   verify    nothing is known: believe a mapping once a page written through it was read back.
  *   reserve   fallocate(2) reserves. Off where it is known not to; asking costs a system call.
  *   nameless  off where an unlinked open file is known to go wrong.
+ *   far       each block goes to a server: larger ones are better (blocks.h).
  *   threads   of a flush; a caller's options.threads is more.
- * Staging (window.c) is no column, as it was best everywhere, nor is MADV_HUGEPAGE: doc/design.md has the
- * whole table of measurements. Numbers here are GB/s, Linux 6.18, 2 cores of a virtual machine.
+ * Staging (window.c) is no column, as it was best everywhere, nor is MADV_HUGEPAGE, which made a mapping
+ * faster nowhere but slower at times (xfs with 2 threads 7.7 and 7.4, with 1 thread 3.2 and 4.2; ext4
+ * 0.7 and 3.2, 5.2 and 5.2): doc/design.md has the whole table. Numbers here are GB/s, Linux 6.18, 2 cores of a virtual machine.
  */
 #include "config.h"
 
@@ -27,7 +29,7 @@
 
 #define ROW(m, n, ...) { .magic = (m), .name = (n), __VA_ARGS__ }
 #define LOCAL .map = 1, .reserve = 1, .nameless = 1
-#define REMOTE .nameless = 1
+#define REMOTE .nameless = 1, .far = 1
 
 /*
  * One thread for a flush where that was measured: writers of one file take turns at its inode's
@@ -76,9 +78,9 @@ static const struct fspolicy table[] = {
 	 * EINVAL without a cache (clearcontainers/agent#92), ENOENT for what has no name (kata
 	 * runtime#1002).
 	 */
-	ROW(0x01021997, "9p", .why = "mapping fails without a cache"),
+	ROW(0x01021997, "9p", .far = 1, .why = "mapping fails without a cache"),
 	/* Every call succeeds and the file is zeros (VirtualBox#860). */
-	ROW(0x786f4256, "vboxsf", .why = "mappings lose data"),
+	ROW(0x786f4256, "vboxsf", .far = 1, .why = "mappings lose data"),
 	/* Neither holes nor fallocate: extending writes zeros, and a full disk is SIGBUS. */
 	ROW(0x4d44, "vfat", .why = "no holes, no reservation: SIGBUS when full"),
 	ROW(0x2011bab0, "exfat", .why = "no holes, no reservation: SIGBUS when full"),

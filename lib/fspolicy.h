@@ -13,6 +13,7 @@ struct fspolicy {
 	unsigned char reserve;  /* reserve blocks by fallocate(2) */
 	unsigned char nameless; /* O_TMPFILE may be tried */
 	unsigned char threads;  /* a flush does not gain by more; 0: no such limit is known */
+	unsigned char far;      /* what is written goes to a server, a process or another machine */
 	const char *why;        /* about the mapping, for outbuf_stats() */
 };
 

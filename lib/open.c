@@ -52,6 +52,8 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 		.sink = to->sink,
 		.sink_arg = to->sink_arg,
 	};
+	/* Nothing else is staged. */
+	ob->blocks.size = ob->target.fs != NULL && ob->target.fs->far ? BLOCKS_FAR : BLOCKS_NEAR;
 	r = flush_open(&ob->flush, c->wanted, c->preferred, &ob->flush_refused);
 	if (r < 0)
 		return r;

@@ -39,8 +39,8 @@ int space_reserve(struct space *s, uint64_t want, uint64_t need);
 int space_probe(int fd);
 
 /*
- * Do bytes stored into a mapping of the file's first page reach the file? For file systems that nobody
- * knows. The page must be in the file, and is as before afterwards. 0; -EIO if they do not.
+ * Do bytes stored into a mapping of the file's first page reach the file, and does a mapping show what
+ * is written to it? For file systems that nobody knows. The page must be in the file, and is as before afterwards. 0; -EIO if they do not.
  */
 int space_trial(int fd);
 

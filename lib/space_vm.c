@@ -125,6 +125,27 @@ int space_probe(int fd)
 	return r;
 }
 
+/* Write the n bytes to the file while it is mapped: does the mapping show them? */
+static int sees_writes(int fd, const unsigned char *data, size_t n)
+{
+	size_t page = sys_page_size();
+	volatile unsigned char *shown;
+	unsigned char old;
+	void *got;
+	int r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got), wrote;
+
+	if (r == 0) {
+		shown = got;
+		old = shown[0];
+		wrote = sys_pwrite_all(fd, data, n, 0);
+		r = wrote < 0 ? wrote : shown[0] == data[0] && shown[0] != old ? 0 : -EIO;
+		sys_munmap(got, page);
+	} else {
+		sys_pwrite_all(fd, data, n, 0);
+	}
+	return r;
+}
+
 int space_trial(int fd)
 {
 	unsigned char before[64], seen[64];
@@ -143,7 +164,7 @@ int space_trial(int fd)
 	for (i = 0; r == 0 && i < sizeof seen; i++)
 		if (seen[i] != (unsigned char)(before[i] ^ (i + 1)))
 			r = -EIO;
-	back = sys_pwrite_all(fd, before, sizeof before, 0);
+	back = r == 0 ? sees_writes(fd, before, sizeof before) : sys_pwrite_all(fd, before, sizeof before, 0);
 	return r == 0 ? back : r;
 }
 

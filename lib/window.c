@@ -179,7 +179,7 @@ static int move_to(struct outbuf_view *v, uint64_t offset)
 /* A window of a block, which ends where blocks of the file end: no two threads in one folio. */
 static int open_block(struct outbuf_view *v)
 {
-	uint64_t at = outbuf_tell(v), room = BLOCK_SIZE - at % BLOCK_SIZE;
+	uint64_t at = outbuf_tell(v), size = v->ob->blocks.size, room = size - at % size;
 	int r = move_to(v, at);
 
 	if (r == 0 && v->block == NULL) {

@@ -517,6 +517,9 @@ static void test_no_answer(void **state)
 
 #ifdef HAVE_VM
 
+/* One page is asked whether it can be mapped, and two are tried. */
+#define AFTER_TRIAL 4
+
 static int lie_from; /* this shared mapping of a file, counted from 1, and all later ones */
 
 /* As VirtualBox' shared folders: it works, and nothing comes to the file. */
@@ -627,7 +630,7 @@ static void test_liar_after_the_trial(void **state)
 	need_mapping();
 	for (in_place = 0; in_place < 2; in_place++) {
 		write_file(s->path, "old", 3, 0644);
-		ob = open_liar(s, 0x12345, 3, OUTBUF_AUTO, in_place);
+		ob = open_liar(s, 0x12345, AFTER_TRIAL, OUTBUF_AUTO, in_place);
 		assert_int_equal(emit(ob), 0);
 		assert_int_equal(outbuf_is_mapped(ob), 1);
 		assert_int_equal(outbuf_commit(ob), -EIO);
@@ -642,7 +645,7 @@ static void test_liar_after_the_trial(void **state)
 	for (i = 0; i < sizeof offsets / sizeof *offsets; i++) {
 		void *data;
 
-		ob = open_liar(s, 0x12345, 3, OUTBUF_AUTO, 0);
+		ob = open_liar(s, 0x12345, AFTER_TRIAL, OUTBUF_AUTO, 0);
 		assert_int_equal(outbuf_map(ob, PLANNED), 0);
 		assert_int_equal(outbuf_view(ob, &v, offsets[i], 1), 0);
 		assert_int_equal(outbuf_write8(&v, 1), 0);
