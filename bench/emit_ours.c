@@ -27,11 +27,10 @@ static void task_view(struct emission *e, const struct task *t)
 	outbuf_view_end(&v);
 }
 
-static struct outbuf_options options_of(const struct way *way, unsigned threads)
+static struct outbuf_options options_of(const struct way *way)
 {
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 
-	options.threads = threads;
 	options.map = way->map;
 	options.stage = way->stage;
 	options.flush = way->flush;
@@ -55,7 +54,7 @@ static int fill(struct emission *e, unsigned threads)
 
 static int to_file(const struct way *way, unsigned threads)
 {
-	struct outbuf_options options = options_of(way, threads);
+	struct outbuf_options options = options_of(way);
 	struct emission e = { .task = task_view };
 	int r = outbuf_open(&e.ob, path, &options);
 
@@ -69,7 +68,7 @@ static int to_file(const struct way *way, unsigned threads)
 
 static int to_memory(const struct way *way, unsigned threads)
 {
-	struct outbuf_options options = options_of(way, threads);
+	struct outbuf_options options = options_of(way);
 	struct emission e = { .task = task_view };
 	const void *data;
 	uint64_t size = 0;

@@ -62,19 +62,19 @@ int reserve(struct outbuf *ob, uint64_t size)
 	uint64_t before = ob->target.size;
 	int unsupported = ob->prealloc_error;
 	int r;
+	int useless = ob->options.prealloc == OUTBUF_AUTO && ob->target.fs != NULL &&
+	              !ob->target.fs->reserve;
 
-	if (ob->options.prealloc == OUTBUF_AUTO && ob->target.fs != NULL && !ob->target.fs->reserve) {
+	if (useless)
 		ob->prealloc_error = -EOPNOTSUPP;
-		return target_resize(&ob->target, size > before ? size : before);
-	}
-	if (ob->options.prealloc == OUTBUF_NO)
+	if (useless || ob->options.prealloc == OUTBUF_NO)
 		return target_resize(&ob->target, size > before ? size : before);
 	r = target_reserve(&ob->target, size, &unsupported);
+	ob->prealloc_error = unsupported;
 	if (r == 0 && unsupported < 0 && ob->options.prealloc == OUTBUF_REQUIRE) {
 		target_resize(&ob->target, before);
 		return unsupported;
 	}
-	ob->prealloc_error = unsupported;
 	return r;
 }
 

@@ -37,12 +37,14 @@ static void choose_map(struct choice *c, const struct outbuf_options *options,
 		c->map_why = "not a regular file";
 	} else if (options->map != OUTBUF_AUTO) {
 		c->map = options->map;
+		c->insist = options->map == OUTBUF_REQUIRE;
 		c->map_why = "option";
 	} else if (c->wanted == OUTBUF_FLUSH_STREAM || c->preferred == OUTBUF_FLUSH_STREAM) {
 		c->map = OUTBUF_NO;
 		c->map_why = "written front to back";
 	} else if (wish != OUTBUF_AUTO) {
 		c->map = wish == OUTBUF_NO ? OUTBUF_NO : OUTBUF_AUTO;
+		c->insist = wish != OUTBUF_NO;
 		c->map_why = "OUTBUF_MAP";
 	} else {
 		c->map = fs->map ? OUTBUF_AUTO : OUTBUF_NO;
@@ -69,12 +71,6 @@ static void choose_flush(struct choice *c, const struct outbuf_options *options,
 				c->preferred = OUTBUF_FLUSH_PWRITE + i;
 				c->refused = 0;
 			}
-		/* An order that a wish stands against. */
-		if (c->preferred == OUTBUF_FLUSH_STREAM && (options->map == OUTBUF_REQUIRE ||
-		                                            options->stage == OUTBUF_REQUIRE)) {
-			c->preferred = OUTBUF_FLUSH_AUTO;
-			c->refused = -ENOTSUP;
-		}
 	}
 	/* A wish cannot take away what the program must have. */
 	if (c->preferred == OUTBUF_FLUSH_STREAM &&

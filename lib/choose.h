@@ -10,7 +10,8 @@
 
 struct choice {
 	uint32_t map;       /* enum outbuf_choice: REQUIRE, AUTO (try) or NO */
-	uint32_t stage;     /* the same */
+	int insist;         /* the option or the environment asks for a mapping */
+	uint32_t stage;     /* the same as map */
 	uint32_t wanted;    /* enum outbuf_flush: this or an error */
 	uint32_t preferred; /* enum outbuf_flush: this if it can be */
 	int refused;        /* a preference that is none: -EINVAL, or against an order: -ENOTSUP */

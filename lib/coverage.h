@@ -10,7 +10,6 @@
 
 struct coverage {
 	pthread_mutex_t lock; /* guards all else */
-	/* Search trees (tsearch) of ranges that do not overlap among themselves. */
 	struct ranges given; /* every range an ordinary View was given */
 	struct ranges open;  /* ranges of the Views open now, of either kind */
 	int conflicts; /* found so far; the first is */

@@ -3,9 +3,9 @@
  * Parallel pwrite(2).
  *
  * A block per system call, blocks taken by several threads. Writers to one file take turns at its
- * inode's lock, so where that was measured the file system's table asks for one (fspolicy.c). 1 MiB: the call's own cost (2 us) is lost in the copy (80 us
- * into cached pages, 215 us and more into new ones; ext4, Linux 6.18), and threads have something
- * to share in a flush of a few megabytes.
+ * inode's lock, so where that was measured the file system's table asks for one (fspolicy.c). 1 MiB:
+ * the call's own cost (2 us) is lost in the copy (80 us into cached pages, 215 us and more into new
+ * ones; ext4, Linux 6.18), and threads have something to share in a flush of a few megabytes.
  */
 #include "config.h"
 

@@ -59,8 +59,8 @@ static const struct fspolicy table[] = {
 	 * 512 MiB took the same with and without, 1.8 by 1 and 2.8 by 2 threads.
 	 */
 	ROW(0x01021994, "tmpfs", LOCAL, IN_TURN, .why = "pages stay in one cache"),
-	ROW(0x858458f6, "ramfs", .map = 1, .nameless = 1,
-	    .why = "pages stay in one cache; not measured"),
+	ROW(0x858458f6, "ramfs", .nameless = 1,
+	    .why = "no reservation; not measured"),
 	/* Whatever the upper layer is; its file is what gets mapped. */
 	ROW(0x794c7630, "overlay", LOCAL, IN_TURN, .why = "as the file system of the upper layer"),
 	/*
@@ -84,7 +84,7 @@ static const struct fspolicy table[] = {
 	/* Neither holes nor fallocate: extending writes zeros, and a full disk is SIGBUS. */
 	ROW(0x4d44, "vfat", .why = "no holes, no reservation: SIGBUS when full"),
 	ROW(0x2011bab0, "exfat", .why = "no holes, no reservation: SIGBUS when full"),
-	ROW(0x7366746e, "ntfs3", .map = 1, .verify = 1, .why = "not measured: tried first"),
+	ROW(0x7366746e, "ntfs3", .map = 1, .verify = 1, .reserve = 1, .why = "not measured: tried first"),
 	ROW(0, "unknown", .map = 1, .verify = 1, .reserve = 1, .nameless = 1,
 	    .why = "unknown: tried first"),
 };

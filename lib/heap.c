@@ -55,12 +55,22 @@ static int reserve(struct heap *h, uint64_t size)
 	return size > h->space.reserved ? -ENOMEM : 0;
 }
 
+static void set_room(struct heap *h, uint64_t reserved)
+{
+	atomic_store_explicit(&h->room, h->limit < reserved ? h->limit : reserved,
+	                      memory_order_release);
+}
+
 int heap_reserve(struct heap *h, uint64_t size)
 {
 	int r;
 
+	if (size <= atomic_load_explicit(&h->room, memory_order_acquire))
+		return 0;
 	pthread_mutex_lock(&h->lock);
 	r = reserve(h, size);
+	if (r == 0)
+		set_room(h, h->space.reserved);
 	pthread_mutex_unlock(&h->lock);
 	return r;
 }
@@ -77,12 +87,7 @@ uint64_t heap_reserved(struct heap *h)
 
 uint64_t heap_limit(struct heap *h)
 {
-	uint64_t limit;
-
-	pthread_mutex_lock(&h->lock);
-	limit = h->limit < h->space.reserved ? h->limit : h->space.reserved;
-	pthread_mutex_unlock(&h->lock);
-	return limit;
+	return atomic_load_explicit(&h->room, memory_order_acquire);
 }
 
 /* Whole pages are usable, but no byte past the limit: rounding must not show. */
@@ -133,6 +138,8 @@ int heap_need(struct heap *h, uint64_t end)
 		return 0;
 	pthread_mutex_lock(&h->lock);
 	r = reserve(h, end);
+	if (r == 0)
+		set_room(h, h->space.reserved);
 	usable = atomic_load_explicit(&h->usable, memory_order_relaxed);
 	if (r == 0 && end > usable)
 		r = grow(h, usable, end);
@@ -177,13 +184,16 @@ int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost)
 	*lost = r < 0 && h->space.reserved < to;
 	if (r == 0 && to > usable)
 		set_usable(h, to);
-	if (*lost)
+	if (*lost) {
 		set_usable(h, from);
+		set_room(h, from);
+	}
 	return r;
 }
 
 void heap_release(struct heap *h)
 {
 	atomic_store_explicit(&h->usable, 0, memory_order_release);
+	atomic_store_explicit(&h->room, 0, memory_order_release);
 	space_release(&h->space);
 }

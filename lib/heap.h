@@ -13,7 +13,7 @@
 #include "space.h"
 
 struct heap {
-	/* Guards space_reserve() and growth; writers in usable memory never take it. */
+	/* Guards space_reserve() and growth; writers in usable memory never take it, nor do short Views. */
 	pthread_mutex_t lock;
 	/* Constant once base is set, until heap_release(); set under lock. */
 	struct space space;
@@ -22,6 +22,11 @@ struct heap {
 	 * with release order after the memory is there; read by any thread with acquire order.
 	 */
 	_Atomic uint64_t usable;
+	/*
+	 * What can be reserved is, and offsets up to this can be had: `limit`, or less if the system
+	 * has no room. 0: nothing is. Set under lock, with release order after `space`.
+	 */
+	_Atomic uint64_t room;
 	/* End of the last byte that counts as written. Raised by any thread. */
 	_Atomic uint64_t high;
 	/* Times that growth was needed. Written under lock. */

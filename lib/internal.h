@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* struct outbuf, and what outbuf.c, view.c, options.c and stats.c share. No other room sees it. */
+/* struct outbuf, and what the files of its life, its Views and statistics share. No other room sees it. */
 #ifndef OUTBUF_LIB_INTERNAL_H
 #define OUTBUF_LIB_INTERNAL_H
 
@@ -68,6 +68,7 @@ struct outbuf {
 	uint64_t mapped;     /* bytes that were mapped last, as outbuf_map() was told */
 	uint64_t mapped_end; /* the mapping in whole pages: here the heap begins; 0: none */
 	uint64_t flushed;    /* bytes, by the owner's flushes */
+	int given_up;        /* from inside: the state is to be DISCARDED */
 	int sync_wanted;     /* outbuf_sync() of an output that is written at commit */
 	uint64_t phase_ns[OUTBUF_PHASES];
 	int map_error;

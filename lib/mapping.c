@@ -51,7 +51,7 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 	uint64_t before = ob->target.size;
 	uint64_t end = whole_pages(size);
 	uint64_t high = heap_end(ob);
-	int lost = 0;
+	int lost = 0, damaged = 0;
 	int r;
 
 	if (end > ob->mapped_end) {
@@ -60,10 +60,14 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 			return refused(ob, *map_error);
 	}
 	r = reserve(ob, end);
-	if (r == 0 && ob->mapped_end == 0 && ob->target.fs->verify) {
-		*map_error = space_trial(ob->target.fd);
+	/* Without blocks a store may be SIGBUS: only on somebody's word. */
+	if (r == 0 && ob->prealloc_error < 0 && ob->options.prealloc == OUTBUF_AUTO &&
+	    !ob->choice.insist)
+		*map_error = ob->prealloc_error;
+	if (r == 0 && *map_error == 0 && ob->mapped_end == 0 && ob->target.fs->verify) {
+		*map_error = space_trial(ob->target.fd, &damaged);
 		if (*map_error < 0)
-			r = refused(ob, *map_error);
+			r = damaged ? *map_error : refused(ob, *map_error);
 	}
 	if (r == 0 && *map_error == 0)
 		r = carry(ob, ob->mapped_end, high < end ? high : end);
@@ -74,8 +78,11 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 		else
 			r = begin_mapping(ob, end);
 	}
-	if (lost)
-		/* The kernel took memory away and did not map: bytes may be gone (space_vm.c). */
+	if (lost || damaged)
+		/*
+		 * The kernel took memory away and did not map (space_vm.c), or what was tried cannot be
+		 * undone: bytes may be gone.
+		 */
 		give_up(ob, r);
 	else if (r < 0)
 		target_resize(&ob->target, before);
@@ -142,7 +149,7 @@ int outbuf_map(struct outbuf *ob, uint64_t size)
 	phase_end(ob, OUTBUF_PHASE_MAP, size, began);
 	if (r == 0)
 		state = STATE_OPEN;
-	else if (ob->target.fd < 0) /* given up */
+	else if (ob->given_up)
 		state = STATE_DISCARDED;
 	exclusive_end(ob, state);
 	return r;
@@ -183,8 +190,6 @@ int outbuf_unmap(struct outbuf *ob)
 				outbuf_fail(ob, r);
 			ob->planned = outbuf_size(ob);
 			atomic_store_explicit(&ob->dirty, 0, memory_order_relaxed);
-			if (ob->tracked)
-				dirty_forget(&ob->dirty_ranges, (struct range){ 0, UINT64_MAX });
 			state = STATE_UNMAPPED;
 		}
 	}

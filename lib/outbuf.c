@@ -88,6 +88,7 @@ static void release_file(struct outbuf *ob)
 void give_up(struct outbuf *ob, int error)
 {
 	outbuf_fail(ob, error);
+	ob->given_up = 1;
 	release_file(ob);
 }
 
@@ -151,7 +152,7 @@ int outbuf_commit(struct outbuf *ob)
 	r = outbuf_error(ob);
 	if (r == 0 && state == STATE_OPEN)
 		r = ob->sequential ? flush_in_order(ob) : flush_heap(ob);
-	/* What a backend holds may hold the file open. */
+	/* Before the file is anybody else's, nobody of ours is at it. */
 	flush_close(&ob->flush);
 	if (r == 0 && ob->flush.backend != &flush_memory)
 		r = unmap_all(ob);

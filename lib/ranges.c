@@ -113,23 +113,25 @@ int ranges_join(struct ranges *set, struct range range)
 int ranges_cut(struct ranges *set, struct range range)
 {
 	struct range *hit;
-	int r = 0;
 
-	while (r == 0 && (hit = find(set, range)) != NULL) {
-		uint64_t end = range_end(*hit);
+	while ((hit = find(set, range)) != NULL) {
+		struct range before = *hit, after = { range_end(range), 0 };
 
-		if (hit->offset >= range.offset && end <= range_end(range)) {
+		if (range_end(before) > after.offset)
+			after.length = range_end(before) - after.offset;
+		if (before.offset >= range.offset && after.length == 0) {
 			erase(set, hit);
-		} else if (hit->offset >= range.offset) {
-			*hit = (struct range){ range_end(range), end - range_end(range) };
+		} else if (before.offset >= range.offset) {
+			*hit = after;
 		} else {
-			hit->length = range.offset - hit->offset;
-			if (end > range_end(range))
-				r = ranges_add(set, (struct range){ range_end(range),
-				                                    end - range_end(range) });
+			hit->length = range.offset - before.offset;
+			if (after.length > 0 && ranges_add(set, after) < 0) {
+				*hit = before;
+				return -ENOMEM;
+			}
 		}
 	}
-	return r;
+	return 0;
 }
 
 void ranges_clear(struct ranges *set)

@@ -29,7 +29,7 @@ void ranges_erase(struct ranges *set, struct range range);
 /* Add all bytes of a range; elements that meet or touch become one. 0 or -ENOMEM: nothing done. */
 int ranges_join(struct ranges *set, struct range range);
 
-/* Remove all bytes of a range, from within elements too. 0 or -ENOMEM: some may be left. */
+/* Remove all bytes of a range, from within elements too. 0 or -ENOMEM: nothing else is lost. */
 int ranges_cut(struct ranges *set, struct range range);
 
 void ranges_clear(struct ranges *set);

@@ -40,9 +40,10 @@ int space_probe(int fd);
 
 /*
  * Do bytes stored into a mapping of the file's first page reach the file, and does a mapping show what
- * is written to it? For file systems that nobody knows. The page must be in the file, and is as before afterwards. 0; -EIO if they do not.
+ * is written to it? For file systems that nobody knows. The page must be in the file, and is as before
+ * afterwards; *damaged says that it is not, and cannot be mended. 0; -EIO if they do not; or an errno.
  */
-int space_trial(int fd);
+int space_trial(int fd, int *damaged);
 
 /*
  * Map the file's [from, to) over the range, shared, readable and writable. What was in that

@@ -50,9 +50,9 @@ int space_probe(int fd)
 	return -ENOSYS;
 }
 
-int space_trial(int fd)
+int space_trial(int fd, int *damaged)
 {
-	(void)fd;
+	(void)fd, (void)damaged;
 	return -ENOSYS;
 }
 

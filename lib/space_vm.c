@@ -125,47 +125,62 @@ int space_probe(int fd)
 	return r;
 }
 
-/* Write the n bytes to the file while it is mapped: does the mapping show them? */
-static int sees_writes(int fd, const unsigned char *data, size_t n)
+/* Store the bytes through a mapping of the first page, and have them carried to the file. */
+static int store_mapped(int fd, const unsigned char *data, size_t n)
 {
 	size_t page = sys_page_size();
-	volatile unsigned char *shown;
-	unsigned char old;
 	void *got;
-	int r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got), wrote;
+	int r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got);
 
-	if (r == 0) {
-		shown = got;
-		old = shown[0];
-		wrote = sys_pwrite_all(fd, data, n, 0);
-		r = wrote < 0 ? wrote : shown[0] == data[0] && shown[0] != old ? 0 : -EIO;
-		sys_munmap(got, page);
-	} else {
-		sys_pwrite_all(fd, data, n, 0);
-	}
+	if (r < 0)
+		return r;
+	memcpy(got, data, n);
+	/* Else a page that is still dirty may be carried after what is written next. */
+	r = sys_msync(got, page);
+	sys_munmap(got, page);
 	return r;
 }
 
-int space_trial(int fd)
+/* Write the bytes to the file while it is mapped: does the mapping show the first? */
+static int write_shown(int fd, const unsigned char *data, size_t n)
 {
-	unsigned char before[64], seen[64];
-	size_t page = sys_page_size(), i;
+	size_t page = sys_page_size();
+	const volatile unsigned char *shown;
 	void *got;
-	int r = sys_pread_all(fd, before, sizeof before, 0), back;
+	int r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got), before;
 
-	if (r == 0)
-		r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got);
+	if (r < 0)
+		return r;
+	shown = got;
+	before = *shown;
+	r = sys_pwrite_all(fd, data, n, 0);
+	if (r == 0 && (*shown != *data || *shown == before))
+		r = -EIO;
+	sys_munmap(got, page);
+	return r;
+}
+
+int space_trial(int fd, int *damaged)
+{
+	unsigned char before[64], other[64], seen[64];
+	size_t i;
+	int r = sys_pread_all(fd, before, sizeof before, 0);
+
+	*damaged = 0;
 	if (r < 0)
 		return r;
 	for (i = 0; i < sizeof before; i++)
-		((unsigned char *)got)[i] = (unsigned char)(before[i] ^ (i + 1));
-	sys_munmap(got, page);
-	r = sys_pread_all(fd, seen, sizeof seen, 0);
-	for (i = 0; r == 0 && i < sizeof seen; i++)
-		if (seen[i] != (unsigned char)(before[i] ^ (i + 1)))
-			r = -EIO;
-	back = r == 0 ? sees_writes(fd, before, sizeof before) : sys_pwrite_all(fd, before, sizeof before, 0);
-	return r == 0 ? back : r;
+		other[i] = (unsigned char)(before[i] ^ (i + 1));
+	r = store_mapped(fd, other, sizeof other);
+	if (r == 0)
+		r = sys_pread_all(fd, seen, sizeof seen, 0);
+	if (r == 0 && memcmp(seen, other, sizeof seen) != 0)
+		r = -EIO;
+	if (r == 0)
+		r = write_shown(fd, before, sizeof before);
+	if (r < 0 && sys_pwrite_all(fd, before, sizeof before, 0) < 0)
+		*damaged = 1;
+	return r;
 }
 
 int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)

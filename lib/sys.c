@@ -345,7 +345,7 @@ const char *sys_environment(const char *name)
 #ifdef HAVE_SECURE_GETENV
 	return secure_getenv(name);
 #else
-	return getenv(name);
+	return getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
 #endif
 }
 

@@ -6,7 +6,7 @@
  * expect it, and a library may not change what the process does with signals. But a SIGPIPE of
  * write(2) goes to the thread that wrote, so: block it in this thread, write, and if there was
  * EPIPE take the signal away again, unless it was pending before and is not ours. (MSG_NOSIGNAL
- * would do for sockets only.)
+ * would do for sockets only.) So it is with SIGXFSZ, where a file is written up to `ulimit -f`.
  *
  * The descriptor may not block (a terminal that somebody's shell left so): wait in poll(2).
  */
@@ -45,20 +45,33 @@ static int write_all(int fd, const unsigned char *from, size_t n)
 	return 0;
 }
 
+/* Take away a signal that write(2) has sent to this thread; it is not there if the process ignores it. */
+static void take_away(int signal)
+{
+	sigset_t one, pending;
+	int got;
+
+	sigemptyset(&one);
+	sigaddset(&one, signal);
+	if (sigpending(&pending) == 0 && sigismember(&pending, signal))
+		sigwait(&one, &got);
+}
+
 int sys_write_all(int fd, const void *data, size_t n)
 {
-	sigset_t pipe, before, pending;
-	int r, theirs, signal;
+	sigset_t ours, before, pending;
+	int r;
 
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGPIPE);
+	sigaddset(&ours, SIGXFSZ);
 	sigpending(&pending);
-	theirs = sigismember(&pending, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	pthread_sigmask(SIG_BLOCK, &ours, &before);
 	r = write_all(fd, data, n);
-	/* Not there if the process ignores it. */
-	if (r == -EPIPE && !theirs && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
-		sigwait(&pipe, &signal);
+	if (r == -EPIPE && !sigismember(&pending, SIGPIPE))
+		take_away(SIGPIPE);
+	if (r == -EFBIG && !sigismember(&pending, SIGXFSZ))
+		take_away(SIGXFSZ);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }

@@ -134,12 +134,36 @@ static int check_what_stands_there(const struct target *t)
 	return r;
 }
 
+/*
+ * In a directory like /tmp anybody may have put a link where our output is to be: do not be led by it
+ * to a device, or to a descriptor of ours. The rule of fs.protected_symlinks, which is not
+ * everywhere, and does not know of links that are read and not followed.
+ */
+static int check_who_leads(const struct target *t)
+{
+	struct stat st, dir;
+
+	if (sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode) ||
+	    sys_fstat(t->dirfd, &dir) < 0 || !(dir.st_mode & S_ISVTX) || !(dir.st_mode & S_IWOTH))
+		return 0;
+	return st.st_uid == geteuid() || st.st_uid == dir.st_uid ? 0 : -EPERM;
+}
+
 /* Write to what is there: a pipe, a device, a terminal. Waits for a FIFO's reader, as a shell does. */
 static int open_special(struct target *t)
 {
+	struct stat st;
+	int r = check_who_leads(t);
+
+	if (r < 0)
+		return r;
 	t->kind = TARGET_SPECIAL;
 	t->fd = sys_openat(t->dirfd, t->name, O_WRONLY, 0);
-	return t->fd < 0 ? t->fd : 0;
+	if (t->fd < 0)
+		return t->fd;
+	/* Somebody may have put a file there meanwhile, which must not be written over. */
+	r = sys_fstat(t->fd, &st);
+	return r == 0 && S_ISREG(st.st_mode) ? -ENOTSUP : r;
 }
 
 /* Open the file of the path itself. */
@@ -214,8 +238,9 @@ int target_open(struct target *t, const char *path, mode_t mode, int in_place)
 	r = open_parent(t, path);
 	fd = r == 0 ? descriptor_of(t->dirfd, t->name) : -1;
 	if (fd >= 0) {
+		r = check_who_leads(t);
 		target_abandon(t);
-		return target_borrow(t, fd);
+		return r < 0 ? r : target_borrow(t, fd);
 	}
 	if (r == 0) {
 		r = check_what_stands_there(t);
@@ -329,9 +354,9 @@ int target_reserve(struct target *t, uint64_t size, int *unsupported)
 	}
 	if (r == 0 && size > t->size)
 		r = target_resize(t, size);
-	if (r == 0)
+	if (r == 0 && *unsupported == 0)
 		t->reserved = size;
-	else
+	if (r < 0)
 		/* Give back the blocks of a reservation that stopped half way. */
 		sys_ftruncate(t->fd, t->size);
 	return r;

@@ -18,7 +18,7 @@ enum target_kind {
 	TARGET_NONE,     /* no file at all */
 };
 
-/* All members belong to the owner's thread. */
+/* All members belong to the owner's thread; Views read `fd`. */
 struct target {
 	enum target_kind kind;
 	int fd;         /* the file that is written; -1 once closed */
@@ -28,7 +28,7 @@ struct target {
 	char *name;     /* last component of the path */
 	char *hidden;   /* TARGET_NAMED: the name in the directory; else NULL */
 	uint64_t size;  /* the file's length as we set it */
-	uint64_t reserved; /* blocks are reserved up to here, or cannot be */
+	uint64_t reserved; /* blocks are reserved up to here */
 	int created;    /* TARGET_IN_PLACE: the file did not exist before */
 	int old_content; /* TARGET_IN_PLACE: what was there before still is; else 0 */
 };

@@ -100,7 +100,6 @@ static int put_into_file(struct outbuf *ob, uint64_t offset, const unsigned char
 		return 0;
 	if (offset + n > ob->limit)
 		return -EFBIG;
-	atomic_fetch_add_explicit(&ob->put, n, memory_order_relaxed);
 	while (r == 0 && n > 0) {
 		struct range rest = { offset, n }, part = rest;
 		int in_memory = 0;
@@ -113,6 +112,8 @@ static int put_into_file(struct outbuf *ob, uint64_t offset, const unsigned char
 			memcpy(ob->heap.space.base + part.offset, from, (size_t)part.length);
 		else if (r == 0)
 			r = ob->flush.backend->put(&ob->flush, from, part.offset, (size_t)part.length);
+		if (r == 0 && !in_memory)
+			atomic_fetch_add_explicit(&ob->put, part.length, memory_order_relaxed);
 		from += part.length;
 		offset += part.length;
 		n -= (size_t)part.length;
@@ -161,8 +162,13 @@ static int empty_block(struct outbuf_view *v)
 	if (!(v->flags & VIEW_STAGED) || n == 0)
 		return 0;
 	/* Small pieces in the heap are carried together later. */
-	if (n < STAGE_MIN_HEAP && offset >= v->ob->mapped_end)
-		return put_into_memory(v->ob, offset, v->mark, n);
+	if (n < STAGE_MIN_HEAP && offset >= v->ob->mapped_end) {
+		int r = put_into_memory(v->ob, offset, v->mark, n);
+
+		/* Far out, the memory up to there may be more than the machine has. */
+		if (r != -ENOMEM)
+			return r;
+	}
 	return put_into_file(v->ob, offset, v->mark, n);
 }
 
@@ -199,15 +205,15 @@ int window_open(struct outbuf_view *v)
 	struct outbuf *ob = v->ob;
 	uint64_t length = v->end - v->begin;
 	uint64_t least = v->end <= ob->mapped_end ? STAGE_MIN_MAPPED : STAGE_MIN_HEAP;
-	int r;
+	int r = 0;
 
-	if (ob->stage && (!(v->flags & VIEW_BOUNDED) || length >= least)) {
+	if (ob->stage && (!(v->flags & VIEW_BOUNDED) || length >= least))
 		v->flags |= VIEW_STAGED;
-		r = heap_reserve(&ob->heap, v->end);
-	} else if (v->flags & VIEW_BOUNDED) {
+	else if (v->flags & VIEW_BOUNDED)
 		/* All its memory now: that there is none shows before the work. */
 		r = memory_take(ob, v->begin, length);
-	} else {
+	if (r == -ENOMEM && ob->stage) {
+		v->flags |= VIEW_STAGED;
 		r = 0;
 	}
 	if (r < 0)
