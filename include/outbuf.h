@@ -74,7 +74,7 @@
  * - Disk full. Blocks are reserved by outbuf_map(), so a full disk is -ENOSPC from there.
  *   File systems that cannot reserve, or copy on write (btrfs, ZFS: fallocate(2) is no promise
  *   there, glibc manual, "Storage Allocation"), are not mapped unless options.map or OUTBUF_MAP ask for
- *   it: then a store into the mapping can still raise SIGBUS. So it can on those nobody knows.
+ *   it: then a store into the mapping can still raise SIGBUS.
  * - If another process truncates the output while it is mapped, stores raise SIGBUS.
  * - Atomic is not durable. Commit makes the new file visible in one step to every
  *   process; after a power failure either file may be there, and the new one may lack
@@ -178,7 +178,7 @@ enum outbuf_choice {
 /* How bytes that are not in a mapping reach the file. */
 enum outbuf_flush {
 	OUTBUF_FLUSH_AUTO = 0,   /* by what the path is, and by file system */
-	OUTBUF_FLUSH_PWRITE = 1, /* pwrite(2), on several threads */
+	OUTBUF_FLUSH_PWRITE = 1, /* pwrite(2), on several threads where that helps */
 	OUTBUF_FLUSH_URING = 2,  /* io_uring, where the library was built with liburing */
 	OUTBUF_FLUSH_STREAM = 3  /* write(2), front to back, at commit: pipes, terminals, devices */
 };
@@ -211,8 +211,9 @@ struct outbuf_options {
 	 */
 	uint32_t check_overlap;
 	/*
-	 * Threads that a flush may use, the caller's included; 0: one per available
-	 * CPU, at most 8. Ignored if `run` is set.
+	 * Threads that a flush may use, the caller's included; 0: one where more do not help (ext4,
+	 * xfs, btrfs, tmpfs, overlay, FUSE), else one per available CPU, at most 8. Ignored if
+	 * `run` is set.
 	 */
 	uint32_t threads;
 	uint32_t flush; /* enum outbuf_flush */
@@ -277,6 +278,7 @@ struct outbuf_options {
  *                  library built without it, to stage what is written front to back
  *   the errno of io_uring_setup(2)   options.flush is OUTBUF_FLUSH_URING, and the kernel refuses
  *   -EBADF         "-" or /dev/fd/N, and it is not open for writing
+ *   -EPERM         a symbolic link of somebody else's, in a directory like /tmp, to a device or descriptor
  *   -ENXIO         a socket that is bound to the path
  *   -ENAMETOOLONG, -ELOOP, -ETXTBSY, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE, -EIO   as open(2)
  *   -ENOMEM
@@ -296,7 +298,7 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_fd(struct outbuf **ob, int fd,
 /*
  * The same for bytes that go to the caller's own function, at commit, on the owner's thread,
  * in order of offsets and without gaps, up to 1 MiB at a time. It returns 0, or a negative errno
- * that becomes commit's.
+ * that becomes commit's. It must not call into the output, which waits for it.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int
 outbuf_open_sink(struct outbuf **ob,
@@ -359,7 +361,8 @@ OUTBUF_API uint64_t outbuf_size(const struct outbuf *ob);
 
 /*
  * Set that length: cut off what was written beyond, or extend by zeros, for which no blocks
- * are reserved. For those who plan generously and trim at the end. Owner, no View open.
+ * are reserved. For those who plan generously and trim at the end. Pointers to what is cut off are
+ * dead. Owner, no View open.
  *
  * Returns 0, -EBUSY, -EINVAL (after outbuf_unmap(), committed or discarded), -EFBIG and -ENOMEM as
  * outbuf_map(), or what ftruncate(2) returns.
@@ -480,7 +483,7 @@ struct outbuf_view {
  * Where it is staged (outbuf_stats() tells) it collects what is written in a block of 256 KiB and puts
  * that into the file; memory is bounded by the Views that are being written to at once, however
  * large the output. Writes of 64 KiB and more go straight from the caller's memory while
- * no other View is open. Bounded Views below 16 KiB (4 KiB where nothing is mapped) are not staged.
+ * no other View is open. Bounded Views below 16 KiB in the mapping, 4 KiB elsewhere, are not staged.
  *
  * With options.check_overlap, a range given to any View before (ended or not) is
  * refused with -EEXIST, and outbuf_overlap() tells both ranges. An unbounded View is
@@ -514,7 +517,8 @@ OUTBUF_API int outbuf_view_end(struct outbuf_view *v);
 /*
  * Move the position to file offset `offset`. Returns 0, -ERANGE (before the start, or beyond
  * the end of a bounded View: sticks), -EFBIG or -ENOMEM (beyond what an output can be, as
- * outbuf_view(): sticks), or the View's earlier error. Seeking past the end of everything
+ * outbuf_view(): sticks), what pwrite(2) returns for what a staged View had collected (sticks), or the
+ * View's earlier error. Seeking past the end of everything
  * reserves nothing and adds nothing, as lseek(2); a gap left behind by a later write is zero.
  */
 OUTBUF_API int outbuf_seek(struct outbuf_view *v, uint64_t offset);
@@ -531,7 +535,8 @@ OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v);
  *   -ENOMEM   no memory for the heap, or no address space that large
  *   -EBADF    the View is not open
  *   -EINVAL   an argument that makes no sense, as said below
- *   -ENOSPC, -EDQUOT, -EFBIG, -EIO   of a staged View: what pwrite(2) returns, here or from the end
+ *   -ENOSPC, -EDQUOT, -EFBIG, -EIO   of a staged View: what pwrite(2) returns, here or from the end;
+ *             and, for pointers, pread(2), as what was put into the file may have to be loaded
  * or the View's first error: once one has failed, all later ones fail, so that checking
  * outbuf_view_end() is enough. n may be 0 everywhere.
  */

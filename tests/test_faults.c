@@ -106,10 +106,23 @@ static void test_fallocate_not_supported(void **state)
 			ob = open_with(s->path, &o);
 			assert_int_equal(outbuf_map(ob, 100), 0);
 			assert_int_equal(stats_of(ob).prealloc_error, -errors[i]);
+			/* A mapping without blocks may be SIGBUS: only for those who insist. */
+			assert_int_equal(outbuf_is_mapped(ob), getenv("OUTBUF_MAP") != NULL && map == 0 ?
+			                                       can_map() : 0);
 			assert_int_equal(fill_some(ob, 'n', 5000), 0);
 			assert_int_equal(outbuf_commit(ob), 0);
 			outbuf_close(ob);
 			assert_filled(s, 5000);
+			if (map == OUTBUF_AUTO && required_mapping() == 0 && !in_order()) {
+				o.map = OUTBUF_REQUIRE;
+				ob = open_with(s->path, &o);
+				assert_int_equal(outbuf_map(ob, 100), 0);
+				assert_int_equal(outbuf_is_mapped(ob), 1);
+				assert_int_equal(fill_some(ob, 'n', 5000), 0);
+				assert_int_equal(outbuf_commit(ob), 0);
+				outbuf_close(ob);
+				o.map = map;
+			}
 
 			/* Required: an error, of map or else of the flush; and off: not tried. */
 			o.prealloc = OUTBUF_REQUIRE;
@@ -443,6 +456,29 @@ static void test_open_fails(void **state)
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
+/* What is written front to back is synced when it has been written, if that was asked for. */
+static void test_sync_in_order(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	int asked;
+
+	o.flush = OUTBUF_FLUSH_STREAM;
+	sys_table.fdatasync = f_fdatasync;
+	for (asked = 0; asked < 2; asked++) {
+		struct outbuf *ob = open_with(s->path, &o);
+
+		arm(0, 0, 0);
+		assert_int_equal(fill_some(ob, 'n', 10), 0);
+		if (asked)
+			assert_int_equal(outbuf_sync(ob), 0);
+		assert_int_equal(calls_made(), 0);
+		assert_int_equal(outbuf_commit(ob), 0);
+		assert_int_equal(calls_made(), asked);
+		outbuf_close(ob);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +491,7 @@ int main(void)
 		fault_test(test_failing_during_flush),
 		fault_test(test_backend),
 		fault_test(test_sync),
+		fault_test(test_sync_in_order),
 		fault_test(test_publication_fails),
 		fault_test(test_close_interrupted),
 		fault_test(test_open_fails),

@@ -381,6 +381,38 @@ static int put_without_rights(void *arg)
 	return 0;
 }
 
+/* Nobody else's link in a directory like /tmp leads to a descriptor or device of ours. */
+static int follow_planted_link(void *arg)
+{
+	const struct sandbox *s = arg;
+	struct outbuf *ob;
+
+	return outbuf_open(&ob, s->path, NULL) == -EPERM ? 0 : 1;
+}
+
+static void test_planted_links(void **state)
+{
+	static const char *const to[] = { "/proc/self/fd/1", "/dev/null" };
+	struct sandbox *s = *state;
+	size_t i;
+
+	if (geteuid() != 0) {
+		print_message("needs root: a link of somebody else must be made\n");
+		skip();
+	}
+	need(chmod(s->dir, 01777));
+	for (i = 0; i < 2; i++) {
+		need(symlink(to[i], s->path));
+		need(lchown(s->path, 12345, 12345));
+		assert_int_equal(in_child(1, follow_planted_link, s), 0);
+		unlink(s->path);
+	}
+	/* One's own, and the directory's owner's, do. */
+	need(symlink("/dev/null", s->path));
+	assert_int_equal(put(s->path, OUTBUF_REPLACE_ATOMIC, 5), 0);
+	unlink(s->path);
+}
+
 static void test_files_of_others(void **state)
 {
 	struct sandbox *s = *state;
@@ -581,6 +613,7 @@ int main(void)
 		sandbox_test(test_dangling_links),
 		sandbox_test(test_directory),
 		sandbox_test(test_files_of_others),
+		sandbox_test(test_planted_links),
 		sandbox_test(test_read_only_file_system),
 		sandbox_test(test_full_file_system),
 		sandbox_test(test_program_that_runs),

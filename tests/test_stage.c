@@ -1166,6 +1166,46 @@ static int under_tools(void)
 #endif
 }
 
+/* Far out, where memory for all up to there would be more than any machine's: pieces too short to stage. */
+static void test_far_out(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	const uint64_t far = (uint64_t)1 << 39;
+	struct outbuf_view v;
+	struct outbuf *ob;
+	unsigned char seen[3];
+	int fd, r;
+
+	options.map = OUTBUF_NO;
+	options.prealloc = OUTBUF_NO;
+	options.flush = OUTBUF_FLUSH_PWRITE;
+	ob = open_with(s->path, &options);
+	r = outbuf_view(ob, &v, far, 3);
+	if (r == 0)
+		r = outbuf_write(&v, "abc", 3);
+	if (r == 0)
+		r = outbuf_view_end(&v);
+	if (r == -EFBIG || (r == -ENOMEM && (!has_vm() || !stats_of(ob).staged))) {
+		outbuf_close(ob);
+		print_message("no such files, or addresses, or not without memory\n");
+		skip();
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(outbuf_view(ob, &v, far + 5, OUTBUF_UNBOUNDED), 0);
+	assert_int_equal(outbuf_write(&v, "xyz", 3), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	fd = open(s->path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, seen, 3, (off_t)far), 3);
+	assert_memory_equal(seen, "abc", 3);
+	assert_int_equal(pread(fd, seen, 3, (off_t)far + 5), 3);
+	assert_memory_equal(seen, "xyz", 3);
+	close(fd);
+}
+
 static void test_memory_is_bounded(void **state)
 {
 	struct sandbox *s = *state;
@@ -1210,6 +1250,7 @@ int main(void)
 		fault_test(test_file_size_limit),
 		fault_test(test_discard_while_putting),
 		fault_test(test_discard_while_writing),
+		fault_test(test_far_out),
 		fault_test(test_memory_is_bounded),
 	};
 

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
@@ -444,6 +445,60 @@ static void test_nothing_at_all(void **state)
 	}
 }
 
+static int count_sink(void *arg, uint64_t offset, const void *data, size_t n)
+{
+	(void)offset, (void)data;
+	*(uint64_t *)arg += n;
+	return 0;
+}
+
+/* A plan that cannot be is an error of map alone: the output goes on. */
+static void test_map_fails(void **state)
+{
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	uint64_t sunk = 0, size;
+	struct outbuf *ob[2];
+	int i;
+
+	(void)state;
+	options.max_size = 1 << 20;
+	assert_int_equal(outbuf_open_memory(&ob[0], &options), 0);
+	assert_int_equal(outbuf_open_sink(&ob[1], count_sink, &sunk, &options), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(outbuf_map(ob[i], 2 << 20), -EFBIG);
+		assert_int_equal(outbuf_error(ob[i]), 0);
+		assert_int_equal(fill_some(ob[i], 'n', 5000), 0);
+		assert_int_equal(outbuf_commit(ob[i]), 0);
+	}
+	assert_int_equal(sunk, 5000);
+	assert_int_equal(((const unsigned char *)outbuf_memory(ob[0], &size))[4999], 'n');
+	assert_int_equal(size, 5000);
+	outbuf_close(ob[0]);
+	outbuf_close(ob[1]);
+}
+
+/* `ulimit -f` behind a descriptor: an error, and not the signal. */
+static int write_too_much(void *arg)
+{
+	const struct sandbox *s = arg;
+	struct rlimit limit = { .rlim_cur = 64 << 10, .rlim_max = 64 << 10 };
+	struct outbuf *ob;
+	sigset_t pending;
+	int fd = open(s->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || setrlimit(RLIMIT_FSIZE, &limit) != 0 || outbuf_open_fd(&ob, fd, NULL) != 0)
+		return 1;
+	if (fill_some(ob, 'n', 100000) != 0 || outbuf_commit(ob) != -EFBIG)
+		return 2;
+	outbuf_close(ob);
+	return sigpending(&pending) != 0 || sigismember(&pending, SIGXFSZ) ? 3 : 0;
+}
+
+static void test_limit_of_a_descriptor(void **state)
+{
+	assert_int_equal(in_child(0, write_too_much, *state), 0);
+}
+
 /* What only a file can do is an error if it was asked for. */
 static void test_what_only_files_can_do(void **state)
 {
@@ -865,6 +920,8 @@ int main(void)
 		fault_test(test_discard_writes_nothing),
 		fault_test(test_nothing_at_all),
 		fault_test(test_what_only_files_can_do),
+		fault_test(test_map_fails),
+		fault_test(test_limit_of_a_descriptor),
 		fault_test(test_reader_goes_away),
 		fault_test(test_interrupted),
 		fault_test(test_close_fails),

@@ -83,6 +83,7 @@ int stats_print(struct job *job)
 	fprintf(to, "file system: %s\n", stats.file_system);
 	fprintf(to, "staged: %s\n", stats.staged ? "yes" : "no");
 	fprintf(to, "backend: %s\n", stats.backend);
+	fprintf(to, "asked for by: %s\n", stats.flush_why);
 	if (stats.flush_error)
 		fprintf(to, "another backend refused: %s\n", strerror(-stats.flush_error));
 	fprintf(to, "placement: %s\n", stats.placement);
