@@ -11,7 +11,7 @@
  * Where the bytes go is the window's business (window.c): to their place, or into a block first.
  *
  * Nothing is counted per write. What a View covered is known from its cursor when it ends, and
- * given to the output once: opening and ending a View costs 16 to 19 ns.
+ * given to the output once: opening and ending a short View costs 25 ns, 35 where nothing is mapped.
  */
 #include "config.h"
 
@@ -36,6 +36,22 @@ extern inline int outbuf_write32be(struct outbuf_view *v, uint32_t x);
 extern inline int outbuf_write64be(struct outbuf_view *v, uint64_t x);
 
 /* ------------------------------------------------------------ opening and ending */
+
+/*
+ * A View of nothing. Member by member: as a compound literal gcc 12 clears it by `rep stos`, and opening
+ * and ending a View took 40 ns instead of 25.
+ */
+static void set(struct outbuf_view *v, struct outbuf *ob, int error, uint8_t flags)
+{
+	v->cur = v->lim = v->start = v->mark = NULL;
+	v->offset = v->begin = v->end = v->high = 0;
+	v->block = NULL;
+	v->ob = ob;
+	v->error = error;
+	v->swap = 0;
+	v->flags = flags;
+	v->reserved = 0;
+}
 
 static int place(struct outbuf_view *v, uint64_t offset, uint64_t length)
 {
@@ -91,7 +107,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 
 	if (v == NULL)
 		return -EINVAL;
-	*v = (struct outbuf_view){ .ob = ob, .flags = flags };
+	set(v, ob, 0, flags);
 	if (ob == NULL) {
 		v->error = -EINVAL;
 		return -EINVAL;
@@ -107,7 +123,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 		outbuf_taint(ob, DIRTY_VIEW);
 		return 0;
 	}
-	*v = (struct outbuf_view){ .error = r };
+	set(v, NULL, r, 0);
 	/* First the error, then the count: who finds no View open must find the error. */
 	outbuf_fail(ob, r);
 	atomic_fetch_sub(&ob->views_opened, 1);
@@ -148,7 +164,7 @@ int outbuf_view_end(struct outbuf_view *v)
 			view_fail(v, r);
 	}
 	error = v->error;
-	*v = (struct outbuf_view){ .error = -EBADF };
+	set(v, NULL, -EBADF, 0);
 	atomic_fetch_add_explicit(&ob->views_ended, 1, memory_order_release);
 	return error;
 }

@@ -171,7 +171,12 @@ int open_any(struct outbuf **ob, const char *path, const struct outbuf_options *
 	r = outbuf_open_memory(ob, options);
 	if (r == 0) {
 		struct copied *copy = &copies[next++ % 16];
+		unsigned i;
 
+		/* One that was never committed may have been at the same address. */
+		for (i = 0; i < 16; i++)
+			if (copies[i].ob == *ob)
+				copies[i].ob = NULL;
 		copy->ob = *ob;
 		snprintf(copy->path, sizeof copy->path, "%s", path);
 	}
