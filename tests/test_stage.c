@@ -746,11 +746,11 @@ static void test_put_fails(void **state)
 					struct outbuf_view v, other;
 					int calls;
 
-					assert_int_equal(outbuf_map(ob, 3 << 20), 0);
+					assert_int_equal(outbuf_map(ob, 9 << 20), 0);
 					arm(nth, errors[i], 0);
-					assert_int_equal(outbuf_view(ob, &v, 7, 2 << 20), 0);
+					assert_int_equal(outbuf_view(ob, &v, 7, 8 << 20), 0);
 					/* By blocks, straight, by seeking away. */
-					for (calls = 0; calls < 20 && calls_made() < nth; calls++)
+					for (calls = 0; calls < 80 && calls_made() < nth; calls++)
 						if (way == 0)
 							outbuf_fill(&v, 'x', 100000);
 						else if (way == 1)
