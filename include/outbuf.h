@@ -321,7 +321,8 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  *
  * Blocks are reserved by fallocate(2), mode 0. That it is not supported (EOPNOTSUPP, ENOSYS,
  * EINVAL, EPERM, EACCES) is passed over unless options.prealloc is OUTBUF_REQUIRE. Where it is known to
- * do nothing (ZFS, vfat) it is only called then.
+ * do nothing (ZFS, vfat) it is only called then. A file without blocks is not mapped unless options.map or
+ * OUTBUF_MAP ask for it, or options.prealloc says OUTBUF_NO.
  *
  * On a file system that nobody knows a mapping is tried first: a page is written through it and read
  * back. It is the heap then if that fails; and -EIO from commit if after unmapping the file has not
@@ -480,8 +481,8 @@ struct outbuf_view {
  * the mapping too, and all up to the last byte it stored counts. It overwrites what it
  * runs into; check_overlap finds that when it ends.
  *
- * Where it is staged (outbuf_stats() tells) it collects what is written in a block of 256 KiB and puts
- * that into the file; memory is bounded by the Views that are being written to at once, however
+ * Where it is staged (outbuf_stats() tells) it collects what is written in a block of 256 KiB (1 MiB
+ * where it goes to a server) and puts that into the file; memory is bounded by the Views that are being written to at once, however
  * large the output. Writes of 64 KiB and more go straight from the caller's memory while
  * no other View is open. Bounded Views below 16 KiB in the mapping, 4 KiB elsewhere, are not staged.
  *
@@ -517,8 +518,8 @@ OUTBUF_API int outbuf_view_end(struct outbuf_view *v);
 /*
  * Move the position to file offset `offset`. Returns 0, -ERANGE (before the start, or beyond
  * the end of a bounded View: sticks), -EFBIG or -ENOMEM (beyond what an output can be, as
- * outbuf_view(): sticks), what pwrite(2) returns for what a staged View had collected (sticks), or the
- * View's earlier error. Seeking past the end of everything
+ * outbuf_view(): sticks), what pwrite(2) returns for what a staged View had collected (sticks), or
+ * the View's earlier error. Seeking past the end of everything
  * reserves nothing and adds nothing, as lseek(2); a gap left behind by a later write is zero.
  */
 OUTBUF_API int outbuf_seek(struct outbuf_view *v, uint64_t offset);
