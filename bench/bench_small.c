@@ -2,13 +2,15 @@
 /*
  * What one small write costs: through a View, by a raw pointer with a bounds check, by stdio.
  *
- *     bench_small              all ways, interleaved, median of 9: ns per call
+ *     bench_small              all ways, interleaved, median of 9 and least: ns per call
  *     bench_small WAY N        one way, N calls: for callgrind, see bench/run
  *
  * "raw" is the least that a bounded store can cost: pointer and end in registers, nothing else.
  * "local" is a View moved into a local variable, which compilers then keep in registers too.
  * "cursor" is what any writer that is passed around must do: pointer and end in memory, as in a
  * View elsewhere, so that they are loaded and stored at each call (the stored byte may alias them).
+ *
+ * "turned" is an output in the other byte order than the machine's.
  *
  * All write over the same 1 MiB again and again, so that it is the call and not memory that
  * is measured; stdio into /dev/null with a buffer of 64 KiB.
@@ -31,7 +33,7 @@ struct cursor {
 	unsigned char *p, *end;
 };
 
-static struct outbuf_view view;
+static struct outbuf_view view, turned;
 static struct cursor cursor;
 static unsigned char *memory;
 static FILE *null;
@@ -83,10 +85,10 @@ static KEEP void cursor_full(struct cursor *c)
 		}                                                               \
 	}
 
-#define VIEW(name, bits)                                                        \
-	static KEEP void view_##name(size_t n)                                  \
+#define VIEW(way, which, name, bits)                                            \
+	static KEEP void way(size_t n)                                          \
 	{                                                                       \
-		struct outbuf_view *v = &view;                                  \
+		struct outbuf_view *v = &which;                                 \
 		size_t i;                                                       \
 		outbuf_seek(v, 0);                                              \
 		__asm__ volatile("" : "+r"(v)::"memory");                       \
@@ -126,10 +128,11 @@ RAW(64)
 CURSOR(8)
 CURSOR(32)
 CURSOR(64)
-VIEW(8, 8)
-VIEW(32, 32)
-VIEW(64, 64)
-VIEW(32be, 32)
+VIEW(view8, view, 8, 8)
+VIEW(view32, view, 32, 32)
+VIEW(view64, view, 64, 64)
+VIEW(view32be, view, 32be, 32)
+VIEW(turned32, turned, 32, 32)
 LOCAL(8)
 LOCAL(32)
 LOCAL(64)
@@ -150,10 +153,11 @@ static const struct way {
 	size_t width;
 } ways[] = {
 	{ "raw8", raw8, 1 },           { "local8", local8, 1 },      { "cursor8", cursor8, 1 },
-	{ "view8", view_8, 1 },        { "putc_unlocked", putc8, 1 }, { "raw32", raw32, 4 },
-	{ "local32", local32, 4 },     { "cursor32", cursor32, 4 },  { "view32", view_32, 4 },
-	{ "view32be", view_32be, 4 },  { "fwrite32", fwrite32, 4 },  { "raw64", raw64, 8 },
-	{ "local64", local64, 8 },     { "cursor64", cursor64, 8 },  { "view64", view_64, 8 },
+	{ "view8", view8, 1 },        { "putc_unlocked", putc8, 1 }, { "raw32", raw32, 4 },
+	{ "local32", local32, 4 },     { "cursor32", cursor32, 4 },  { "view32", view32, 4 },
+	{ "view32be", view32be, 4 },  { "turned32", turned32, 4 },   { "fwrite32", fwrite32, 4 },
+	{ "raw64", raw64, 8 },
+	{ "local64", local64, 8 },     { "cursor64", cursor64, 8 },  { "view64", view64, 8 },
 	{ "fwrite64", fwrite64, 8 },
 };
 
@@ -182,15 +186,17 @@ static void measure_all(void)
 			run(&ways[i], calls);
 			ns[i][round] = (now() - began) * 1e9 / (double)calls;
 		}
-	printf("%-14s %8s\n", "way", "ns/call");
+	printf("%-14s %8s %8s\n", "way", "ns/call", "least");
 	for (i = 0; i < WAYS; i++)
-		printf("%-14s %8.2f\n", ways[i].name, median(ns[i], ROUNDS));
+		printf("%-14s %8.2f %8.2f\n", ways[i].name, median(ns[i], ROUNDS),
+		       least(ns[i], ROUNDS));
 }
 
 int main(int argc, char **argv)
 {
 	char path[] = "/tmp/bench_small-XXXXXX";
-	struct outbuf *ob;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf *ob, *other;
 	size_t i;
 	int r, fd = mkstemp(path);
 
@@ -208,9 +214,15 @@ int main(int argc, char **argv)
 		r = outbuf_map(ob, SPAN);
 	if (r == 0)
 		r = outbuf_view(ob, &view, 0, SPAN);
+	options.order = OUTBUF_HOST_BIG ? OUTBUF_LITTLE_ENDIAN : OUTBUF_BIG_ENDIAN;
+	if (r == 0)
+		r = outbuf_open_memory(&other, &options);
+	if (r == 0)
+		r = outbuf_view(other, &turned, 0, SPAN);
 	if (r < 0)
 		die(path, r);
 	outbuf_fill(&view, 1, SPAN);
+	outbuf_fill(&turned, 1, SPAN);
 
 	if (argc == 3) {
 		for (i = 0; i < WAYS && strcmp(ways[i].name, argv[1]) != 0; i++)
@@ -222,9 +234,10 @@ int main(int argc, char **argv)
 		print_machine(NULL);
 		measure_all();
 	}
-	if (failed || outbuf_view_end(&view) < 0)
+	if (failed || outbuf_view_end(&view) < 0 || outbuf_view_end(&turned) < 0)
 		die("a write", 34);
 	outbuf_close(ob);
+	outbuf_close(other);
 	unlink(path);
 	fclose(null);
 	free(memory);

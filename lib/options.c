@@ -15,7 +15,7 @@
 _Static_assert(offsetof(struct outbuf_options, mode) == sizeof(size_t), "options layout");
 _Static_assert(offsetof(struct outbuf_options, flush) == sizeof(size_t) + 7 * sizeof(uint32_t),
                "options layout");
-_Static_assert(sizeof(struct outbuf_view) == 88 || sizeof(void *) != 8,
+_Static_assert(sizeof(struct outbuf_view) == 96 || sizeof(void *) != 8,
                "view layout");
 
 static int choice_is_valid(uint32_t choice)

@@ -6,7 +6,7 @@
  * far memory is known to be there. The inline writes in outbuf.h compare with lim only,
  * and everything else (no room, the end of the range, an earlier error, a View that was never
  * opened) comes here, because in each of these cases lim is cur. So the fast path is one
- * comparison, and this file decides.
+ * comparison, and this file decides. (`native` is lim for integers in the output's order: outbuf.h.)
  *
  * Where the bytes go is the window's business (window.c): to their place, or into a block first.
  *
@@ -43,7 +43,7 @@ extern inline int outbuf_write64be(struct outbuf_view *v, uint64_t x);
  */
 static void set(struct outbuf_view *v, struct outbuf *ob, int error, uint8_t flags)
 {
-	v->cur = v->lim = v->start = v->mark = NULL;
+	v->cur = v->lim = v->native = v->start = v->mark = NULL;
 	v->offset = v->begin = v->end = v->high = 0;
 	v->block = NULL;
 	v->ob = ob;

@@ -48,10 +48,16 @@
 /* Others may open Views meanwhile. */
 #define STRAIGHT_MAX ((size_t)1 << 20)
 
+static void set_limit(struct outbuf_view *v, unsigned char *lim)
+{
+	v->lim = lim;
+	v->native = v->swap ? NULL : lim;
+}
+
 int view_fail(struct outbuf_view *v, int error)
 {
 	v->error = error;
-	v->lim = v->cur;
+	set_limit(v, v->cur);
 	outbuf_fail(v->ob, error);
 	return error;
 }
@@ -130,7 +136,7 @@ static void look_up_limit(struct outbuf_view *v)
 	uint64_t at = outbuf_tell(v);
 	uint64_t end = usable < v->end ? usable : v->end;
 
-	v->lim = v->cur + (end > at ? end - at : 0);
+	set_limit(v, v->cur + (end > at ? end - at : 0));
 }
 
 /* Before the position jumps: how far have bytes been stored? */
@@ -148,8 +154,10 @@ static void stand_at(struct outbuf_view *v, uint64_t offset)
 	unsigned char *base = v->ob->heap.space.base;
 
 	v->offset = offset;
-	v->start = v->cur = v->mark = v->lim = v->flags & VIEW_STAGED ? base : base + offset;
-	if (!(v->flags & VIEW_STAGED))
+	v->start = v->cur = v->mark = v->flags & VIEW_STAGED ? base : base + offset;
+	if (v->flags & VIEW_STAGED)
+		set_limit(v, v->cur);
+	else
 		look_up_limit(v);
 }
 
@@ -196,7 +204,7 @@ static int open_block(struct outbuf_view *v)
 	if (r < 0)
 		return r;
 	v->start = v->cur = v->mark = v->block;
-	v->lim = v->start + (v->end - at < room ? v->end - at : room);
+	set_limit(v, v->start + (v->end - at < room ? v->end - at : room));
 	return 0;
 }
 
