@@ -73,6 +73,11 @@ static int real_fcntl(int fd, int command, void *arg)
 	return fcntl(fd, command, arg);
 }
 
+static int real_dup(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
 static int real_dup_over(int fd, int other)
 {
 #ifdef HAVE_DUP3
@@ -100,7 +105,7 @@ static int real_exchange(int dirfd, const char *a, const char *b)
 struct sys_table sys_table = {
 	.openat = real_openat,
 	.close = close,
-	.dup = dup,
+	.dup = real_dup,
 	.dup_over = real_dup_over,
 	.fcntl = real_fcntl,
 	.fstat = fstat,
