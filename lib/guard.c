@@ -145,9 +145,12 @@ static int mend(struct guard_slot *s, uintptr_t from, uintptr_t to, uintptr_t at
 		/* First the reason: who goes on must find it. */
 		atomic_compare_exchange_strong(error, &none, r);
 	}
-	if (!atomic_compare_exchange_strong(&s->state, &shared, SWITCHING))
-		/* Somebody else is at it: the store faults once more, or not. */
+	if (!atomic_compare_exchange_strong(&s->state, &shared, SWITCHING)) {
+		/* Somebody else is at it. Then the store faults once more, or not. */
+		while (atomic_load(&s->state) == SWITCHING)
+			sys_pause();
 		return 1;
+	}
 	r = map_over(from, to, 0, atomic_load(&s->fd), 0);
 	atomic_store(&s->state, PRIVATE);
 	return r == 0 ? 1 : replace_part(s, page_at, to) == 0;
