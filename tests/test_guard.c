@@ -27,9 +27,9 @@ static struct sys_table real;
 /* A store that may fault: the handler must find what was set before, and what it did be seen after. */
 static void store(void *p, size_t offset)
 {
-	atomic_signal_fence(memory_order_seq_cst);
+	__asm__ volatile("" ::: "memory");
 	((volatile char *)p)[offset] = 'x';
-	atomic_signal_fence(memory_order_seq_cst);
+	__asm__ volatile("" ::: "memory");
 }
 
 static struct outbuf *open_guarded(const char *path, size_t size)
@@ -170,8 +170,8 @@ static void test_mapped_again(void **state)
 
 /* -------------------------------------------------------------------- reasons */
 
-static int answer; /* what reserving the missing block says */
-static int asked;
+static volatile int answer; /* what reserving the missing block says */
+static volatile int asked;
 
 static int f_fallocate(int fd, int mode, off_t offset, off_t length)
 {
@@ -181,7 +181,7 @@ static int f_fallocate(int fd, int mode, off_t offset, off_t length)
 	return answer == 0 ? 0 : -1;
 }
 
-static int mended_fd;
+static volatile int mended_fd;
 
 /* Somebody else makes the file whole again between the fault and the question. */
 static int mend_and_stat(int fd, struct stat *st)
