@@ -270,6 +270,7 @@ int object_read(struct object *o, struct error *error)
 {
 	Elf *elf = o->elf;
 	size_t n, names;
+	uint64_t names_size = 0;
 	uint32_t symtab = 0;
 
 	if (check_header(o, error))
@@ -296,6 +297,10 @@ int object_read(struct object *o, struct error *error)
 		s->name = elf_strptr(elf, names, h.sh_name);
 		if (!s->name)
 			return fail(error, o->name, "section %u: its name: %s", i, elf_errmsg(-1));
+		/* They may share their ends: see too_many_names() in symbols.c. */
+		names_size += strlen(s->name);
+		if (names_size > UINT32_MAX)
+			return fail(error, o->name, "the names of its sections are longer than 4 GiB");
 		if (read_section(o, scn, &h, s, error) || classify(o, s, &h, error))
 			return -1;
 		if (s->type == SHT_SYMTAB) {
