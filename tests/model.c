@@ -27,13 +27,18 @@ uint64_t model_pattern(struct model *m)
 
 uint64_t model_length(struct model *m)
 {
-	switch (below(m, 4)) {
+	switch (below(m, 9)) {
 	case 0:
-		return below(m, 20);
 	case 1:
-		return 4090 + below(m, 12);
+		return below(m, 20);
 	case 2:
+	case 3:
+		return 4090 + below(m, 12);
+	case 4:
+	case 5:
 		return below(m, 1000);
+	case 6:
+		return 65000 + below(m, 80000); /* from 64 KiB on: straight from the caller's memory */
 	default:
 		return below(m, 40000);
 	}
