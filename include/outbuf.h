@@ -183,6 +183,20 @@ enum outbuf_flush {
 	OUTBUF_FLUSH_STREAM = 3  /* write(2), front to back, at commit: pipes, terminals, devices */
 };
 
+/* What commit waits for. Without, a power failure may leave the old file or part of the new one. */
+enum outbuf_durability {
+	OUTBUF_DURABLE_NONE = 0, /* nothing: the page cache has it */
+	OUTBUF_DURABLE_DATA = 1, /* the file is on the disk before it takes the path's place: old or new, whole */
+	OUTBUF_DURABLE_FULL = 2  /* and the directory after that: new, once commit has returned */
+};
+
+/* Two writers of one path: each replaces it whole, and the last one wins, unless they lock it. */
+enum outbuf_lock {
+	OUTBUF_LOCK_NONE = 0,
+	OUTBUF_LOCK_TRY = 1, /* outbuf_open() returns -EBUSY while another exclusive output has the path */
+	OUTBUF_LOCK_WAIT = 2 /* outbuf_open() waits for it */
+};
+
 /* Phases that an observer hears of; see outbuf_options.observe and outbuf_stats. */
 enum outbuf_phase {
 	OUTBUF_PHASE_MAP,     /* reserving blocks and mapping */
@@ -243,12 +257,26 @@ struct outbuf_options {
 	 * outbuf_view())? OUTBUF_AUTO: where that is faster.
 	 */
 	uint32_t stage;
-	uint32_t reserved; /* zero */
+	/*
+	 * Non-zero: a store into the mapping that the disk has no room for, or whose page cannot be read,
+	 * makes commit fail (-ENOSPC, -EDQUOT, -EIO) instead of killing the process by SIGBUS. Takes the process's
+	 * action of SIGBUS from the first such output on until the last is gone, and passes on what is not
+	 * its own; threads must not block that signal. No effect where nothing is mapped.
+	 */
+	uint32_t guard;
+	/*
+	 * Non-zero: write over the output before last, if it is there, nobody's and in memory, and keep the
+	 * last one for the next time: see Recycling.
+	 */
+	uint32_t recycle;
+	uint32_t durability; /* enum outbuf_durability */
+	uint32_t lock;       /* enum outbuf_lock */
+	uint32_t reserved;   /* zero */
 };
 
 #ifdef __cplusplus
 #define OUTBUF_OPTIONS_INIT \
-	{ sizeof(struct outbuf_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
+	{ sizeof(struct outbuf_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0 }
 #else
 #define OUTBUF_OPTIONS_INIT { .size = sizeof(struct outbuf_options) }
 #endif
@@ -635,7 +663,7 @@ struct outbuf_stats {
 	uint64_t heap_grown;     /* times the heap was made larger */
 	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time per phase */
 	const char *backend;     /* how heap bytes reach the file: "pwrite", "uring", "stream", "sink", "memory" */
-	const char *placement;   /* "nameless", "named", "in-place"; "descriptor", "none" */
+	const char *placement;   /* "nameless", "named", "recycled", "in-place"; "descriptor", "none" */
 	int map_error;           /* why it is not mapped; 0: it is, or nobody asked, or map_why says */
 	int prealloc_error;      /* why no blocks were reserved; 0: they were, or nobody asked */
 	int flush_error;         /* why a backend preferred to this one was passed over, or 0 */
@@ -643,6 +671,9 @@ struct outbuf_stats {
 	const char *file_system; /* "ext4", "nfs", ...; "unknown" */
 	const char *map_why;     /* who decided whether to map: "option", "OUTBUF_MAP", or about the file system */
 	const char *flush_why;   /* who asked for a backend, likewise; with flush_error: in vain */
+	const char *recycle_why; /* why it is not recycled; NULL: it is (`placement`), or nobody asked */
+	uint64_t zeroed;         /* bytes of the recycled file that nobody wrote, made zero */
+	uint64_t faults;         /* times that options.guard caught SIGBUS */
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "life.h"
 #include "sys.h"
@@ -67,8 +68,11 @@ int reserve(struct outbuf *ob, uint64_t size)
 
 	if (useless)
 		ob->prealloc_error = -EOPNOTSUPP;
-	if (useless || ob->options.prealloc == OUTBUF_NO)
-		return target_resize(&ob->target, size > before ? size : before);
+	if (useless || ob->options.prealloc == OUTBUF_NO) {
+		/* Where free is what can be stored: better said now. The guard is for the rest. */
+		r = target_room(&ob->target, size);
+		return r < 0 ? r : target_resize(&ob->target, size > before ? size : before);
+	}
 	r = target_reserve(&ob->target, size, &unsupported);
 	ob->prealloc_error = unsupported;
 	if (r == 0 && unsupported < 0 && ob->options.prealloc == OUTBUF_REQUIRE) {
@@ -135,6 +139,47 @@ int flush_in_order(struct outbuf *ob)
 		outbuf_fail(ob, r);
 	phase_end(ob, OUTBUF_PHASE_FLUSH, size, began);
 	return r;
+}
+
+/* A mapping and the file meet in the page cache. */
+static int zero_in_file(struct outbuf *ob, struct range range)
+{
+	static const unsigned char zeros[65536];
+	int r = 0;
+
+	while (r == 0 && range.length > 0) {
+		size_t n = (size_t)(range.length < sizeof zeros ? range.length : sizeof zeros);
+
+		r = ob->flush.backend->put(&ob->flush, zeros, range.offset, n);
+		range.offset += n;
+		range.length -= n;
+	}
+	return r;
+}
+
+/*
+ * In the mapping where its pages were stored to already; else each would be a fault, 4 to 20 us on a
+ * virtual machine, and a short write(2) is 1.
+ */
+static int zero_anywhere(void *arg, struct range range, int there)
+{
+	struct outbuf *ob = arg;
+	struct range mapped = range_common(range, (struct range){ 0, there ? ob->mapped_end : 0 });
+
+	atomic_fetch_add_explicit(&ob->zeroed, range.length, memory_order_relaxed);
+	if (mapped.length > 0)
+		memset(ob->heap.space.base + mapped.offset, 0, (size_t)mapped.length);
+	range.offset += mapped.length;
+	range.length -= mapped.length;
+	return zero_in_file(ob, range);
+}
+
+/* Before the heap is carried: what is in memory there is true. */
+int clear_stale(struct outbuf *ob)
+{
+	struct range all = { 0, outbuf_size(ob) };
+
+	return stale_clear(&ob->stale, all, zero_anywhere, ob);
 }
 
 int outbuf_flush(struct outbuf *ob)

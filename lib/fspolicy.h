@@ -12,6 +12,8 @@ struct fspolicy {
 	unsigned char verify;   /* try a mapping before it is relied on, and read back what it wrote */
 	unsigned char reserve;  /* reserve blocks by fallocate(2) */
 	unsigned char nameless; /* O_TMPFILE may be tried */
+	unsigned char recycle;  /* an old output may be written over, and that is faster */
+	unsigned char exact;    /* what statfs(2) calls free is what can be stored */
 	unsigned char threads;  /* a flush does not gain by more; 0: no such limit is known */
 	unsigned char far;      /* what is written goes to a server, a process or another machine */
 	const char *why;        /* about the mapping, for outbuf_stats() */

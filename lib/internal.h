@@ -13,8 +13,10 @@
 #include "coverage.h"
 #include "dirty.h"
 #include "flush.h"
+#include "guard.h"
 #include "heap.h"
 #include "parallel.h"
+#include "stale.h"
 #include "target.h"
 
 /*
@@ -73,13 +75,17 @@ struct outbuf {
 	uint64_t phase_ns[OUTBUF_PHASES];
 	int map_error;
 	int prealloc_error;
+	struct guard guard; /* of the mapping, with options.guard */
 
 	/* Any thread's, by their own rules. */
 	struct heap heap;
 	struct coverage coverage; /* used with options.check_overlap */
 	struct blocks blocks;
 	struct dirty dirty_ranges; /* used if tracked */
+	struct stale stale;        /* of a recycled file */
 	_Atomic uint64_t put;      /* bytes that Views put into the file */
+	_Atomic uint64_t zeroed;   /* bytes of a recycled file */
+	_Atomic uint64_t faults;   /* by the guard's handler */
 	/*
 	 * views_opened and state are a Dekker pair, both sequentially consistent: a View counts
 	 * itself, then looks at the state; the owner sets the state, then looks at the count. One

@@ -37,9 +37,15 @@ static int refused(const struct outbuf *ob, int map_error)
 static int begin_mapping(struct outbuf *ob, uint64_t end)
 {
 	struct range mapped = { ob->mapped_end, end - ob->mapped_end };
+	int r = 0;
 
 	ob->mapped_end = end;
-	return ob->tracked ? dirty_forget(&ob->dirty_ranges, mapped) : 0;
+	if (ob->options.guard)
+		r = guard_begin(&ob->guard, ob->heap.space.base, end, ob->target.fd, &ob->error,
+		                &ob->faults);
+	if (r == 0 && ob->tracked)
+		r = dirty_forget(&ob->dirty_ranges, mapped);
+	return r;
 }
 
 /*
@@ -167,6 +173,7 @@ int unmap_all(struct outbuf *ob)
 	if (doubt)
 		samples_take(&samples, ob->heap.space.base,
 		             bytes < ob->mapped_end ? bytes : ob->mapped_end);
+	guard_end(&ob->guard);
 	heap_release(&ob->heap);
 	ob->mapped_end = 0;
 	if (doubt)

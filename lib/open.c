@@ -20,9 +20,16 @@ struct destination {
 
 static int open_target(struct outbuf *ob, const struct destination *to)
 {
+	const struct target_wish wish = {
+		.mode = (mode_t)ob->options.mode,
+		.in_place = ob->options.replace == OUTBUF_REPLACE_IN_PLACE,
+		.recycle = ob->options.recycle != 0,
+		.lock = ob->options.lock,
+		.durability = ob->options.durability,
+	};
+
 	if (to->path != NULL)
-		return target_open(&ob->target, to->path, (mode_t)ob->options.mode,
-		                   ob->options.replace == OUTBUF_REPLACE_IN_PLACE);
+		return target_open(&ob->target, to->path, &wish);
 	if (to->fd >= 0)
 		return target_borrow(&ob->target, to->fd);
 	target_none(&ob->target);
@@ -60,6 +67,8 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 	if (ob->flush_refused == 0)
 		ob->flush_refused = c->refused;
 	ob->sequential = ob->flush.backend->put == NULL;
+	/* A descriptor's target cannot do it by itself. */
+	ob->sync_wanted = ob->target.fs == NULL && ob->options.durability != OUTBUF_DURABLE_NONE;
 	ob->tracked = !ob->sequential && c->stage != OUTBUF_NO;
 	if (ob->sequential && (c->stage == OUTBUF_REQUIRE || c->map == OUTBUF_REQUIRE))
 		return -ENOTSUP;
@@ -88,6 +97,9 @@ static int open_parts(struct outbuf *ob, const struct destination *to)
 	if (r < 0)
 		goto no_target;
 	r = open_flush(ob, to);
+	/* Written front to back, all of it is new. */
+	if (r == 0 && !ob->sequential)
+		r = stale_init(&ob->stale, ob->target.stale);
 	if (r == 0)
 		return 0;
 	flush_close(&ob->flush);

@@ -42,7 +42,8 @@ int options_take(struct outbuf_options *to, const struct outbuf_options *from)
 		to->mode = 0666;
 	if ((to->mode & ~07777u) != 0 || to->reserved != 0 ||
 	    to->order > OUTBUF_BIG_ENDIAN || to->replace > OUTBUF_REPLACE_IN_PLACE ||
-	    to->flush > OUTBUF_FLUSH_STREAM || !choice_is_valid(to->map) ||
+	    to->flush > OUTBUF_FLUSH_STREAM || to->durability > OUTBUF_DURABLE_FULL ||
+	    to->lock > OUTBUF_LOCK_WAIT || !choice_is_valid(to->map) ||
 	    !choice_is_valid(to->prealloc) || !choice_is_valid(to->stage))
 		return -EINVAL;
 	return 0;

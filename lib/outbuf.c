@@ -116,6 +116,9 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 			r = dirty_forget(&ob->dirty_ranges, (struct range){ size, UINT64_MAX - size });
 		if (ob->options.check_overlap)
 			coverage_cut(&ob->coverage, size);
+		/* Cut off, or cleared: nothing there is old any more. */
+		if (r == 0)
+			r = stale_clear(&ob->stale, (struct range){ size, UINT64_MAX - size }, NULL, NULL);
 		ob->planned = size;
 	}
 	exclusive_end(ob, state);
@@ -124,11 +127,27 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 
 /* -------------------------------------------------------------- the end of a life */
 
+/* All is in the file: its exact length, its rights, and on the disk if that is wanted. */
+static int finish(struct outbuf *ob)
+{
+	int waits = ob->options.durability != OUTBUF_DURABLE_NONE && ob->target.fs != NULL;
+	uint64_t size = outbuf_size(ob), began = 0;
+	int r = target_resize(&ob->target, size);
+
+	if (r == 0 && waits)
+		began = phase_begin(ob, OUTBUF_PHASE_SYNC, size);
+	if (r == 0)
+		r = target_finish(&ob->target);
+	if (began != 0)
+		phase_end(ob, OUTBUF_PHASE_SYNC, size, began);
+	return r;
+}
+
 static int publish(struct outbuf *ob)
 {
 	uint64_t size = outbuf_size(ob);
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_PUBLISH, size);
-	int r = target_resize(&ob->target, size);
+	int r = 0;
 
 	/* Last word: a worker of the caller's may have failed meanwhile. */
 	if (r == 0)
@@ -150,17 +169,25 @@ int outbuf_commit(struct outbuf *ob)
 		return state;
 
 	r = outbuf_error(ob);
+	if (r == 0)
+		r = clear_stale(ob);
 	if (r == 0 && state == STATE_OPEN)
 		r = ob->sequential ? flush_in_order(ob) : flush_heap(ob);
 	/* Before the file is anybody else's, nobody of ours is at it. */
 	flush_close(&ob->flush);
 	if (r == 0 && ob->flush.backend != &flush_memory)
 		r = unmap_all(ob);
+	/* What the guard met, to the last. */
+	if (r == 0)
+		r = outbuf_error(ob);
+	if (r == 0)
+		r = finish(ob);
 	if (r == 0)
 		r = publish(ob);
 	if (r < 0)
 		give_up(ob, r);
-	exclusive_end(ob, r < 0 ? STATE_DISCARDED : STATE_COMMITTED);
+	/* It may stand there for good though the directory could not be synced. */
+	exclusive_end(ob, ob->target.published ? STATE_COMMITTED : STATE_DISCARDED);
 	return r;
 }
 
@@ -205,9 +232,11 @@ int outbuf_close(struct outbuf *ob)
 	if (atomic_load(&ob->state) != STATE_COMMITTED)
 		outbuf_discard(ob);
 	release_file(ob);
+	stale_destroy(&ob->stale);
 	dirty_destroy(&ob->dirty_ranges);
 	blocks_destroy(&ob->blocks);
 	coverage_destroy(&ob->coverage);
+	guard_end(&ob->guard);
 	heap_destroy(&ob->heap);
 	free(ob);
 	return 0;

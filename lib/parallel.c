@@ -14,9 +14,11 @@
 
 #include "parallel.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 
 #include "sys.h"
 
@@ -40,11 +42,28 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/*
+ * All but those that a fault of this thread raises: blocked they would kill the process instead of
+ * calling whoever handles them (the guard, a debugger's or runtime's handler).
+ */
+static void block_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
 int parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg)
 {
 	struct crew crew = { .task = task, .arg = arg, .n = n };
 	pthread_t threads[THREADS_LIMIT];
-	sigset_t all, before;
+	sigset_t before;
 	unsigned want = p->threads, started = 0;
 
 	if (p->run != NULL)
@@ -58,8 +77,7 @@ int parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, siz
 
 	if (want > 1) {
 		/* The program's signal handlers must not find themselves on our threads. */
-		sigfillset(&all);
-		pthread_sigmask(SIG_SETMASK, &all, &before);
+		block_signals(&before);
 		while (started + 1 < want &&
 		       pthread_create(&threads[started], NULL, work, &crew) == 0)
 			started++;
@@ -70,4 +88,44 @@ int parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, siz
 	while (started > 0)
 		pthread_join(threads[--started], NULL);
 	return 0;
+}
+
+struct chore {
+	void (*task)(void *arg);
+	void *arg;
+};
+
+static void *do_chore(void *arg)
+{
+	struct chore chore = *(struct chore *)arg;
+
+	free(arg);
+	chore.task(chore.arg);
+	return NULL;
+}
+
+int parallel_later(void (*task)(void *arg), void *arg)
+{
+	struct chore *chore = malloc(sizeof *chore);
+	pthread_attr_t detached;
+	pthread_t thread;
+	sigset_t before;
+	int r;
+
+	if (chore == NULL)
+		return -ENOMEM;
+	*chore = (struct chore){ task, arg };
+	r = -pthread_attr_init(&detached);
+	if (r < 0) {
+		free(chore);
+		return r;
+	}
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	block_signals(&before);
+	r = -pthread_create(&thread, &detached, do_chore, chore);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&detached);
+	if (r < 0)
+		free(chore);
+	return r;
 }

@@ -19,4 +19,7 @@ struct parallel {
  */
 int parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg);
 
+/* Do something on a thread that nobody waits for. 0 or a negative errno: then it is not done. */
+int parallel_later(void (*task)(void *arg), void *arg);
+
 #endif

@@ -56,6 +56,9 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	now.placement = target_placement(&ob->target);
 	now.map_error = ob->map_error;
 	now.prealloc_error = ob->prealloc_error;
+	now.recycle_why = ob->target.recycle_why;
+	now.zeroed = atomic_load_explicit(&ob->zeroed, memory_order_relaxed);
+	now.faults = atomic_load_explicit(&ob->faults, memory_order_relaxed);
 
 	/* As options: fill what the caller has room for, zero what it has beyond ours. */
 	size = stats->size;

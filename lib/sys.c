@@ -9,6 +9,7 @@
 #include "config.h"
 
 #include "sys.h"
+#include "sys_claim.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #ifdef __linux__
 #include <sys/vfs.h>
@@ -66,10 +68,46 @@ static ssize_t real_getrandom(void *data, size_t n, unsigned flags)
 #endif
 }
 
+static int real_fcntl(int fd, int command, void *arg)
+{
+	return fcntl(fd, command, arg);
+}
+
+static int real_dup(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int real_dup_over(int fd, int other)
+{
+#ifdef HAVE_DUP3
+	return dup3(fd, other, O_CLOEXEC);
+#else
+	int r = dup2(fd, other);
+
+	if (r >= 0)
+		fcntl(other, F_SETFD, FD_CLOEXEC);
+	return r;
+#endif
+}
+
+static int real_exchange(int dirfd, const char *a, const char *b)
+{
+#ifdef HAVE_RENAMEAT2
+	return renameat2(dirfd, a, dirfd, b, RENAME_EXCHANGE);
+#else
+	(void)dirfd, (void)a, (void)b;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
 struct sys_table sys_table = {
 	.openat = real_openat,
 	.close = close,
-	.dup = dup,
+	.dup = real_dup,
+	.dup_over = real_dup_over,
+	.fcntl = real_fcntl,
 	.fstat = fstat,
 	.fstatat = fstatat,
 	.ftruncate = ftruncate,
@@ -80,11 +118,21 @@ struct sys_table sys_table = {
 	.pwrite = pwrite,
 	.pread = pread,
 	.write = write,
+	.poll = poll,
 	.fdatasync = fdatasync,
+	.fsync = fsync,
+	.fchmod = fchmod,
+	.flock = flock,
+	.cachestat = sys_real_cachestat,
+	.flistxattr = sys_real_flistxattr,
+	.fgetxattr = sys_real_fgetxattr,
+	.readlinkat = readlinkat,
 	.linkat = linkat,
 	.renameat = renameat,
+	.exchange = real_exchange,
 	.unlinkat = unlinkat,
 	.getrandom = real_getrandom,
+	.sigaction = sigaction,
 };
 
 static int result(int r)
@@ -136,18 +184,13 @@ void sys_lead_nowhere(int fd)
 
 	if (null < 0)
 		return;
-#ifdef HAVE_DUP3
-	dup3(null, fd, O_CLOEXEC);
-#else
-	dup2(null, fd);
-	fcntl(fd, F_SETFD, FD_CLOEXEC);
-#endif
-	close(null);
+	sys_table.dup_over(null, fd);
+	sys_close(null);
 }
 
 int sys_is_writable(int fd)
 {
-	int flags = result(fcntl(fd, F_GETFL));
+	int flags = result(sys_table.fcntl(fd, F_GETFL, NULL));
 
 	if (flags < 0)
 		return flags;
@@ -157,7 +200,7 @@ int sys_is_writable(int fd)
 int sys_is_seekable(int fd)
 {
 	struct stat st;
-	int flags = fcntl(fd, F_GETFL);
+	int flags = sys_table.fcntl(fd, F_GETFL, NULL);
 
 	/* With O_APPEND, Linux appends whatever the offset (pwrite(2), BUGS). */
 	return sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flags >= 0 && !(flags & O_APPEND);
@@ -178,9 +221,25 @@ int sys_fs_type(int fd, uint32_t *magic)
 #endif
 }
 
+int sys_fs_room(int fd, uint64_t *bytes)
+{
+#ifdef __linux__
+	struct statfs st;
+	int r = result(sys_table.fstatfs(fd, &st));
+
+	/* A tmpfs without a limit has no blocks at all. */
+	*bytes = r < 0 || st.f_blocks == 0 ? UINT64_MAX : (uint64_t)st.f_bavail * (uint64_t)st.f_bsize;
+	return r;
+#else
+	(void)fd;
+	*bytes = UINT64_MAX;
+	return -ENOSYS;
+#endif
+}
+
 int sys_readlinkat(int dirfd, const char *path, char *to, size_t n)
 {
-	ssize_t got = readlinkat(dirfd, path, to, n - 1);
+	ssize_t got = sys_table.readlinkat(dirfd, path, to, n - 1);
 
 	if (got < 0)
 		return -errno;
@@ -273,6 +332,21 @@ int sys_fdatasync(int fd)
 	return r;
 }
 
+int sys_fsync(int fd)
+{
+	int r;
+
+	do
+		r = result(sys_table.fsync(fd));
+	while (r == -EINTR);
+	return r;
+}
+
+int sys_fchmod(int fd, mode_t mode)
+{
+	return result(sys_table.fchmod(fd, mode));
+}
+
 /*
  * linkat(fd, "", ..., AT_EMPTY_PATH) wants CAP_DAC_READ_SEARCH before Linux 6.10; the way over
  * /proc, which open(2) describes for O_TMPFILE, wants nothing but /proc.
@@ -308,6 +382,11 @@ int sys_link_fd_works(int fd)
 int sys_renameat(int dirfd, const char *from, const char *to)
 {
 	return result(sys_table.renameat(dirfd, from, dirfd, to));
+}
+
+int sys_exchange(int dirfd, const char *a, const char *b)
+{
+	return result(sys_table.exchange(dirfd, a, b));
 }
 
 int sys_unlinkat(int dirfd, const char *path)

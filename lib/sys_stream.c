@@ -13,8 +13,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "sys.h"
@@ -32,7 +30,8 @@ static int write_all(int fd, const unsigned char *from, size_t n)
 		if (did < 0 && errno == EAGAIN) { /* the same as EWOULDBLOCK on all we know */
 			struct pollfd wait = { .fd = fd, .events = POLLOUT };
 
-			poll(&wait, 1, -1);
+			if (sys_table.poll(&wait, 1, -1) < 0 && errno != EINTR)
+				return -errno;
 			continue;
 		}
 		if (did < 0)
@@ -43,18 +42,6 @@ static int write_all(int fd, const unsigned char *from, size_t n)
 		n -= (size_t)did;
 	}
 	return 0;
-}
-
-/* Take away a signal that write(2) has sent to this thread; it is not there if the process ignores it. */
-static void take_away(int signal)
-{
-	sigset_t one, pending;
-	int got;
-
-	sigemptyset(&one);
-	sigaddset(&one, signal);
-	if (sigpending(&pending) == 0 && sigismember(&pending, signal))
-		sigwait(&one, &got);
 }
 
 int sys_write_all(int fd, const void *data, size_t n)
@@ -69,9 +56,9 @@ int sys_write_all(int fd, const void *data, size_t n)
 	pthread_sigmask(SIG_BLOCK, &ours, &before);
 	r = write_all(fd, data, n);
 	if (r == -EPIPE && !sigismember(&pending, SIGPIPE))
-		take_away(SIGPIPE);
+		sys_take_signal(SIGPIPE);
 	if (r == -EFBIG && !sigismember(&pending, SIGXFSZ))
-		take_away(SIGXFSZ);
+		sys_take_signal(SIGXFSZ);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }

@@ -7,12 +7,31 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+static int real_populate(void *at, size_t n)
+{
+#ifdef MADV_POPULATE_WRITE
+	return madvise(at, n, MADV_POPULATE_WRITE);
+#else
+	(void)at, (void)n;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
+/* The type of the last argument differs between systems. */
+static int real_mincore(void *at, size_t n, unsigned char *pages)
+{
+	return mincore(at, n, (void *)pages);
+}
+
 struct sys_vm_table sys_vm_table = {
 	.mmap = mmap,
 	.munmap = munmap,
 	.mprotect = mprotect,
 	.msync = msync,
 	.posix_madvise = posix_madvise,
+	.populate = real_populate,
+	.mincore = real_mincore,
 };
 
 int sys_mmap(void *at, size_t n, int prot, int flags, int fd, uint64_t offset, void **got)
@@ -44,6 +63,36 @@ int sys_is_mapped(void *at, size_t n)
 {
 	/* Advice that changes nothing, but is answered by ENOMEM where there is a hole. */
 	return sys_vm_table.posix_madvise(at, n, POSIX_MADV_NORMAL) == 0;
+}
+
+int sys_populate(void *at, size_t n)
+{
+	return sys_vm_table.populate(at, n) < 0 ? -errno : 0;
+}
+
+/* 64 MiB of pages of 4 KiB at a time. */
+#define PAGES_AT_ONCE 16384
+
+int sys_count_resident(int fd, uint64_t n, uint64_t *bytes)
+{
+	unsigned char pages[PAGES_AT_ONCE];
+	uint64_t page = sys_page_size(), step = page * PAGES_AT_ONCE, at;
+	int r = 0;
+
+	*bytes = 0;
+	for (at = 0; r == 0 && at < n; at += step) {
+		size_t length = (size_t)(n - at < step ? n - at : step), i;
+		void *got = NULL;
+
+		r = sys_mmap(NULL, length, PROT_READ, MAP_SHARED, fd, at, &got);
+		if (r < 0)
+			break;
+		r = sys_vm_table.mincore(got, length, pages) < 0 ? -errno : 0;
+		for (i = 0; r == 0 && i * page < length; i++)
+			*bytes += pages[i] & 1 ? page : 0;
+		sys_munmap(got, length);
+	}
+	return r;
 }
 
 size_t sys_page_size(void)

@@ -13,6 +13,8 @@ struct sys_vm_table {
 	int (*mprotect)(void *at, size_t n, int prot);
 	int (*msync)(void *at, size_t n, int flags);
 	int (*posix_madvise)(void *at, size_t n, int advice);
+	int (*populate)(void *at, size_t n); /* madvise(2), MADV_POPULATE_WRITE: Linux 5.14 */
+	int (*mincore)(void *at, size_t n, unsigned char *pages);
 };
 
 /* Written by tests, before they start threads; constant otherwise. */
@@ -25,6 +27,10 @@ int sys_mprotect(void *at, size_t n, int prot);
 int sys_msync(void *at, size_t n);
 /* Does every page of the range exist, whatever its protection? */
 int sys_is_mapped(void *at, size_t n);
+/* Have the pages writable, where that can be asked for without a signal: else an errno. */
+int sys_populate(void *at, size_t n);
+/* How many of the file's first n bytes are in the page cache, by mincore(2). 0 or an errno. */
+int sys_count_resident(int fd, uint64_t n, uint64_t *bytes);
 size_t sys_page_size(void);
 
 #endif

@@ -1,31 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file at its path: complete or not at all.
+ * Where the file is written, and that it may be.
  *
  * Linkers that unlink or rename the old output first leave a time with no file at the path, and
  * a failed link loses the last good one. So the new file is written where nobody sees it,
  * in the same directory (rename(2) does not cross file systems), and takes the path's place
- * in one step.
+ * in one step (publish.c).
  *
- * Best is a file without a name (O_TMPFILE): whatever kills the process, the kernel frees it. It
- * gets its name by linkat(2), which does not replace, so over an existing file it needs two
- * steps: a hidden name, then rename. Between them a crash can leave the hidden name behind.
- * Where there are no nameless files (NFS, FUSE, vfat, 9p, a missing /proc) the hidden name is
- * there from the start. The name is not guessable and made with O_EXCL, which follows no
- * symbolic link: a directory writable by others gives nobody a way to have us write
- * elsewhere. Not the process id: that is unique only within one container.
+ * Best is a file without a name (O_TMPFILE): whatever kills the process, the kernel frees it. Where
+ * there are none (NFS, FUSE, vfat, 9p, a missing /proc) it has a hidden name from the start
+ * (hidden.c).
  *
  * Permissions are given to open(2) and the kernel applies the umask; reading the umask means
- * changing it, a race in a threaded program.
+ * changing it, a race in a threaded program. Not the bits that give rights away (setuid, setgid): a
+ * write takes them off again, and half a program must not have them. They come last.
  *
  * The directory is held open from the start, so the output lands where open said even if
  * the working directory changes meanwhile.
- *
- * Errors that close(2) reports (NFS, quota) must come before publication, but a nameless file
- * lives only by its descriptor: so a duplicate is closed first, which flushes and reports.
- *
- * Cost of the atomic way over an existing file: 290 to 330 us for a file of one byte, against 190
- * to 240 us for open(O_TRUNC), write, close (ext4, Linux 6.18): it does not grow with the file.
  */
 #include "config.h"
 
@@ -40,43 +31,11 @@
 #include <unistd.h>
 
 #include "descriptor.h"
+#include "hidden.h"
+#include "lock.h"
+#include "outbuf.h"
+#include "recycle.h"
 #include "sys.h"
-
-/* Tries with new random names before EEXIST is believed; one in 2^64 fails. */
-#define NAME_TRIES 16
-
-#define NAME_KEPT 64
-#define HIDDEN_SUFFIX ".outbuf-"
-#define RANDOM_CHARS 13 /* 64 bits, 5 at a time */
-
-/*
- * ".NAME.outbuf-XXXXXXXXXXXXX": hidden, and says whose it is by at most 64 bytes of the name, cut
- * between UTF-8 characters: some file systems allow no more than 143 (eCryptfs).
- */
-static int hidden_name(const char *name, char **hidden)
-{
-	static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
-	size_t keep = strnlen(name, NAME_KEPT), size, i;
-	uint64_t bits;
-	char *to;
-	int r;
-
-	r = sys_random(&bits);
-	if (r < 0)
-		return r;
-	while (keep > 0 && ((unsigned char)name[keep] & 0xc0) == 0x80)
-		keep--;
-	size = 1 + keep + strlen(HIDDEN_SUFFIX) + RANDOM_CHARS + 1;
-	to = malloc(size);
-	if (to == NULL)
-		return -ENOMEM;
-	snprintf(to, size, ".%.*s%s", (int)keep, name, HIDDEN_SUFFIX);
-	for (i = 0; i < RANDOM_CHARS; i++, bits >>= 5)
-		to[size - 1 - RANDOM_CHARS + i] = digits[bits & 31];
-	to[size - 1] = '\0';
-	*hidden = to;
-	return 0;
-}
 
 /* Split the path into an open directory and a name. */
 static int open_parent(struct target *t, const char *path)
@@ -108,15 +67,17 @@ static int open_parent(struct target *t, const char *path)
  * symbolic link is looked through for this, but not for replacing: one that leads nowhere, or
  * where we may not look, is replaced. -ENOTSUP: it is special.
  */
-static int check_what_stands_there(const struct target *t)
+int target_check(const struct target *t, struct stat *st)
 {
-	struct stat st, behind, dir;
-	int r = sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW);
+	struct stat behind, dir;
+	int r = sys_fstatat(t->dirfd, t->name, st, AT_SYMLINK_NOFOLLOW);
 
 	if (r < 0)
+		st->st_mode = 0;
+	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	behind = st;
-	if (S_ISLNK(st.st_mode) && sys_fstatat(t->dirfd, t->name, &behind, 0) < 0)
+	behind = *st;
+	if (S_ISLNK(st->st_mode) && sys_fstatat(t->dirfd, t->name, &behind, 0) < 0)
 		behind.st_mode = S_IFREG;
 	if (S_ISDIR(behind.st_mode))
 		return -EISDIR;
@@ -129,36 +90,45 @@ static int check_what_stands_there(const struct target *t)
 	 */
 	r = sys_fstat(t->dirfd, &dir);
 	if (r == 0 && t->kind != TARGET_IN_PLACE && (dir.st_mode & S_ISVTX) && geteuid() != 0 &&
-	    st.st_uid != geteuid() && dir.st_uid != geteuid())
+	    st->st_uid != geteuid() && dir.st_uid != geteuid())
 		return -EPERM;
 	return r;
 }
 
 /*
- * In a directory like /tmp anybody may have put a link where our output is to be: do not be led by it
- * to a device, or to a descriptor of ours. The rule of fs.protected_symlinks, which is not
- * everywhere, and does not know of links that are read and not followed.
+ * In a directory like /tmp anybody may have put something where our output is to be: do not be led by a
+ * link of somebody else's to a file, device or descriptor, and write to no file or FIFO of
+ * theirs. The rules of fs.protected_symlinks and its sisters, which are not everywhere, and do
+ * not know of links that are read and not followed. 0, or -EPERM.
  */
+static int check_whose(const struct target *t, const struct stat *st)
+{
+	struct stat dir;
+
+	if (sys_fstat(t->dirfd, &dir) < 0 || !(dir.st_mode & S_ISVTX) || !(dir.st_mode & S_IWOTH))
+		return 0;
+	return st->st_uid == geteuid() || st->st_uid == dir.st_uid ? 0 : -EPERM;
+}
+
 static int check_who_leads(const struct target *t)
 {
-	struct stat st, dir;
+	struct stat st;
 
-	if (sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode) ||
-	    sys_fstat(t->dirfd, &dir) < 0 || !(dir.st_mode & S_ISVTX) || !(dir.st_mode & S_IWOTH))
+	if (sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
 		return 0;
-	return st.st_uid == geteuid() || st.st_uid == dir.st_uid ? 0 : -EPERM;
+	return check_whose(t, &st);
 }
 
 /* Write to what is there: a pipe, a device, a terminal. Waits for a FIFO's reader, as a shell does. */
-static int open_special(struct target *t)
+static int open_special(struct target *t, const struct stat *there)
 {
 	struct stat st;
-	int r = check_who_leads(t);
+	int r = check_whose(t, there);
 
 	if (r < 0)
 		return r;
 	t->kind = TARGET_SPECIAL;
-	t->fd = sys_openat(t->dirfd, t->name, O_WRONLY, 0);
+	t->fd = sys_openat(t->dirfd, t->name, O_WRONLY | (S_ISLNK(there->st_mode) ? 0 : O_NOFOLLOW), 0);
 	if (t->fd < 0)
 		return t->fd;
 	/* Somebody may have put a file there meanwhile, which must not be written over. */
@@ -167,29 +137,48 @@ static int open_special(struct target *t)
 }
 
 /* Open the file of the path itself. */
-static int open_in_place(struct target *t, mode_t mode)
+static int open_in_place(struct target *t, const struct stat *there)
 {
+	struct stat st;
+	int r, follow = S_ISLNK(there->st_mode) ? 0 : O_NOFOLLOW;
+
+	if (there->st_mode != 0 && (r = check_whose(t, there)) < 0)
+		return r;
 	/* O_EXCL tells whether it was there, which discard has to know. */
-	t->fd = sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | O_EXCL, mode);
+	t->fd = sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | O_EXCL, t->wish.mode & 0777);
 	t->created = t->fd >= 0;
 	t->old_content = !t->created;
 	if (t->fd == -EEXIST)
-		t->fd = sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT, mode);
-	return t->fd < 0 ? t->fd : 0;
+		t->fd = sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | follow, t->wish.mode & 0777);
+	if (t->fd < 0)
+		return t->fd;
+	/* Once more, for what came between: a file of somebody else's is not touched. */
+	r = t->created || follow == 0 ? 0 : sys_fstat(t->fd, &st);
+	if (r == 0 && !t->created && follow != 0)
+		r = S_ISREG(st.st_mode) ? check_whose(t, &st) : -ENOTSUP;
+	return r;
 }
 
-static int open_named(struct target *t, mode_t mode)
+static int open_named(struct target *t)
 {
-	int tries, r = -EEXIST;
+	int try, r = -EEXIST;
 
-	for (tries = 0; tries < NAME_TRIES && r == -EEXIST; tries++) {
-		r = hidden_name(t->name, &t->hidden);
+	for (try = 0; try < HIDDEN_TRIES && r == -EEXIST; try++) {
+		r = hidden_name(t->name, try, &t->hidden);
 		if (r < 0)
 			return r;
-		t->fd = sys_openat(t->dirfd, t->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-		if (t->fd >= 0)
+		t->fd = sys_openat(t->dirfd, t->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+		                   t->wish.mode & 0777);
+		/* What a crash left there is in nobody's way but ours. */
+		if (t->fd == -EEXIST && try == 0 && hidden_clear(t->dirfd, t->hidden) == 0)
+			t->fd = sys_openat(t->dirfd, t->hidden,
+			                   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->wish.mode & 0777);
+		r = t->fd < 0 ? t->fd : hidden_claim(t->dirfd, t->hidden, t->fd);
+		if (r == 0)
 			return 0;
-		r = t->fd;
+		if (t->fd >= 0)
+			sys_close(t->fd);
+		t->fd = -1;
 		free(t->hidden);
 		t->hidden = NULL;
 	}
@@ -201,9 +190,9 @@ static int open_named(struct target *t, mode_t mode)
  * EISDIR from kernels before 3.11, ENOENT from some FUSE servers, EINVAL from old glibc
  * emulations. Other errors would hit the named way as well, which then reports them.
  */
-static int open_nameless(struct target *t, mode_t mode)
+static int open_nameless(struct target *t)
 {
-	t->fd = sys_open_nameless(t->dirfd, ".", mode);
+	t->fd = sys_open_nameless(t->dirfd, ".", t->wish.mode & 0777);
 	if (t->fd < 0)
 		return t->fd;
 	if (sys_link_fd_works(t->fd) == 0)
@@ -213,28 +202,64 @@ static int open_nameless(struct target *t, mode_t mode)
 	return -EOPNOTSUPP;
 }
 
-static int open_file(struct target *t, mode_t mode, int in_place)
+static int open_file(struct target *t, const struct stat *there)
 {
+	const struct fspolicy *fs = fspolicy_of(t->dirfd);
 	int r;
 
-	if (in_place)
-		return open_in_place(t, mode);
-	r = fspolicy_of(t->dirfd)->nameless ? open_nameless(t, mode) : -EOPNOTSUPP;
+	if (t->wish.in_place)
+		return open_in_place(t, there);
+	r = fs->nameless ? open_nameless(t) : -EOPNOTSUPP;
 	if (r < 0) {
 		t->kind = TARGET_NAMED;
-		r = open_named(t, mode);
+		r = open_named(t);
 	}
+	if (r == 0 && t->wish.recycle)
+		recycle(t, fs);
 	return r;
 }
 
-int target_open(struct target *t, const char *path, mode_t mode, int in_place)
+/* The directory itself is open by O_PATH, which cannot be synced. That it cannot be shows now. */
+static int open_for_sync(struct target *t)
+{
+	if (t->wish.durability != OUTBUF_DURABLE_FULL)
+		return 0;
+	t->syncfd = sys_openat(t->dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+	return t->syncfd < 0 ? t->syncfd : 0;
+}
+
+/* What is wanted of the file at `name`, in the open directory. */
+static int open_there(struct target *t)
+{
+	struct stat there;
+	int r = target_check(t, &there);
+
+	if (r == -ENOTSUP)
+		return open_special(t, &there);
+	if (r == 0)
+		r = open_for_sync(t);
+	if (r == 0)
+		r = lock_take(t);
+	if (r == 0)
+		r = open_file(t, &there);
+	if (r == 0)
+		t->fs = fspolicy_of(t->fd);
+	return r;
+}
+
+static void init(struct target *t, enum target_kind kind, int fd)
+{
+	*t = (struct target){ .kind = kind, .fd = fd, .dirfd = -1, .syncfd = -1, .lockfd = -1 };
+}
+
+int target_open(struct target *t, const char *path, const struct target_wish *wish)
 {
 	int r, fd;
 
 	if (strcmp(path, "-") == 0)
 		return target_borrow(t, STDOUT_FILENO);
-	*t = (struct target){ .fd = -1, .dirfd = -1 };
-	t->kind = in_place ? TARGET_IN_PLACE : TARGET_NAMELESS;
+	init(t, wish->in_place ? TARGET_IN_PLACE : TARGET_NAMELESS, -1);
+	t->wish = *wish;
 	r = open_parent(t, path);
 	fd = r == 0 ? descriptor_of(t->dirfd, t->name) : -1;
 	if (fd >= 0) {
@@ -242,15 +267,8 @@ int target_open(struct target *t, const char *path, mode_t mode, int in_place)
 		target_abandon(t);
 		return r < 0 ? r : target_borrow(t, fd);
 	}
-	if (r == 0) {
-		r = check_what_stands_there(t);
-		if (r == 0)
-			r = open_file(t, mode, in_place);
-		else if (r == -ENOTSUP)
-			r = open_special(t);
-	}
-	if (r == 0 && t->kind != TARGET_SPECIAL)
-		t->fs = fspolicy_of(t->fd);
+	if (r == 0)
+		r = open_there(t);
 	if (r < 0)
 		target_abandon(t);
 	return r;
@@ -260,163 +278,14 @@ int target_borrow(struct target *t, int fd)
 {
 	int r = sys_is_writable(fd);
 
-	*t = (struct target){ .kind = TARGET_SPECIAL, .fd = fd, .dirfd = -1, .borrowed = 1 };
-	if (r < 0)
-		t->fd = -1;
+	init(t, TARGET_SPECIAL, r < 0 ? -1 : fd);
+	t->borrowed = 1;
 	return r;
 }
 
 void target_none(struct target *t)
 {
-	*t = (struct target){ .kind = TARGET_NONE, .fd = -1, .dirfd = -1 };
-}
-
-void target_grown(struct target *t, uint64_t size)
-{
-	if (size > t->size)
-		t->size = size;
-}
-
-/* Whatever is to come, can the file be that long? Says it without the SIGXFSZ that asking costs. */
-static int check_size(uint64_t size)
-{
-	if (size > INT64_MAX || (uint64_t)(off_t)size != size || size > sys_file_limit())
-		return -EFBIG;
-	return 0;
-}
-
-static int empty_once(struct target *t)
-{
-	int r = t->old_content ? sys_ftruncate(t->fd, 0) : 0;
-
-	if (r == 0)
-		t->old_content = 0;
-	return r;
-}
-
-int target_resize(struct target *t, uint64_t size)
-{
-	int r;
-
-	if (t->fs == NULL) {
-		t->size = size;
-		return 0;
-	}
-	r = check_size(size);
-	if (r == 0)
-		r = empty_once(t);
-	if (r == 0 && size != t->size)
-		r = sys_ftruncate(t->fd, size);
-	if (r == 0) {
-		t->size = size;
-		t->reserved = t->reserved < size ? t->reserved : size;
-	}
-	return r;
-}
-
-/* Reserve [from, to) in steps that a signal may interrupt without starting all over (tmpfs). */
-static int reserve_blocks(int fd, uint64_t from, uint64_t to)
-{
-	const uint64_t step = (uint64_t)1 << 30;
-	int r = 0;
-
-	for (; r == 0 && from < to; from += step)
-		r = sys_fallocate(fd, from, to - from < step ? to - from : step);
-	return r;
-}
-
-int target_reserve(struct target *t, uint64_t size, int *unsupported)
-{
-	int r;
-
-	if (t->fs == NULL) {
-		*unsupported = -EOPNOTSUPP;
-		return target_resize(t, size);
-	}
-	r = check_size(size);
-	if (r == 0)
-		r = empty_once(t);
-	if (r < 0 || size <= t->reserved)
-		return r;
-	*unsupported = 0;
-	r = reserve_blocks(t->fd, t->reserved, size);
-	switch (r) {
-	case -EOPNOTSUPP:
-	case -ENOSYS:
-	case -EINVAL: /* ZFS on FreeBSD */
-	case -EPERM:  /* sandboxes answer it to everything they do not know */
-	case -EACCES:
-		*unsupported = r;
-		r = 0;
-		break;
-	default:
-		break;
-	}
-	if (r == 0 && size > t->size)
-		r = target_resize(t, size);
-	if (r == 0 && *unsupported == 0)
-		t->reserved = size;
-	if (r < 0)
-		/* Give back the blocks of a reservation that stopped half way. */
-		sys_ftruncate(t->fd, t->size);
-	return r;
-}
-
-/* Name the nameless file: at the path if nothing is there, else beside it. */
-static int name_it(struct target *t)
-{
-	int tries, r = sys_link_fd(t->fd, t->dirfd, t->name);
-
-	for (tries = 0; tries < NAME_TRIES && r == -EEXIST; tries++) {
-		r = hidden_name(t->name, &t->hidden);
-		if (r < 0)
-			return r;
-		r = sys_link_fd(t->fd, t->dirfd, t->hidden);
-		if (r == 0)
-			return 0;
-		free(t->hidden);
-		t->hidden = NULL;
-	}
-	return r;
-}
-
-static int close_fd(int *fd)
-{
-	int r = *fd < 0 ? 0 : sys_close(*fd);
-
-	*fd = -1;
-	return r;
-}
-
-int target_publish(struct target *t)
-{
-	int r = 0;
-
-	if (t->kind == TARGET_NAMELESS || t->kind == TARGET_NAMED)
-		r = check_what_stands_there(t);
-	if (t->borrowed)
-		t->fd = -1;
-	if (r == 0 && t->kind == TARGET_NAMELESS) {
-		int copy = sys_dup(t->fd);
-		r = copy < 0 ? copy : sys_close(copy);
-		if (r == 0)
-			r = name_it(t);
-		/* What this could report, the copy's close has. */
-		close_fd(&t->fd);
-	} else if (r == 0) {
-		r = close_fd(&t->fd);
-	}
-	if (r == 0 && t->hidden != NULL) {
-		r = sys_renameat(t->dirfd, t->hidden, t->name);
-		if (r == 0) {
-			free(t->hidden);
-			t->hidden = NULL;
-		}
-	}
-	if (r == 0)
-		t->created = 0;
-	target_abandon(t);
-	return r;
+	init(t, TARGET_NONE, -1);
 }
 
 /* In place: only what we created, and only if the name still leads to it. */
@@ -442,9 +311,17 @@ static void remove_hidden(struct target *t)
 void target_remove(struct target *t)
 {
 	remove_created(t);
+	/* Before the lock goes, which is what makes the name ours. */
+	remove_hidden(t);
 	if (t->fd >= 0 && !t->borrowed)
 		sys_lead_nowhere(t->fd);
-	remove_hidden(t);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		sys_close(*fd);
+	*fd = -1;
 }
 
 void target_abandon(struct target *t)
@@ -452,8 +329,11 @@ void target_abandon(struct target *t)
 	if (t->borrowed)
 		t->fd = -1;
 	remove_created(t);
-	close_fd(&t->fd);
+	/* First the name, then the lock, which goes with the descriptor. */
 	remove_hidden(t);
+	close_fd(&t->fd);
+	lock_release(t);
+	close_fd(&t->syncfd);
 	close_fd(&t->dirfd);
 	free(t->name);
 	t->name = NULL;
@@ -466,6 +346,8 @@ const char *target_placement(const struct target *t)
 		return "nameless";
 	case TARGET_NAMED:
 		return "named";
+	case TARGET_RECYCLED:
+		return "recycled";
 	case TARGET_IN_PLACE:
 		return "in-place";
 	case TARGET_SPECIAL:

@@ -239,9 +239,22 @@ int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 
 /* ------------------------------------------------------------- the larger writes */
 
+static int pass_over(struct outbuf_view *v, size_t n, void **ref, int filled)
+{
+	unsigned char *to = NULL;
+	int r = allow(v, n);
+
+	if (r == 0)
+		r = settle(v, window_raw(v, n, &to, filled));
+	*ref = r < 0 ? NULL : to;
+	if (r == 0)
+		outbuf_taint(v->ob, DIRTY_RAW);
+	return r;
+}
+
 int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t n, void **ref)
 {
-	int r = outbuf_reserve(v, n, ref);
+	int r = pass_over(v, n, ref, 1);
 
 	if (r == 0 && n > 0)
 		memcpy(*ref, data, n);
@@ -250,15 +263,7 @@ int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t n, void **r
 
 int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref)
 {
-	unsigned char *to = NULL;
-	int r = allow(v, n);
-
-	if (r == 0)
-		r = settle(v, window_raw(v, n, &to));
-	*ref = r < 0 ? NULL : to;
-	if (r == 0)
-		outbuf_taint(v->ob, DIRTY_RAW);
-	return r;
+	return pass_over(v, n, ref, 0);
 }
 
 /* n bytes, the pattern again and again. They were checked. */
@@ -380,6 +385,8 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 		r = -EFBIG;
 	if (r == 0)
 		r = memory_take(ob, offset, length);
+	if (r == 0)
+		r = memory_hand_out(ob, offset, length, 0);
 	if (r == 0) {
 		outbuf_taint(ob, DIRTY_RAW);
 		if (length > 0)

@@ -139,13 +139,43 @@ static void look_up_limit(struct outbuf_view *v)
 	set_limit(v, v->cur + (end > at ? end - at : 0));
 }
 
-/* Before the position jumps: how far have bytes been stored? */
-static void note_stored(struct outbuf_view *v)
+/* Bytes were stored: in a recycled file they are no longer old. */
+static int renew(struct outbuf_view *v, uint64_t offset, uint64_t n)
 {
-	uint64_t at = outbuf_tell(v);
+	struct stale *s = &v->ob->stale;
 
-	if (v->cur != v->mark && at > v->high)
+	return s->length == 0 ? 0 : stale_stored(s, (struct range){ offset, n }, !(v->flags & VIEW_STAGED));
+}
+
+/* Before the position jumps: how far have bytes been stored? */
+static int note_stored(struct outbuf_view *v)
+{
+	uint64_t at = outbuf_tell(v), n = (uint64_t)(v->cur - v->mark);
+
+	if (n > 0 && at > v->high)
 		v->high = at;
+	return n > 0 ? renew(v, at - n, n) : 0;
+}
+
+static int zero_mapped(void *arg, struct range range, int there)
+{
+	struct outbuf *ob = arg;
+
+	(void)there; /* it is about to be */
+	/* Elsewhere memory is zero where nothing was stored. */
+	range = range_common(range, (struct range){ 0, ob->mapped_end });
+	memset(ob->heap.space.base + range.offset, 0, (size_t)range.length);
+	atomic_fetch_add_explicit(&ob->zeroed, range.length, memory_order_relaxed);
+	return 0;
+}
+
+int memory_hand_out(struct outbuf *ob, uint64_t offset, uint64_t n, int filled)
+{
+	struct range range = { offset, n };
+
+	if (ob->stale.length == 0)
+		return 0;
+	return filled ? stale_stored(&ob->stale, range, 1) : stale_clear(&ob->stale, range, zero_mapped, ob);
 }
 
 /* A window without room: whatever comes next decides where it goes. */
@@ -183,11 +213,10 @@ static int empty_block(struct outbuf_view *v)
 /* Stand at `offset`, nothing pending. */
 static int move_to(struct outbuf_view *v, uint64_t offset)
 {
-	int r = empty_block(v);
+	int r = empty_block(v), noted = note_stored(v);
 
-	note_stored(v);
 	stand_at(v, offset);
-	return r;
+	return r < 0 ? r : noted;
 }
 
 /* A window of a block, which ends where blocks of the file end: no two threads in one folio. */
@@ -291,7 +320,10 @@ static int copy_straight(struct outbuf_view *v, const void *data, size_t n, size
 	if (r == 0)
 		r = put_into_file(ob, at, data, (size_t)(end - at));
 	*did = (size_t)(end - at);
-	note_stored(v);
+	if (r == 0)
+		r = note_stored(v);
+	if (r == 0)
+		r = renew(v, at, end - at);
 	v->high = end > v->high ? end : v->high;
 	stand_at(v, end);
 	return r;
@@ -318,15 +350,20 @@ int window_copy(struct outbuf_view *v, const void *data, size_t n)
 	return r;
 }
 
-int window_raw(struct outbuf_view *v, size_t n, unsigned char **ref)
+int window_raw(struct outbuf_view *v, size_t n, unsigned char **ref, int filled)
 {
 	uint64_t at = outbuf_tell(v);
 	size_t got;
 	int r;
 
-	if (!(v->flags & VIEW_STAGED))
+	if (!(v->flags & VIEW_STAGED) && v->ob->stale.length == 0)
 		return window_next(v, n, ref, &got);
 	r = move_to(v, at);
+	/* Now that what the View itself has stored there is known. */
+	if (r == 0)
+		r = memory_hand_out(v->ob, at, n, filled);
+	if (r == 0 && !(v->flags & VIEW_STAGED))
+		return window_next(v, n, ref, &got);
 	if (r == 0)
 		r = memory_take(v->ob, at, n);
 	if (r < 0)
@@ -340,9 +377,10 @@ int window_raw(struct outbuf_view *v, size_t n, unsigned char **ref)
 
 int window_close(struct outbuf_view *v)
 {
-	int r = empty_block(v);
+	int r = empty_block(v), noted = note_stored(v);
 
-	note_stored(v);
+	if (r == 0)
+		r = noted;
 	if (v->block != NULL)
 		blocks_give(&v->ob->blocks, v->block);
 	v->block = NULL;

@@ -35,11 +35,17 @@ int window_copy(struct outbuf_view *v, const void *data, size_t n);
 /* Pass over at most n > 0 bytes: *got of them are to be filled at *to. They were checked. */
 int window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t *got);
 
-/* Pass over n bytes: they lie at *ref, in the output, until it is unmapped. They were checked. */
-int window_raw(struct outbuf_view *v, size_t n, unsigned char **ref);
+/*
+ * Pass over n bytes: they lie at *ref, in the output, until it is unmapped. They were checked. `filled`
+ * says that all of them will be stored to, so that nobody sees what they hold now.
+ */
+int window_raw(struct outbuf_view *v, size_t n, unsigned char **ref, int filled);
 
 /* Nothing more follows: what is in a block goes to its place. v->high is set. */
 int window_close(struct outbuf_view *v);
+
+/* A pointer to these bytes is about to be handed out: they must be zero or what Views stored. */
+int memory_hand_out(struct outbuf *ob, uint64_t offset, uint64_t n, int filled);
 
 /* Bytes [offset, offset + n) of the output have their place in memory now. Any thread. */
 int memory_take(struct outbuf *ob, uint64_t offset, uint64_t n);

@@ -3,8 +3,9 @@
 # The suite in every way an output can be written, and on every file system that can be mounted, as
 # far as its tests can meet the difference. Called by scripts/check in a build folder:
 #
-#     each-way.sh backends|uring|file-systems
+#     each-way.sh backends|uring|file-systems|full
 #
+# full: on file systems that are too small for what is written.
 # $UNDER is put before each program: a valgrind, say.
 #
 # Prints lines as automake's summaries have them, so they can be counted. A test that is not for a way (a
@@ -60,7 +61,10 @@ backend_is() {
 suite() {
 	way=$1 programs=$2
 	shift 2
-	[ "$way" = memory ] || same_bytes "$@"
+	case $way in
+	memory | *-full | *-quota) ;;
+	*) same_bytes "$@" ;;
+	esac
 	case $way in
 	*uring*) backend_is uring "$@" ;;
 	stream) backend_is stream "$@" ;;
@@ -85,6 +89,35 @@ suite() {
 		fi
 		passed=$((passed + p)) failed=$((failed + f)) left_out=$((left_out + s))
 	done
+}
+
+# A full disk is one line and status 1, in every way; and the old output is still there.
+full_parwrite() {
+	out=$OUTBUF_TEST_DIR/out.o
+	way="$OUTBUF_FS-full"
+	if ! [ -x examples/parwrite/parwrite ] || ! [ -f "$archive" ]; then
+		echo "SKIP: $way: no parwrite, or no $archive"
+		echo "# SKIP: 1"
+		return
+	fi
+	echo old >"$out"
+	# Ends by "No space left on device".
+	dd if=/dev/zero of="$OUTBUF_TEST_DIR/ballast" bs=64k 2>/dev/null
+	sync -f "$out"
+	dd if=/dev/zero of="$OUTBUF_TEST_DIR/more" bs=4k 2>/dev/null
+	for ways in OUTBUF_MAP=yes OUTBUF_MAP=no OUTBUF_FLUSH=uring OUTBUF_FLUSH=stream OUTBUF_STAGE=no; do
+		words=$(env "$ways" examples/parwrite/parwrite -j 2 -o "$out" "$archive" 2>&1)
+		status=$?
+		if [ $status -eq 1 ] && [ "$words" = "parwrite: $out: No space left on device" ] &&
+			[ "$(cat "$out")" = old ]; then
+			passed=$((passed + 1))
+		else
+			echo "FAIL: $way: parwrite, $ways: status $status, $words"
+			failed=$((failed + 1))
+		fi
+	done
+	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"
+	sync -f "$OUTBUF_TEST_DIR"
 }
 
 total() {
@@ -127,8 +160,33 @@ one-file-system)
 	suite "$OUTBUF_FS-uring" "$by_content" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR" OUTBUF_MAP=no OUTBUF_FLUSH=uring
 	total
 	;;
+full)
+	log=tests/full.log
+	"$top/scripts/each-fs" -t tmpfs ext4 xfs btrfs -- sh "$0" one-full >$log 2>&1
+	status=$?
+	cat $log
+	sed -n 's/^each-fs: SKIP /SKIP: /p' $log
+	echo "# SKIP: $(grep -c '^each-fs: SKIP ' $log)"
+	[ $status -eq 77 ] && exit 0
+	exit $status
+	;;
+one-full)
+	suite "$OUTBUF_FS-full" test_full OUTBUF_TEST_FULL=ENOSPC
+	full_parwrite
+	# A quota that is full, for whoever writes: btrfs has one that holds for root as well.
+	if [ "$OUTBUF_FS" = btrfs ]; then
+		mount=${OUTBUF_TEST_DIR%/dir}
+		if btrfs quota enable "$mount" && btrfs qgroup limit 12M "$mount"; then
+			suite btrfs-quota test_full OUTBUF_TEST_FULL=EDQUOT OUTBUF_TEST_QUOTA=1
+		else
+			echo "FAIL: btrfs: no quota to be had"
+			failed=$((failed + 1))
+		fi
+	fi
+	total
+	;;
 *)
-	echo "usage: $0 backends|uring|file-systems" >&2
+	echo "usage: $0 backends|uring|file-systems|full" >&2
 	exit 2
 	;;
 esac

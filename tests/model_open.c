@@ -35,6 +35,7 @@ static const struct option_values option_table[] = {
 	OPTION(prealloc, 2, 3, OUTBUF_AUTO, OUTBUF_NO, OUTBUF_REQUIRE),
 	OPTION(check_overlap, 1, 2, 0, 1),
 	OPTION(threads, 4, 4, 0, 1, 2, 3),
+	OPTION(guard, 2, 2, 0, 1),
 	OPTION(mode, 1, 3, 0, 0600, 0777),
 };
 

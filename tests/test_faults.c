@@ -8,6 +8,7 @@
 #include "support.h"
 #include "faults.h"
 #include "flush.h"
+#include "hidden.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -410,10 +411,45 @@ static void test_publication_fails(void **state)
 		sys_table.dup = f_dup;
 		commit_fails(s, 1, EMFILE);
 		sys_table.dup = real.dup;
-		sys_table.getrandom = f_getrandom;
-		commit_fails(s, 1, ENOSYS);
-		sys_table.getrandom = real.getrandom;
 	}
+}
+
+/* The first hidden name can be told from the path's; the others are made from random numbers. */
+static void test_random_names_fail(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	int nameless = strcmp(stats_of(ob).placement, "nameless") == 0;
+	char *hidden, first[600];
+
+	outbuf_close(ob);
+	assert_int_equal(hidden_name("out", 0, &hidden), 0);
+	snprintf(first, sizeof first, "%s/%s", s->dir, hidden);
+	free(hidden);
+	assert_int_equal(mkdir(first, 0700), 0); /* somebody has it, and it is not ours to remove */
+	write_file(s->path, "old", 3, 0644);
+	sys_table.getrandom = f_getrandom;
+	if (nameless) {
+		ob = open_with(s->path, NULL);
+		assert_int_equal(fill_some(ob, 'n', 10), 0);
+		arm(1, ENOSYS, 0);
+		assert_int_equal(outbuf_commit(ob), -ENOSYS);
+		outbuf_close(ob);
+	}
+	sys_table.openat = no_nameless;
+	arm(1, ENOSYS, 0);
+	assert_int_equal(outbuf_open(&ob, s->path, NULL), -ENOSYS);
+	assert_file(s->path, "old", 3);
+	assert_int_equal(sandbox_entries(s), 2);
+
+	arm(0, 0, 0);
+	ob = open_with(s->path, NULL);
+	assert_int_equal(fill_some(ob, 'n', 10), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_filled(s, 10);
+	assert_int_equal(sandbox_entries(s), 2);
+	assert_int_equal(rmdir(first), 0);
 }
 
 /* EINTR from close(2): the descriptor is gone, there is nothing to repeat and nothing wrong. */
@@ -449,10 +485,6 @@ static void test_open_fails(void **state)
 	arm(1, EINTR, 1);
 	ob = open_with(s->path, NULL);
 	outbuf_close(ob);
-	sys_table.openat = no_nameless;
-	sys_table.getrandom = f_getrandom;
-	arm(1, ENOSYS, 0);
-	assert_int_equal(outbuf_open(&ob, s->path, NULL), -ENOSYS);
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
@@ -493,6 +525,7 @@ int main(void)
 		fault_test(test_sync),
 		fault_test(test_sync_in_order),
 		fault_test(test_publication_fails),
+		fault_test(test_random_names_fail),
 		fault_test(test_close_interrupted),
 		fault_test(test_open_fails),
 	};

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A full disk is an error message.
+ *
+ * A store into a mapping for which the disk has no block, or whose page cannot be read, raises SIGBUS.
+ * Blocks are reserved before a file is mapped, but not all file systems can, some call success what is
+ * none (ZFS, copy on write), and another process may truncate the file. Users of other linkers meet a
+ * "bus error" then, look at `df` when everything is free again, and take days (llvm#98988, #123567,
+ * #167785, golang/go#37310).
+ *
+ * The handler asks whose address it is. If it is in one of our mappings it asks the kernel for the
+ * reason, by reserving the block that was missing: fallocate(2) says ENOSPC, EDQUOT, EIO; or it works,
+ * as somebody made room in this moment: then the store is simply tried again. The reason becomes the output's
+ * error, so commit will fail with it, and nothing that is stored from now on matters; but the thread must
+ * go on until its caller notices. So the whole output is mapped again, privately: what was stored
+ * can still be read, and stores go to memory. One signal is enough for that. If even that faults
+ * (tmpfs, which wants a page to show a hole; a truncated file; a bad disk) memory takes the place of the part
+ * from the fault on, larger at each fault: 1 MiB, 2, 4, ... GUARD_FIGURES
+ *
+ * If the address is not ours, the action that was there before is taken.
+ *
+ * Slots are never freed, only reused, so that the handler can walk their list without a lock. A slot's
+ * numbers may change while it is looked at, but not those of the slot that has the address: its
+ * mapping is there as long as somebody faults in it. Others are told by a version that is odd during a change.
+ *
+ * Everything here that the handler calls is a system call, or lock-free.
+ */
+#include "config.h"
+
+#include "guard.h"
+
+#include <errno.h>
+
+#ifdef HAVE_VM
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "sys.h"
+#include "sys_vm.h"
+
+/* Faults in a row that went away by themselves, before it is called a full disk. */
+#define RETRIES 16
+
+#define PART_MIN ((uint64_t)1 << 20)
+#define PART_MAX ((uint64_t)1 << 30)
+
+enum {
+	SHARED,    /* as it was mapped */
+	SWITCHING, /* a thread is mapping it privately */
+	PRIVATE,   /* stores go to memory; what still faults is replaced part by part */
+};
+
+struct guard_slot {
+	struct guard_slot *next; /* constant once in the list */
+	_Atomic unsigned version; /* odd while guard_begin() and guard_end() write the next four, under `lock` */
+	_Atomic uintptr_t from, to;
+	_Atomic int fd;
+	_Atomic(_Atomic int *) error;
+	_Atomic(_Atomic uint64_t *) faults;
+	/* By the handler, on any thread. */
+	_Atomic int state;
+	_Atomic int retries;
+	_Atomic uint64_t part; /* what the next fault replaces in vain if it is private already */
+	int used; /* under `lock` */
+};
+
+/* Written under `lock`; the handler walks the list. */
+static _Atomic(struct guard_slot *) slots;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned guards; /* under `lock`: in use */
+static int installed;   /* under `lock` */
+static struct sigaction previous; /* written before our handler can be called, by whoever installs it */
+
+/* ------------------------------------------------------------------- the handler */
+
+/* Why did the store at this offset fail? 0: it would not any more. */
+static int reason(struct guard_slot *s, uint64_t offset)
+{
+	uint64_t page = sys_page_size();
+	struct stat st;
+	int r = sys_fstat(atomic_load(&s->fd), &st);
+
+	if (r < 0)
+		return r;
+	/* Another process has truncated the file, and nobody can say what it has now. */
+	if (offset >= ((uint64_t)st.st_size + page - 1) / page * page)
+		return -EIO;
+	r = sys_fallocate(atomic_load(&s->fd), offset / page * page, page);
+	switch (r) {
+	case 0:
+		return atomic_fetch_add(&s->retries, 1) < RETRIES ? 0 : -ENOSPC;
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EIO:
+	case -EFBIG:
+		return r;
+	default:
+		/* It does not reserve. Of what stores fail by, a full disk is nearly all. */
+		return -ENOSPC;
+	}
+}
+
+static int map_over(uintptr_t from, uintptr_t to, int flags, int fd, uint64_t offset)
+{
+	void *got;
+
+	/* Not charged: nobody will want most of it. */
+	return sys_mmap((void *)from, to - from, PROT_READ | PROT_WRITE,
+	                MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | flags, fd, offset, &got);
+}
+
+/* Memory in the place of what faults even now. */
+static int replace_part(struct guard_slot *s, uintptr_t page_at, uintptr_t to)
+{
+	uint64_t part = atomic_load(&s->part);
+
+	/* Another thread may have done it in the meantime. */
+	if (sys_populate((void *)page_at, sys_page_size()) == 0)
+		return 0;
+	atomic_store(&s->part, part < PART_MAX ? part * 2 : part);
+	if (to - page_at > part)
+		to = page_at + (uintptr_t)part;
+	return map_over(page_at, to, MAP_ANONYMOUS, -1, 0);
+}
+
+/* 1: the thread may go on. */
+static int mend(struct guard_slot *s, uintptr_t from, uintptr_t to, uintptr_t at)
+{
+	uintptr_t page_at = at - at % sys_page_size();
+	_Atomic int *error = atomic_load(&s->error);
+	int shared = SHARED, none = 0, r;
+
+	atomic_fetch_add(atomic_load(&s->faults), 1);
+	if (atomic_load(&s->state) == PRIVATE)
+		return replace_part(s, page_at, to) == 0;
+	if (atomic_load(&s->state) == SHARED) {
+		r = reason(s, at - from);
+		if (r == 0)
+			return 1;
+		/* First the reason: who goes on must find it. */
+		atomic_compare_exchange_strong(error, &none, r);
+	}
+	if (!atomic_compare_exchange_strong(&s->state, &shared, SWITCHING)) {
+		/* Somebody else is at it. Then the store faults once more, or not. */
+		while (atomic_load(&s->state) == SWITCHING)
+			sys_pause();
+		return 1;
+	}
+	r = map_over(from, to, 0, atomic_load(&s->fd), 0);
+	atomic_store(&s->state, PRIVATE);
+	return r == 0 ? 1 : replace_part(s, page_at, to) == 0;
+}
+
+static struct guard_slot *slot_of(uintptr_t at, uintptr_t *from, uintptr_t *to)
+{
+	struct guard_slot *s;
+
+	for (s = atomic_load(&slots); s != NULL; s = s->next) {
+		unsigned version = atomic_load(&s->version);
+
+		*from = atomic_load(&s->from);
+		*to = atomic_load(&s->to);
+		if (at >= *from && at < *to && version % 2 == 0 && atomic_load(&s->version) == version)
+			return s;
+	}
+	return NULL;
+}
+
+/* What would have happened without us. */
+static void pass_on(int signal, siginfo_t *info, void *context)
+{
+	if (previous.sa_flags & SA_SIGINFO) {
+		previous.sa_sigaction(signal, info, context);
+	} else if (previous.sa_handler == SIG_DFL ||
+	           (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
+		/*
+		 * The store faults again, now without us; what was sent by kill(2) would not come again.
+		 * A fault that is ignored kills too.
+		 */
+		struct sigaction dead = { .sa_handler = SIG_DFL };
+
+		sys_sigaction(signal, &dead, NULL);
+		if (info->si_code <= 0)
+			raise(signal);
+	} else if (previous.sa_handler != SIG_IGN) {
+		previous.sa_handler(signal);
+	}
+}
+
+static void on_bus_error(int signal, siginfo_t *info, void *context)
+{
+	uintptr_t at = (uintptr_t)info->si_addr, from, to;
+	int saved = errno;
+	/* Not what another process sends, and not memory that has gone bad. */
+	struct guard_slot *s = info->si_code == BUS_ADRERR ? slot_of(at, &from, &to) : NULL;
+
+	if (s == NULL || !mend(s, from, to, at))
+		pass_on(signal, info, context);
+	errno = saved;
+}
+
+/* ------------------------------------------------------------ coming and going */
+
+/* Both under `lock`. */
+
+static int install(void)
+{
+	struct sigaction ours = { .sa_sigaction = on_bus_error }, now;
+	int r;
+
+	if (installed) /* it could not be removed, and is still there behind somebody else's */
+		return 0;
+	r = sys_sigaction(SIGBUS, NULL, &previous);
+	if (r < 0)
+		return r;
+	/* As the other wants it: it may be its turn. */
+	ours.sa_mask = previous.sa_mask;
+	ours.sa_flags = SA_SIGINFO | (previous.sa_flags & SA_RESTART) | SA_ONSTACK;
+	r = sys_sigaction(SIGBUS, &ours, &now);
+	if (r < 0)
+		return r;
+	/* Not while a handler may be reading it, unless somebody came between. */
+	if (now.sa_sigaction != previous.sa_sigaction || now.sa_flags != previous.sa_flags)
+		previous = now;
+	installed = 1;
+	return 0;
+}
+
+static void uninstall(void)
+{
+	struct sigaction now;
+
+	/* Somebody has come after us and may call us: then it stays, and passes everything on. */
+	if (sys_sigaction(SIGBUS, NULL, &now) < 0 || !(now.sa_flags & SA_SIGINFO) ||
+	    now.sa_sigaction != on_bus_error)
+		return;
+	if (sys_sigaction(SIGBUS, &previous, NULL) == 0)
+		installed = 0;
+}
+
+static struct guard_slot *new_slot(void)
+{
+	struct guard_slot *s = atomic_load(&slots);
+
+	while (s != NULL && s->used)
+		s = s->next;
+	if (s == NULL) {
+		s = calloc(1, sizeof *s);
+		if (s == NULL)
+			return NULL;
+		s->next = atomic_load(&slots);
+		atomic_store(&slots, s);
+	}
+	s->used = 1;
+	return s;
+}
+
+static void set_range(struct guard_slot *s, uintptr_t from, uintptr_t to)
+{
+	atomic_fetch_add(&s->version, 1);
+	atomic_store(&s->from, from);
+	atomic_store(&s->to, to);
+	atomic_fetch_add(&s->version, 1);
+}
+
+int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
+                _Atomic uint64_t *faults)
+{
+	int copy = sys_dup(fd), r = 0;
+
+	/* Of our own: the output's may be closed while threads still store (discard). */
+	if (copy < 0)
+		return copy;
+	guard_end(g);
+	pthread_mutex_lock(&lock);
+	if (guards == 0)
+		r = install();
+	if (r == 0) {
+		g->slot = new_slot();
+		r = g->slot == NULL ? -ENOMEM : 0;
+	}
+	if (r == 0) {
+		guards++;
+		atomic_store(&g->slot->fd, copy);
+		atomic_store(&g->slot->error, error);
+		atomic_store(&g->slot->faults, faults);
+		atomic_store(&g->slot->state, SHARED);
+		atomic_store(&g->slot->retries, 0);
+		atomic_store(&g->slot->part, PART_MIN);
+		set_range(g->slot, (uintptr_t)base, (uintptr_t)base + (uintptr_t)size);
+	} else if (guards == 0 && installed) {
+		uninstall();
+	}
+	pthread_mutex_unlock(&lock);
+	if (r < 0)
+		sys_close(copy);
+	return r;
+}
+
+void guard_end(struct guard *g)
+{
+	struct guard_slot *s = g->slot;
+
+	if (s == NULL)
+		return;
+	pthread_mutex_lock(&lock);
+	set_range(s, 0, 0);
+	s->used = 0;
+	sys_close(atomic_load(&s->fd));
+	if (--guards == 0)
+		uninstall();
+	pthread_mutex_unlock(&lock);
+	g->slot = NULL;
+}
+
+#else
+
+int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
+                _Atomic uint64_t *faults)
+{
+	(void)g, (void)base, (void)size, (void)fd, (void)error, (void)faults;
+	return -ENOTSUP;
+}
+
+void guard_end(struct guard *g)
+{
+	(void)g;
+}
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hidden names, and what a crash left under them.
+ *
+ * An output needs a name of its own for a moment before it takes the path's place, or for its
+ * whole life where the file system has no nameless files; a spare (recycle.c) has one between two
+ * runs. It is ".NAME.outbuf-XXXXXXXXXXXXX", NAME cut to 64 bytes between UTF-8 characters: some file
+ * systems allow no more than 143 (eCryptfs).
+ *
+ * Names that nobody can guess are safe, but what a killed process leaves under one stays for
+ * ever: finding it means reading the directory, 1 to 2 ms for 10,000 names, at each output. So
+ * the first one tried is a hash of NAME. If it is taken, by whom? A writer keeps its file
+ * locked (flock(2)), and a lock ends with the process. So a file there that is regular, ours, has one
+ * name and no lock is left over, and removed. Otherwise, somebody is writing the same path at this
+ * moment, or planted something: then the name is a random one, as it is with flock missing.
+ *
+ * That the first name can be guessed gives nobody anything. It is made by O_EXCL or linkat(2), which
+ * follow and overwrite nothing, and who can list the directory sees any name. A
+ * process id would not do: it is unique only within one container.
+ */
+#include "config.h"
+
+#include "hidden.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "later.h"
+#include "sys.h"
+
+#define NAME_KEPT 64
+#define SUFFIX ".outbuf-"
+#define SUFFIX_CHARS 13 /* 64 bits, 5 at a time */
+
+static char *with_suffix(const char *name, uint64_t bits)
+{
+	static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+	size_t keep = strnlen(name, NAME_KEPT), size, i;
+	char *to;
+
+	while (keep > 0 && ((unsigned char)name[keep] & 0xc0) == 0x80)
+		keep--;
+	size = 1 + keep + strlen(SUFFIX) + SUFFIX_CHARS + 1;
+	to = malloc(size);
+	if (to == NULL)
+		return NULL;
+	snprintf(to, size, ".%.*s%s", (int)keep, name, SUFFIX);
+	for (i = 0; i < SUFFIX_CHARS; i++, bits >>= 5)
+		to[size - 1 - SUFFIX_CHARS + i] = digits[bits & 31];
+	to[size - 1] = '\0';
+	return to;
+}
+
+/* FNV-1a: of the whole name, as two may have the same 64 bytes. `salt` makes another family. */
+static uint64_t hash(const char *name, uint64_t salt)
+{
+	uint64_t h = 0xcbf29ce484222325u ^ salt;
+
+	for (; *name != '\0'; name++)
+		h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+	return h;
+}
+
+int hidden_name(const char *name, int try, char **hidden)
+{
+	uint64_t bits = hash(name, 0);
+	int r = try == 0 ? 0 : sys_random(&bits);
+
+	if (r < 0)
+		return r;
+	*hidden = with_suffix(name, bits);
+	return *hidden == NULL ? -ENOMEM : 0;
+}
+
+int hidden_lock_name(const char *name, char **hidden)
+{
+	*hidden = with_suffix(name, hash(name, 1));
+	return *hidden == NULL ? -ENOMEM : 0;
+}
+
+int hidden_leads_to(int dirfd, const char *hidden, const struct stat *st)
+{
+	struct stat there;
+
+	return sys_fstatat(dirfd, hidden, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+}
+
+static int check(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return -EBADF;
+	if (st->st_uid != geteuid())
+		return -EPERM;
+	return st->st_nlink != 1 ? -EMLINK : 0;
+}
+
+int hidden_hold(int dirfd, const char *hidden, int flags, struct stat *st)
+{
+	int fd, r = sys_fstatat(dirfd, hidden, st, AT_SYMLINK_NOFOLLOW);
+
+	/* Looked at before it is opened: opening a device may do things, and a FIFO waits. */
+	if (r == 0)
+		r = check(st);
+	if (r < 0)
+		return r;
+	fd = sys_openat(dirfd, hidden, flags | O_NOFOLLOW | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd == -ETXTBSY ? -EBUSY : fd == -ELOOP ? -EBADF : fd;
+	r = sys_lock(fd, 0);
+	if (r == -EWOULDBLOCK)
+		r = -EBUSY;
+	if (r == 0)
+		r = sys_fstat(fd, st);
+	if (r == 0)
+		r = check(st);
+	/* Between opening and locking, its writer may have published it: then the name is another's. */
+	if (r == 0 && !hidden_leads_to(dirfd, hidden, st))
+		r = -ENOENT;
+	if (r == 0)
+		return fd;
+	sys_close(fd);
+	return r;
+}
+
+int hidden_claim(int dirfd, const char *hidden, int fd)
+{
+	struct stat st;
+	int r = sys_lock(fd, 0);
+
+	/* Whoever has the lock is about to remove the file. */
+	if (r == -EWOULDBLOCK)
+		return -EEXIST;
+	if (r < 0)
+		return 0;
+	r = sys_fstat(fd, &st);
+	if (r < 0)
+		return r;
+	return hidden_leads_to(dirfd, hidden, &st) ? 0 : -EEXIST;
+}
+
+int hidden_clear(int dirfd, const char *hidden)
+{
+	struct stat st;
+	int fd = hidden_hold(dirfd, hidden, O_RDONLY, &st);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = sys_unlinkat(dirfd, hidden);
+	later_close(fd, &st);
+	return r;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Old outputs are freed in the background.
+ *
+ * Removing the last name of a file, or replacing it, gives its blocks and cached pages back before the
+ * call returns: FREED_FIGURES
+ * A linker's user waits for that at each link. But as long as somebody has it open nothing is
+ * freed; so a descriptor is taken before, and closed by a thread that nobody waits for. By O_PATH: it
+ * needs no permission, and is no reason to refuse a lease or to run a program.
+ *
+ * If the process ends meanwhile, the kernel does the rest while it ends: nobody can be spared that
+ * without a second process.
+ */
+#include "config.h"
+
+#include "later.h"
+
+#include <fcntl.h>
+#include <stdint.h>
+
+#include "parallel.h"
+#include "sys.h"
+
+/* Below this the thread costs as much as it saves. */
+#define WORTH_A_THREAD ((uint64_t)16 << 20)
+
+#ifndef O_PATH
+#define O_PATH O_RDONLY
+#endif
+
+static int is_large(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && (uint64_t)st->st_blocks * 512 >= WORTH_A_THREAD;
+}
+
+static void close_it(void *arg)
+{
+	sys_close((int)(intptr_t)arg);
+}
+
+void later_close(int fd, const struct stat *st)
+{
+	if (fd < 0)
+		return;
+	if (!is_large(st) || parallel_later(close_it, (void *)(intptr_t)fd) < 0)
+		sys_close(fd);
+}
+
+int later_keep(int dirfd, const char *name, struct stat *st)
+{
+	if (sys_fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0 || !is_large(st) || st->st_nlink != 1)
+		return -1;
+	return sys_openat(dirfd, name, O_PATH | O_NOFOLLOW, 0);
+}

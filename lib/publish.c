@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The file at its path: complete or not at all.
+ *
+ * A file without a name gets one by linkat(2), which does not replace; so over an existing file it
+ * needs two steps: a hidden name, then rename(2). Where a spare is wanted (recycle.c) the two names
+ * are exchanged instead, and the old output stays under the hidden one.
+ *
+ * Errors that close(2) reports (NFS, quota) must come before publication, but a nameless file
+ * lives only by its descriptor, and a hidden one is ours only as long as it is locked by it: so a
+ * duplicate is closed first, which flushes and reports.
+ *
+ * What stood at the path is freed in the background (later.c).
+ *
+ * Cost over an existing file: 290 to 330 us for a file of one byte, against 190 to 240 us for
+ * open(O_TRUNC), write, close (ext4, Linux 6.18): it does not grow with the file.
+ */
+#include "config.h"
+
+#include "target.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "hidden.h"
+#include "later.h"
+#include "outbuf.h"
+#include "sys.h"
+
+int target_finish(struct target *t)
+{
+	mode_t special = t->wish.mode & 07000;
+	struct stat st;
+	int r = 0;
+
+	/* In place, it is its owner's business what a file may do. */
+	if (special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created)) {
+		r = sys_fstat(t->fd, &st);
+		if (r == 0)
+			r = sys_fchmod(t->fd, (st.st_mode & 0777) | special);
+	}
+	if (r == 0 && t->fs != NULL && t->wish.durability != OUTBUF_DURABLE_NONE)
+		r = sys_fsync(t->fd);
+	return r;
+}
+
+/* The next name to try; the one from before is freed. */
+static int next_name(struct target *t, int try)
+{
+	free(t->hidden);
+	t->hidden = NULL;
+	t->usual = try == 0;
+	return hidden_name(t->name, try, &t->hidden);
+}
+
+/* Name the nameless file: at the path if nothing is there, else beside it. */
+static int name_it(struct target *t)
+{
+	int try, r = sys_link_fd(t->fd, t->dirfd, t->name);
+
+	/* From now on others can see it. Nobody can have locked it. */
+	if (r == -EEXIST)
+		sys_lock(t->fd, 0);
+	for (try = 0; try < HIDDEN_TRIES && r == -EEXIST; try++) {
+		r = next_name(t, try);
+		if (r < 0)
+			return r;
+		r = sys_link_fd(t->fd, t->dirfd, t->hidden);
+		if (r == -EEXIST && try == 0 && hidden_clear(t->dirfd, t->hidden) == 0)
+			r = sys_link_fd(t->fd, t->dirfd, t->hidden);
+	}
+	if (r < 0) {
+		free(t->hidden);
+		t->hidden = NULL;
+	}
+	return r;
+}
+
+static int report_close(const struct target *t)
+{
+	int copy = sys_dup(t->fd);
+
+	return copy < 0 ? copy : sys_close(copy);
+}
+
+/* Will what stands at the path be a good spare for the next run? Then it is worth an exchange. */
+static int worth_keeping(const struct target *t, const struct stat *there)
+{
+	return t->wish.recycle && t->usual && S_ISREG(there->st_mode) && there->st_nlink == 1 &&
+	       there->st_uid == geteuid();
+}
+
+/* 0; 1 if it cannot be done here, and renaming has to do; or an errno. */
+static int exchange(struct target *t)
+{
+	struct stat got;
+	int r = sys_exchange(t->dirfd, t->hidden, t->name);
+
+	if (r == -ENOENT || r == -EINVAL || r == -ENOSYS)
+		return 1;
+	if (r < 0)
+		return r;
+	/* In the last moment something else may have come to the path, and is under our name now. */
+	r = sys_fstatat(t->dirfd, t->hidden, &got, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && (S_ISDIR(got.st_mode) || !(S_ISREG(got.st_mode) || S_ISLNK(got.st_mode)))) {
+		r = sys_exchange(t->dirfd, t->hidden, t->name);
+		return r < 0 ? r : S_ISDIR(got.st_mode) ? -EISDIR : -ENOTSUP;
+	}
+	if (r == 0 && S_ISLNK(got.st_mode))
+		sys_unlinkat(t->dirfd, t->hidden);
+	return 0;
+}
+
+/* From the hidden name to the path. */
+static int take_place(struct target *t, const struct stat *there)
+{
+	struct stat old;
+	int kept, r = worth_keeping(t, there) ? exchange(t) : 1;
+
+	if (r == 1) {
+		kept = later_keep(t->dirfd, t->name, &old);
+		r = sys_renameat(t->dirfd, t->hidden, t->name);
+		later_close(kept, &old);
+	}
+	if (r == 0) {
+		free(t->hidden);
+		t->hidden = NULL;
+	}
+	return r;
+}
+
+static int sync_directory(struct target *t)
+{
+	return t->syncfd < 0 ? 0 : sys_fsync(t->syncfd);
+}
+
+int target_publish(struct target *t)
+{
+	int hides = t->kind == TARGET_NAMELESS || t->kind == TARGET_NAMED || t->kind == TARGET_RECYCLED;
+	struct stat there;
+	int r = hides ? target_check(t, &there) : 0;
+
+	if (t->borrowed)
+		t->fd = -1;
+	if (r == 0 && hides)
+		r = report_close(t);
+	if (r == 0 && t->kind == TARGET_NAMELESS)
+		r = name_it(t);
+	if (r == 0 && t->hidden != NULL)
+		r = take_place(t, &there);
+	if (t->fd >= 0 && (r == 0 || !hides)) {
+		int closed = sys_close(t->fd);
+
+		/* What this could report, the copy's close has. */
+		r = hides ? r : closed;
+		t->fd = -1;
+	}
+	if (r == 0) {
+		t->created = 0;
+		t->published = 1;
+		r = sync_directory(t);
+	}
+	target_abandon(t);
+	return r;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How long the file is, and how much of the disk is its own.
+ *
+ * A file that is mapped must have its blocks before, or a store is SIGBUS when the disk is full
+ * (golang/go#37310, llvm#167785 and many more). fallocate(2) gives them at next to no cost where it is
+ * real; where it is not supported that is no failure, and carry.c decides what follows. Hard errors
+ * are ENOSPC, EDQUOT, EFBIG, EIO and whatever nobody thought of.
+ */
+#include "config.h"
+
+#include "target.h"
+
+#include <errno.h>
+
+#include "sys.h"
+
+void target_grown(struct target *t, uint64_t size)
+{
+	if (size > t->size)
+		t->size = size;
+}
+
+/* Whatever is to come, can the file be that long? Says it without the SIGXFSZ that asking costs. */
+static int check_size(uint64_t size)
+{
+	if (size > INT64_MAX || (uint64_t)(off_t)size != size || size > sys_file_limit())
+		return -EFBIG;
+	return 0;
+}
+
+static int empty_once(struct target *t)
+{
+	int r = t->old_content ? sys_ftruncate(t->fd, 0) : 0;
+
+	if (r == 0)
+		t->old_content = 0;
+	return r;
+}
+
+int target_resize(struct target *t, uint64_t size)
+{
+	int r;
+
+	if (t->fs == NULL) {
+		t->size = size;
+		return 0;
+	}
+	r = check_size(size);
+	if (r == 0)
+		r = empty_once(t);
+	if (r == 0 && size != t->size)
+		r = sys_ftruncate(t->fd, size);
+	if (r == 0) {
+		t->size = size;
+		t->reserved = t->reserved < size ? t->reserved : size;
+	}
+	return r;
+}
+
+/* Reserve [from, to) in steps that a signal may interrupt without starting all over (tmpfs). */
+static int reserve_blocks(int fd, uint64_t from, uint64_t to)
+{
+	const uint64_t step = (uint64_t)1 << 30;
+	int r = 0;
+
+	for (; r == 0 && from < to; from += step)
+		r = sys_fallocate(fd, from, to - from < step ? to - from : step);
+	return r;
+}
+
+int target_reserve(struct target *t, uint64_t size, int *unsupported)
+{
+	int r;
+
+	if (t->fs == NULL) {
+		*unsupported = -EOPNOTSUPP;
+		return target_resize(t, size);
+	}
+	r = check_size(size);
+	if (r == 0)
+		r = empty_once(t);
+	if (r < 0 || size <= t->reserved)
+		return r;
+	*unsupported = 0;
+	r = reserve_blocks(t->fd, t->reserved, size);
+	switch (r) {
+	case -EOPNOTSUPP:
+	case -ENOSYS:
+	case -EINVAL: /* ZFS on FreeBSD */
+	case -EPERM:  /* sandboxes answer it to everything they do not know */
+	case -EACCES:
+		*unsupported = r;
+		r = 0;
+		break;
+	default:
+		break;
+	}
+	if (r == 0 && size > t->size)
+		r = target_resize(t, size);
+	if (r == 0 && *unsupported == 0)
+		t->reserved = size;
+	if (r < 0)
+		/* Give back the blocks of a reservation that stopped half way. */
+		sys_ftruncate(t->fd, t->size);
+	return r;
+}
+
+int target_room(const struct target *t, uint64_t size)
+{
+	uint64_t room;
+
+	if (t->fs == NULL || !t->fs->exact || size <= t->size || sys_fs_room(t->fd, &room) < 0)
+		return 0;
+	return size - t->size > room ? -ENOSPC : 0;
+}
