@@ -247,6 +247,18 @@ try "an output directory that is missing" refuses 1 'missing/out.o: No such file
 try "an output that is a directory" refuses 1 'directory: Is a directory' -o "$scratch/directory" "$scratch/strong.o"
 try "one good and one bad" refuses 1 'text: ' -j 2 -o "$out" "$scratch/strong.o" "$scratch/text"
 
+# A section that is the whole file: its header says offset 0 and the file's size.
+bytes() { printf "$(printf '\\%03o' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) 0 0 0 0 0)"; }
+whole_file() {
+	headers=$(readelf -hW "$scratch/strong.o" | awk '/Start of section headers/{ print $5 }')
+	data=$(readelf -SW "$scratch/strong.o" | sed -n 's/^ *\[ *\([0-9]*\)\] \.data .*/\1/p')
+	cp "$scratch/strong.o" "$scratch/whole.o"
+	{ bytes 0; bytes "$(wc -c <"$scratch/strong.o")"; } |
+		dd of="$scratch/whole.o" bs=1 seek=$((headers + data * 64 + 24)) conv=notrunc 2>/dev/null
+	refuses 1 'whole.o: .*overlap' -o "$out" "$scratch/whole.o"
+}
+try "sections that overlap in the file" whole_file
+
 # valgrind takes a second per run: fewer of them.
 step=0
 [ -z "${VALGRIND-}" ] || step=1000

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* job.h - one run of parwrite, as main.c goes through it and stats.c tells of it */
+/* job.h - one run of parwrite: job.c goes through it, stats.c tells of it */
 #ifndef PARWRITE_JOB_H
 #define PARWRITE_JOB_H
 
@@ -28,7 +28,7 @@ enum step {
 };
 
 struct job {
-	struct options options;
+	struct options options; /* the caller's, as all that it points to */
 	struct inputs in;
 	struct layout layout;
 	struct symbols symbols;
@@ -39,6 +39,15 @@ struct job {
 	struct outbuf *ob;
 	uint64_t step_ns[STEPS];
 };
+
+/*
+ * Do what the options say, in a job that is otherwise zero but for ERROR_INIT. Returns 0, or -1 with
+ * one line in job->error, and the output is as it was.
+ */
+int job_run(struct job *job);
+
+/* Free all but the options; also after a failed run, or none. */
+void job_free(struct job *job);
 
 /* stats.c: what --stats prints, after commit. Returns 0 or -1. */
 int stats_print(struct job *job);

@@ -111,7 +111,7 @@ static struct output_section *section_for(struct layout *l, struct hash *hash,
 	uint32_t type = stack_note ? SHT_PROGBITS : s->type;
 	uint64_t flags = stack_note ? 0 : s->flags;
 	uint64_t entsize = s->flags & (SHF_MERGE | SHF_STRINGS) ? s->entsize : 0;
-	size_t slot = hash_name(s->name) + type + (size_t)flags * 31;
+	size_t slot = hash_name(s->name) + type + (size_t)flags * 31 + (size_t)entsize * 0x9e3779b1u;
 	struct output_section *out;
 
 	for (;; slot++) {

@@ -5,7 +5,8 @@
  * Inputs are not to be trusted: an offset or an index from a file is checked here, before anyone
  * uses it, and once. What later phases may rely on:
  *
- *   - section data lies in the file (elf_rawdata() sees to that), names end in NUL
+ *   - section data lies in the file (elf_rawdata() sees to that), and is no more than it; names end
+ *     in NUL
  *   - alignments are powers of two, or 1 where the file says 0
  *   - relocations are whole Elf64_Rela records, for a section with bytes of its own, and
  *     speak of this object's only symbol table
@@ -61,6 +62,26 @@ static const char *machine_name(uint32_t machine)
 			return names[i].name;
 	}
 	return "another machine";
+}
+
+/*
+ * No byte belongs to two sections (gABI). If 1,000 headers could name the same 100 KB, an input of that
+ * size would be an output of 100 MB; so together they are at most as large as the file.
+ */
+static int check_sizes(const struct object *o, struct error *error)
+{
+	uint64_t total = 0;
+	size_t size;
+
+	elf_rawfile(o->elf, &size);
+	for (uint32_t i = 1; i < o->n_sections; i++) {
+		const struct section *s = &o->sections[i];
+		/* Each is in the file, and there are at most 65,279: no overflow below 2^47 bytes. */
+		total += s->data ? s->size : 0;
+		if (total > size)
+			return bad_section(error, o, s, "the sections are larger than the file: they overlap");
+	}
+	return 0;
 }
 
 /* x86-64 ELF64 little-endian ET_REL it must be; if not, say what it is. */
@@ -249,6 +270,7 @@ int object_read(struct object *o, struct error *error)
 {
 	Elf *elf = o->elf;
 	size_t n, names;
+	uint64_t names_size = 0;
 	uint32_t symtab = 0;
 
 	if (check_header(o, error))
@@ -275,6 +297,10 @@ int object_read(struct object *o, struct error *error)
 		s->name = elf_strptr(elf, names, h.sh_name);
 		if (!s->name)
 			return fail(error, o->name, "section %u: its name: %s", i, elf_errmsg(-1));
+		/* They may share their ends: see too_many_names() in symbols.c. */
+		names_size += strlen(s->name);
+		if (names_size > UINT32_MAX)
+			return fail(error, o->name, "the names of its sections are longer than 4 GiB");
 		if (read_section(o, scn, &h, s, error) || classify(o, s, &h, error))
 			return -1;
 		if (s->type == SHT_SYMTAB) {
@@ -283,6 +309,8 @@ int object_read(struct object *o, struct error *error)
 			symtab = i;
 		}
 	}
+	if (check_sizes(o, error))
+		return -1;
 	/* Sections may refer to later ones, so this waits until all are known. */
 	if (symtab && read_symbols(o, &o->sections[symtab], error))
 		return -1;

@@ -75,9 +75,26 @@ static int check_symbol(const struct object *o, uint32_t number, const Elf64_Sym
 	}
 }
 
+/*
+ * Names may share their ends, so 200,000 symbols whose names begin in one string of 5 MB have 500 GB of
+ * them: reading those would take minutes before strings_build() finds that no table holds them. What
+ * one object says of names is therefore bounded by what a table can be. (Of each, not of all: that
+ * is 4 GiB in large programs.)
+ */
+static int too_many_names(const struct object *o, uint64_t *names, const char *name,
+                          struct error *error)
+{
+	*names += strlen(name);
+	if (*names > UINT32_MAX)
+		return fail(error, o->name, "the names of its symbols are longer than 4 GiB");
+	return 0;
+}
+
 /* Check an object's local symbols, count those kept, and note which sections need a symbol. */
 static int scan_locals(struct object *o, struct error *error)
 {
+	uint64_t names = 0;
+
 	for (uint32_t i = 1; i < o->first_global; i++) {
 		Elf64_Sym symbol = object_symbol(o, i);
 		const struct section *section;
@@ -85,6 +102,8 @@ static int scan_locals(struct object *o, struct error *error)
 		if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL)
 			return bad_symbol(error, o, i, "a global one among the local ones");
 		if (check_symbol(o, i, &symbol, &section, error))
+			return -1;
+		if (too_many_names(o, &names, object_symbol_name(o, &symbol), error))
 			return -1;
 		if (symbol.st_shndx == SHN_COMMON)
 			return bad_symbol(error, o, i, "common and local");
@@ -221,6 +240,8 @@ static int merge(struct global *g, const struct global *new, struct error *error
 static int add_globals(struct symbols *symbols, struct hash *hash, struct object *o,
                        struct error *error)
 {
+	uint64_t names = 0;
+
 	for (uint32_t i = o->first_global ? o->first_global : 1; i < o->n_symbols; i++) {
 		Elf64_Sym symbol = object_symbol(o, i);
 		const char *name = object_symbol_name(o, &symbol);
@@ -230,6 +251,8 @@ static int add_globals(struct symbols *symbols, struct hash *hash, struct object
 
 		if (strength_of(o, i, &symbol, &strength, error) ||
 		    check_symbol(o, i, &symbol, &section, error))
+			return -1;
+		if (too_many_names(o, &names, name, error))
 			return -1;
 		if (!*name || ELF64_ST_TYPE(symbol.st_info) == STT_SECTION ||
 		    ELF64_ST_TYPE(symbol.st_info) == STT_FILE)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* files.h - small things with files that need no test framework */
+#ifndef TESTS_FILES_H
+#define TESTS_FILES_H
+
+#include <stddef.h>
+
+/* The file has exactly these bytes afterwards. Returns 0 or -1. */
+int put_file(const char *path, const void *data, size_t size);
+
+/* 0 if the file has exactly these bytes, else -1. */
+int same_file(const char *path, const void *data, size_t size);
+
+/* Names in the directory that the path is in, "." and ".." not counted. */
+unsigned count_beside(const char *path);
+
+#endif
