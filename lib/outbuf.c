@@ -92,6 +92,15 @@ void give_up(struct outbuf *ob, int error)
 	release_file(ob);
 }
 
+/* What is cut off is gone, and if the file grows again new: in a recycled one too. */
+static int cut_file(struct outbuf *ob, uint64_t size)
+{
+	const struct range rest = { size, UINT64_MAX - size };
+	int r = target_resize(&ob->target, size);
+
+	return r < 0 ? r : stale_clear(&ob->stale, rest, NULL, NULL);
+}
+
 int outbuf_set_size(struct outbuf *ob, uint64_t size)
 {
 	int state = exclusive_begin(ob);
@@ -109,16 +118,13 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 	else if (size > outbuf_size(ob))
 		r = heap_reserve(&ob->heap, size);
 	else if (kept < ob->target.size)
-		r = target_resize(&ob->target, kept);
+		r = cut_file(ob, kept);
 	if (r == 0) {
 		heap_cut(&ob->heap, size, ob->mapped_end);
 		if (ob->tracked)
 			r = dirty_forget(&ob->dirty_ranges, (struct range){ size, UINT64_MAX - size });
 		if (ob->options.check_overlap)
 			coverage_cut(&ob->coverage, size);
-		/* Cut off, or cleared: nothing there is old any more. */
-		if (r == 0)
-			r = stale_clear(&ob->stale, (struct range){ size, UINT64_MAX - size }, NULL, NULL);
 		ob->planned = size;
 	}
 	exclusive_end(ob, state);

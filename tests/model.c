@@ -293,6 +293,7 @@ static const char *check_committed(struct model *m)
 static const char *finish(struct model *m)
 {
 	int want, r, there;
+	unsigned beside;
 
 	if (m->ob == NULL)
 		return check_failed(m);
@@ -312,7 +313,10 @@ static const char *finish(struct model *m)
 	check(outbuf_close(m->ob) == 0);
 	m->ob = NULL;
 	there = m->kind == MODEL_FD || (m->kind == MODEL_FILE && (r == 0 || m->old_size != UINT64_MAX));
-	check(count_beside(m->path) == (unsigned)there);
+	/* And the spare that is for the next one; prepare_spare() takes it away. */
+	beside = count_beside(m->path);
+	check(beside == (unsigned)there ||
+	      (m->kind == MODEL_FILE && m->options.recycle && beside == (unsigned)there + 1));
 	return NULL;
 }
 

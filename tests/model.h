@@ -60,7 +60,7 @@ struct model {
 		unsigned char *data;
 		uint64_t at, length;
 	} raw;
-	unsigned long operations, maps, unmaps, cuts, failed; /* so far, of all cases */
+	unsigned long operations, maps, unmaps, cuts, failed, recycled; /* so far, of all cases */
 	unsigned char bytes[MODEL_MAX];
 	unsigned char given[MODEL_MAX]; /* check_overlap: a View had it */
 };

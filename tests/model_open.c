@@ -12,16 +12,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "files.h"
+#include "hidden.h"
 
 /* Options and the values tried; the first `tame` of them where nothing may be refused. One line each. */
 struct option_values {
 	size_t at;
 	unsigned tame, n;
-	uint32_t values[4];
+	uint32_t values[8];
 };
 
 #define OPTION(name, tame, n, ...) { offsetof(struct outbuf_options, name), tame, n, { __VA_ARGS__ } }
@@ -36,6 +39,10 @@ static const struct option_values option_table[] = {
 	OPTION(check_overlap, 1, 2, 0, 1),
 	OPTION(threads, 4, 4, 0, 1, 2, 3),
 	OPTION(guard, 2, 2, 0, 1),
+	OPTION(recycle, 2, 2, 0, 1),
+	/* Seldom, as the disk has to be waited for. */
+	OPTION(durability, 1, 8, 0, 0, 0, 0, 0, 0, OUTBUF_DURABLE_DATA, OUTBUF_DURABLE_FULL),
+	OPTION(lock, 3, 3, OUTBUF_LOCK_NONE, OUTBUF_LOCK_TRY, OUTBUF_LOCK_WAIT),
 	OPTION(mode, 1, 3, 0, 0600, 0777),
 };
 
@@ -68,6 +75,29 @@ static void choose_options(struct model *m)
 	}
 	m->options.max_size = limits[m->tame ? 0 : below(m, sizeof limits / sizeof *limits)];
 	m->limit = m->options.max_size ? m->options.max_size : UINT64_MAX;
+}
+
+/*
+ * A spare for options.recycle, full of bytes that nobody wrote: or none, and what an earlier output left is
+ * gone.
+ */
+static const char *prepare_spare(struct model *m)
+{
+	static unsigned char old[400000];
+	const char *slash = strrchr(m->path, '/');
+	const char *name = slash == NULL ? m->path : slash + 1;
+	char path[600], *hidden;
+
+	check(hidden_name(name, 0, &hidden) == 0);
+	check((size_t)snprintf(path, sizeof path, "%.*s%s", (int)(name - m->path), m->path, hidden) <
+	      sizeof path);
+	free(hidden);
+	unlink(path);
+	if (m->kind != MODEL_FILE || !m->options.recycle || below(m, 3) == 0)
+		return NULL;
+	memset(old, 0xa5, sizeof old);
+	check(put_file(path, old, below(m, sizeof old + 1)) == 0);
+	return NULL;
 }
 
 /* Something or nothing stands at the path. */
@@ -130,6 +160,7 @@ const char *model_begin(struct model *m)
 		m->kind = (enum model_kind)(below(m, 8) < 5 ? MODEL_FILE : below(m, MODEL_KINDS));
 	choose_options(m);
 	pass(prepare_path(m));
+	pass(prepare_spare(m));
 	r = open_output(m);
 	check(r == 0 || may_refuse(m));
 	check((m->ob == NULL) == (r < 0));
@@ -137,6 +168,7 @@ const char *model_begin(struct model *m)
 		return NULL;
 	check(outbuf_stats(m->ob, &stats) == 0);
 	m->sequential = strcmp(stats.backend, "pwrite") != 0 && strcmp(stats.backend, "uring") != 0;
+	m->recycled += strcmp(stats.placement, "recycled") == 0;
 	m->direct = m->sequential || m->options.stage == OUTBUF_NO;
 	return NULL;
 }

@@ -54,8 +54,8 @@ static struct model *run_sequences(struct sandbox *s, int tame, unsigned long n)
 			         (unsigned long long)(first + i), wrong);
 	}
 	print_message("%lu sequences from OUTBUF_TEST_SEED=0x%llx: %lu operations, %lu maps, "
-	              "%lu unmaps, %lu cuts, %lu failed\n", n, (unsigned long long)first, m->operations,
-	              m->maps, m->unmaps, m->cuts, m->failed);
+	              "%lu unmaps, %lu cuts, %lu failed, %lu recycled\n", n, (unsigned long long)first,
+	              m->operations, m->maps, m->unmaps, m->cuts, m->failed, m->recycled);
 	return m;
 }
 
