@@ -80,6 +80,13 @@ enum reserve {
 	FALLOCATE
 };
 
+/* Which kind of run has it: into a new file each time (the default), or over the last output (-r). */
+enum when {
+	NEW,
+	BOTH,
+	AGAIN
+};
+
 struct way {
 	enum kind kind;
 	const char *name;
@@ -93,6 +100,8 @@ struct way {
 	enum reserve reserve;       /* HAND */
 	int advise;                 /* HAND: of madvise(2), 0: none */
 	unsigned most_threads;      /* 0: any number */
+	enum when when;
+	uint32_t recycle;           /* OURS: the option */
 };
 
 extern const struct way ways_ours[], ways_hand[], ways_llvm[];
@@ -100,6 +109,7 @@ extern const size_t ways_ours_count, ways_hand_count, ways_llvm_count;
 
 extern char path[4096];
 extern const char *way_refused;
+extern int again;    /* -r: the last output is there */
 extern int checking; /* a run whose bytes are compared: ways into memory do so themselves */
 
 int refuse(const char *what, int error);

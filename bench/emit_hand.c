@@ -21,9 +21,10 @@
 #include "emit.h"
 #include "measure.h"
 
+/* With -r: the last output itself, in place. */
 static int create(void)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	int fd = open(path, O_RDWR | O_CREAT | (again ? 0 : O_EXCL) | O_CLOEXEC, 0666);
 
 	if (fd < 0)
 		die(path, errno);
@@ -238,7 +239,8 @@ static int into_warm_memory(const struct way *way, unsigned threads)
 	return 0;
 }
 
-#define HAND_WAY(name, run, reserve, advise, most) { HAND, name, run, 0, 0, 0, reserve, advise, most }
+#define HAND_WAY(name, run, reserve, advise, most) { HAND, name, run, 0, 0, 0, reserve, advise, most, NEW, 0 }
+#define IN_PLACE(name, run) { HAND, name, run, 0, 0, 0, TRUNCATE, 0, 0, AGAIN, 0 }
 
 const struct way ways_hand[] = {
 	HAND_WAY("ftruncate + mmap", map_file, TRUNCATE, 0, 0),
@@ -253,7 +255,9 @@ const struct way ways_hand[] = {
 	HAND_WAY("pwrite staged blocks", pwrite_staged, TRUNCATE, 0, 0),
 	HAND_WAY("fallocate + pwrite staged blocks", pwrite_staged, FALLOCATE, 0, 0),
 	HAND_WAY("stdio", stdio, TRUNCATE, 0, 1),
-	{ LIMIT, "memcpy into warm memory", into_warm_memory, 0, 0, 0, 0, 0, 0 },
+	IN_PLACE("in place, mmap", map_file),
+	IN_PLACE("in place, pwrite staged blocks", pwrite_staged),
+	{ LIMIT, "memcpy into warm memory", into_warm_memory, 0, 0, 0, 0, 0, 0, BOTH, 0 },
 };
 
 const size_t ways_hand_count = sizeof ways_hand / sizeof *ways_hand;

@@ -55,7 +55,7 @@ static int file_output_buffer(const struct way *way, unsigned threads)
 }
 
 const struct way ways_llvm[] = {
-	{ HAND, "LLVM's FileOutputBuffer", file_output_buffer, 0, 0, 0, 0, 0, 0 },
+	{ HAND, "LLVM's FileOutputBuffer", file_output_buffer, 0, 0, 0, 0, 0, 0, BOTH, 0 },
 };
 
 const size_t ways_llvm_count = 1;

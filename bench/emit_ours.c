@@ -34,6 +34,7 @@ static struct outbuf_options options_of(const struct way *way)
 	options.map = way->map;
 	options.stage = way->stage;
 	options.flush = way->flush;
+	options.recycle = way->recycle;
 	return options;
 }
 
@@ -86,10 +87,15 @@ static int to_memory(const struct way *way, unsigned threads)
 	return 0;
 }
 
-#define FILE_WAY(name, map, stage, flush) { OURS, name, to_file, map, stage, flush, 0, 0, 0 }
+#define FILE_WAY(name, map, stage, flush) { OURS, name, to_file, map, stage, flush, 0, 0, 0, NEW, 0 }
+#define AGAIN_WAY(name, map, stage, recycle, when) \
+	{ OURS, name, to_file, map, stage, OUTBUF_FLUSH_AUTO, 0, 0, 0, when, recycle }
 
 const struct way ways_ours[] = {
-	FILE_WAY("auto", OUTBUF_AUTO, OUTBUF_AUTO, OUTBUF_FLUSH_AUTO),
+	AGAIN_WAY("auto", OUTBUF_AUTO, OUTBUF_AUTO, 0, BOTH),
+	AGAIN_WAY("recycle, auto", OUTBUF_AUTO, OUTBUF_AUTO, 1, AGAIN),
+	AGAIN_WAY("recycle, map, direct", OUTBUF_REQUIRE, OUTBUF_NO, 1, AGAIN),
+	AGAIN_WAY("recycle, pwrite, staged", OUTBUF_NO, OUTBUF_REQUIRE, 1, AGAIN),
 	FILE_WAY("map, direct", OUTBUF_REQUIRE, OUTBUF_NO, OUTBUF_FLUSH_AUTO),
 	FILE_WAY("map, staged", OUTBUF_REQUIRE, OUTBUF_REQUIRE, OUTBUF_FLUSH_AUTO),
 	FILE_WAY("pwrite, whole in memory", OUTBUF_NO, OUTBUF_NO, OUTBUF_FLUSH_PWRITE),
@@ -97,7 +103,7 @@ const struct way ways_ours[] = {
 	FILE_WAY("uring, whole in memory", OUTBUF_NO, OUTBUF_NO, OUTBUF_FLUSH_URING),
 	FILE_WAY("uring, staged", OUTBUF_NO, OUTBUF_REQUIRE, OUTBUF_FLUSH_URING),
 	FILE_WAY("stream", OUTBUF_NO, OUTBUF_NO, OUTBUF_FLUSH_STREAM),
-	{ LIMIT, "memory only", to_memory, 0, 0, 0, 0, 0, 0 },
+	{ LIMIT, "memory only", to_memory, 0, 0, 0, 0, 0, 0, NEW, 0 },
 };
 
 const size_t ways_ours_count = sizeof ways_ours / sizeof *ways_ours;
