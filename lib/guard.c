@@ -15,7 +15,8 @@
  * go on until its caller notices. So the whole output is mapped again, privately: what was stored
  * can still be read, and stores go to memory. One signal is enough for that. If even that faults
  * (tmpfs, which wants a page to show a hole; a truncated file; a bad disk) memory takes the place of the part
- * from the fault on, larger at each fault: 1 MiB, 2, 4, ... GUARD_FIGURES
+ * from the fault on, larger at each fault: 1 MiB, 2, 4, ... 15,872 pages that a truncated file has lost are
+ * 7 faults, 1,536 that a full tmpfs cannot hold 4, and 1 or 2 on ext4, xfs and btrfs.
  *
  * If the address is not ours, the action that was there before is taken.
  *

@@ -10,7 +10,7 @@
  * The output of a linker has a gap before every other section, 100,000 of them. A tree of all (ranges.c)
  * costs 0.5 us and more per View then; a log that is sorted at the end cannot answer in between.
  * Here the file is cut into blocks of 64 KiB, each with a short sorted list of the ranges in it that are old:
- * finding the block is a shift, changing its list moves a few bytes. STALE_FIGURES
+ * finding the block is a shift, changing its list moves a few bytes.
  * A block that nobody touched, or all of which is new, has no list.
  */
 #include "config.h"
