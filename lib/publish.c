@@ -98,10 +98,9 @@ static int exchange(struct target *t)
 	struct stat got;
 	int r = sys_exchange(t->dirfd, t->hidden, t->name);
 
-	if (r == -ENOENT || r == -EINVAL || r == -ENOSYS)
-		return 1;
+	/* ENOENT: nothing is there any more. ENOSYS, EINVAL, EPERM of a sandbox: renaming can say more. */
 	if (r < 0)
-		return r;
+		return 1;
 	/* In the last moment something else may have come to the path, and is under our name now. */
 	r = sys_fstatat(t->dirfd, t->hidden, &got, AT_SYMLINK_NOFOLLOW);
 	if (r == 0 && (S_ISDIR(got.st_mode) || !(S_ISREG(got.st_mode) || S_ISLNK(got.st_mode)))) {
