@@ -85,11 +85,14 @@ static int report_close(const struct target *t)
 	return copy < 0 ? copy : sys_close(copy);
 }
 
-/* Will what stands at the path be a good spare for the next run? Then it is worth an exchange. */
+/*
+ * Will what stands at the path be a good spare for the next run? Then it is worth an exchange. Not a
+ * program with rights (setuid): it may have been replaced because it must not be run any more.
+ */
 static int worth_keeping(const struct target *t, const struct stat *there)
 {
 	return t->wish.recycle && t->usual && S_ISREG(there->st_mode) && there->st_nlink == 1 &&
-	       there->st_uid == geteuid();
+	       there->st_uid == geteuid() && !(there->st_mode & 07000);
 }
 
 /* 0; 1 if it cannot be done here, and renaming has to do; or an errno. */
