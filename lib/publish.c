@@ -85,11 +85,14 @@ static int report_close(const struct target *t)
 	return copy < 0 ? copy : sys_close(copy);
 }
 
-/* Will what stands at the path be a good spare for the next run? Then it is worth an exchange. */
+/*
+ * Will what stands at the path be a good spare for the next run? Then it is worth an exchange. Not a
+ * program with rights (setuid): it may have been replaced because it must not be run any more.
+ */
 static int worth_keeping(const struct target *t, const struct stat *there)
 {
 	return t->wish.recycle && t->usual && S_ISREG(there->st_mode) && there->st_nlink == 1 &&
-	       there->st_uid == geteuid();
+	       there->st_uid == geteuid() && !(there->st_mode & 07000);
 }
 
 /* 0; 1 if it cannot be done here, and renaming has to do; or an errno. */
@@ -98,10 +101,9 @@ static int exchange(struct target *t)
 	struct stat got;
 	int r = sys_exchange(t->dirfd, t->hidden, t->name);
 
-	if (r == -ENOENT || r == -EINVAL || r == -ENOSYS)
-		return 1;
+	/* ENOENT: nothing is there any more. ENOSYS, EINVAL, EPERM of a sandbox: renaming can say more. */
 	if (r < 0)
-		return r;
+		return 1;
 	/* In the last moment something else may have come to the path, and is under our name now. */
 	r = sys_fstatat(t->dirfd, t->hidden, &got, AT_SYMLINK_NOFOLLOW);
 	if (r == 0 && (S_ISDIR(got.st_mode) || !(S_ISREG(got.st_mode) || S_ISLNK(got.st_mode)))) {

@@ -14,7 +14,8 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 by_path="test_location test_write test_model test_threads test_overlap test_special test_stage test_commit \
-	test_errors test_limits test_faults test_memory"
+	test_errors test_limits test_faults test_memory test_recycle test_spare test_stale_random \
+	test_durable test_lock test_metadata test_planted"
 # Those that go by what an output holds, and not by how its file comes to the path.
 by_content="test_location test_write test_model test_threads test_overlap"
 

@@ -38,6 +38,7 @@ static int step_open(struct job *job)
 	options.map = job->options.no_map ? OUTBUF_NO : OUTBUF_AUTO;
 	options.check_overlap = (uint32_t)job->options.check_overlap;
 	options.guard = 1;
+	options.recycle = (uint32_t)job->options.recycle;
 	options.run = workqueue_pool;
 	options.run_arg = &job->queue;
 	return emit_result(&job->emission, outbuf_open(&job->ob, job->options.output, &options));

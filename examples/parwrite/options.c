@@ -29,12 +29,13 @@ static const char help[] =
 	"  --progress, --no-progress\n"
 	"                          show a bar on standard error (default: on a terminal)\n"
 	"  --no-map                do not map the output, write it from memory\n"
+	"  --recycle               write over the output before last, and keep the last one\n"
 	"  --check-overlap         make sure that no two threads write the same bytes\n"
 	"  --help, --version       print this, or the version, and exit\n"
 	"  @FILE                   read more arguments from FILE";
 
-enum { OPT_WHOLE_ARCHIVE = 256, OPT_STATS, OPT_PROGRESS, OPT_NO_PROGRESS, OPT_NO_MAP, OPT_CHECK,
-       OPT_HELP, OPT_VERSION };
+enum { OPT_WHOLE_ARCHIVE = 256, OPT_STATS, OPT_PROGRESS, OPT_NO_PROGRESS, OPT_NO_MAP,
+       OPT_RECYCLE, OPT_CHECK, OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "output", required_argument, NULL, 'o' },
@@ -43,6 +44,7 @@ static const struct option long_options[] = {
 	{ "progress", no_argument, NULL, OPT_PROGRESS },
 	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
 	{ "no-map", no_argument, NULL, OPT_NO_MAP },
+	{ "recycle", no_argument, NULL, OPT_RECYCLE },
 	{ "check-overlap", no_argument, NULL, OPT_CHECK },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -130,6 +132,9 @@ static int apply(struct options *options, int option)
 		return -1;
 	case OPT_NO_MAP:
 		options->no_map = 1;
+		return -1;
+	case OPT_RECYCLE:
+		options->recycle = 1;
 		return -1;
 	case OPT_CHECK:
 		options->check_overlap = 1;

@@ -19,7 +19,7 @@ struct options {
 	char **inputs;
 	size_t n_inputs;
 	unsigned threads;
-	int stats, no_map, check_overlap;
+	int stats, no_map, recycle, check_overlap;
 	int progress; /* whether to show it */
 };
 

@@ -87,6 +87,8 @@ int stats_print(struct job *job)
 	if (stats.flush_error)
 		fprintf(to, "another backend refused: %s\n", strerror(-stats.flush_error));
 	fprintf(to, "placement: %s\n", stats.placement);
+	if (stats.recycle_why != NULL)
+		fprintf(to, "not recycled: %s\n", stats.recycle_why);
 	for (int i = 0; i < STEPS; i++) {
 		print_time(to, "time", step_names[i], job->step_ns[i]);
 		total += job->step_ns[i];
