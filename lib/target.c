@@ -174,8 +174,9 @@ static int open_named(struct target *t)
 			t->fd = sys_openat(t->dirfd, t->hidden,
 			                   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->wish.mode & 0777);
 		r = t->fd < 0 ? t->fd : hidden_claim(t->dirfd, t->hidden, t->fd);
-		if (r == 0)
-			return 0;
+		/* Ours, and if that is no use, to be removed: target_abandon(). */
+		if (r == 0 || (t->fd >= 0 && r != -EEXIST))
+			return r;
 		if (t->fd >= 0)
 			sys_close(t->fd);
 		t->fd = -1;
