@@ -47,7 +47,9 @@ static void write_block(void *arg, size_t i)
 
 static int pwrite_open(struct flush *f)
 {
-	return sys_is_seekable(f->fd) ? 0 : -ENOTSUP;
+	int seekable = sys_is_seekable(f->fd);
+
+	return seekable > 0 ? 0 : seekable == 0 ? -ENOTSUP : seekable;
 }
 
 static int pwrite_write(struct flush *f, const void *data, uint64_t offset, uint64_t n)

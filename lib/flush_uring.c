@@ -206,10 +206,10 @@ static int uring_put(struct flush *f, const void *data, uint64_t offset, size_t 
 static int uring_open(struct flush *f)
 {
 	struct uring *u;
-	int r;
+	int r = sys_is_seekable(f->fd);
 
-	if (!sys_is_seekable(f->fd))
-		return -ENOTSUP;
+	if (r <= 0)
+		return r == 0 ? -ENOTSUP : r;
 	u = calloc(1, sizeof *u);
 	if (u == NULL)
 		return -ENOMEM;

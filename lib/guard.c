@@ -303,20 +303,22 @@ int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int 
 	return r;
 }
 
-void guard_end(struct guard *g)
+int guard_end(struct guard *g)
 {
 	struct guard_slot *s = g->slot;
+	int r;
 
 	if (s == NULL)
-		return;
+		return 0;
 	pthread_mutex_lock(&lock);
 	set_range(s, 0, 0);
 	s->used = 0;
-	sys_close(atomic_load(&s->fd));
+	r = sys_close(atomic_load(&s->fd));
 	if (--guards == 0)
 		uninstall();
 	pthread_mutex_unlock(&lock);
 	g->slot = NULL;
+	return r;
 }
 
 #else
@@ -328,9 +330,10 @@ int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int 
 	return -ENOTSUP;
 }
 
-void guard_end(struct guard *g)
+int guard_end(struct guard *g)
 {
 	(void)g;
+	return 0;
 }
 
 #endif

@@ -22,7 +22,10 @@ struct guard {
 int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
                 _Atomic uint64_t *faults);
 
-/* No longer. The last guard puts the action of SIGBUS back, if it is still ours. Also twice. */
-void guard_end(struct guard *g);
+/*
+ * No longer. The last guard puts the action of SIGBUS back, if it is still ours. Also twice. 0, or what
+ * close(2) says of what was written: it says so once, whatever descriptor of the file it is.
+ */
+int guard_end(struct guard *g);
 
 #endif

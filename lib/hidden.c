@@ -85,9 +85,11 @@ int hidden_lock_name(const char *name, char **hidden)
 int hidden_leads_to(int dirfd, const char *hidden, const struct stat *st)
 {
 	struct stat there;
+	int r = sys_fstatat(dirfd, hidden, &there, AT_SYMLINK_NOFOLLOW);
 
-	return sys_fstatat(dirfd, hidden, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return there.st_dev == st->st_dev && there.st_ino == st->st_ino;
 }
 
 static int check(const struct stat *st)
@@ -119,10 +121,11 @@ int hidden_hold(int dirfd, const char *hidden, int flags, struct stat *st)
 	if (r == 0)
 		r = check(st);
 	/* Between opening and locking, its writer may have published it: then the name is another's. */
-	if (r == 0 && !hidden_leads_to(dirfd, hidden, st))
-		r = -ENOENT;
 	if (r == 0)
+		r = hidden_leads_to(dirfd, hidden, st);
+	if (r > 0)
 		return fd;
+	r = r == 0 ? -ENOENT : r;
 	sys_close(fd);
 	return r;
 }
@@ -138,9 +141,9 @@ int hidden_claim(int dirfd, const char *hidden, int fd)
 	if (r < 0)
 		return 0;
 	r = sys_fstat(fd, &st);
-	if (r < 0)
-		return r;
-	return hidden_leads_to(dirfd, hidden, &st) ? 0 : -EEXIST;
+	if (r == 0)
+		r = hidden_leads_to(dirfd, hidden, &st);
+	return r < 0 ? r : r == 0 ? -EEXIST : 0;
 }
 
 int hidden_clear(int dirfd, const char *hidden)

@@ -32,7 +32,8 @@ int hidden_hold(int dirfd, const char *hidden, int flags, struct stat *st);
 
 /*
  * Lock the file behind the descriptor, just created under the hidden name. 0; -EEXIST if it was taken
- * for left over in that moment, so that the name is not its name any more. Where nothing can be
+ * for left over in that moment, so that the name is not its name any more; another errno if that cannot be told: then it is still to
+ * be removed. Where nothing can be
  * locked nobody can take it either: 0.
  */
 int hidden_claim(int dirfd, const char *hidden, int fd);
@@ -43,7 +44,7 @@ int hidden_claim(int dirfd, const char *hidden, int fd);
  */
 int hidden_clear(int dirfd, const char *hidden);
 
-/* Does the name lead to this file? */
+/* Does the name lead to this file? 1, 0, or an errno if that cannot be told. */
 int hidden_leads_to(int dirfd, const char *hidden, const struct stat *st);
 
 #endif

@@ -46,7 +46,9 @@ static int try_lock(struct target *t)
 		r = -EPERM;
 	if (r == 0)
 		r = sys_lock(fd, t->wish.lock == OUTBUF_LOCK_WAIT);
-	if (r == 0 && hidden_leads_to(t->dirfd, t->lock_name, &st)) {
+	if (r == 0)
+		r = hidden_leads_to(t->dirfd, t->lock_name, &st);
+	if (r > 0) {
 		t->lockfd = fd;
 		return 0;
 	}

@@ -168,15 +168,15 @@ int unmap_all(struct outbuf *ob)
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_UNMAP, bytes);
 	int doubt = ob->mapped_end > 0 && ob->target.fs->verify;
 	struct samples samples;
-	int r = 0;
+	int r;
 
 	if (doubt)
 		samples_take(&samples, ob->heap.space.base,
 		             bytes < ob->mapped_end ? bytes : ob->mapped_end);
-	guard_end(&ob->guard);
+	r = guard_end(&ob->guard);
 	heap_release(&ob->heap);
 	ob->mapped_end = 0;
-	if (doubt)
+	if (doubt && r == 0)
 		r = samples_check(&samples, ob->target.fd);
 	phase_end(ob, OUTBUF_PHASE_UNMAP, bytes, began);
 	return r;

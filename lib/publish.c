@@ -141,22 +141,24 @@ static int sync_directory(struct target *t)
 int target_publish(struct target *t)
 {
 	int hides = t->kind == TARGET_NAMELESS || t->kind == TARGET_NAMED || t->kind == TARGET_RECYCLED;
+	int file = hides || t->kind == TARGET_IN_PLACE;
 	struct stat there;
 	int r = hides ? target_check(t, &there) : 0;
 
 	if (t->borrowed)
 		t->fd = -1;
-	if (r == 0 && hides)
+	/* In place, too: what was created there can only be removed while it is open. */
+	if (r == 0 && file)
 		r = report_close(t);
 	if (r == 0 && t->kind == TARGET_NAMELESS)
 		r = name_it(t);
 	if (r == 0 && t->hidden != NULL)
 		r = take_place(t, &there);
-	if (t->fd >= 0 && (r == 0 || !hides)) {
+	if (t->fd >= 0 && (r == 0 || !file)) {
 		int closed = sys_close(t->fd);
 
 		/* What this could report, the copy's close has. */
-		r = hides ? r : closed;
+		r = file ? r : closed;
 		t->fd = -1;
 	}
 	if (r == 0) {

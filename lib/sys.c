@@ -200,10 +200,11 @@ int sys_is_writable(int fd)
 int sys_is_seekable(int fd)
 {
 	struct stat st;
-	int flags = sys_table.fcntl(fd, F_GETFL, NULL);
+	int flags = result(sys_table.fcntl(fd, F_GETFL, NULL));
+	int r = flags < 0 ? flags : sys_fstat(fd, &st);
 
 	/* With O_APPEND, Linux appends whatever the offset (pwrite(2), BUGS). */
-	return sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && flags >= 0 && !(flags & O_APPEND);
+	return r < 0 ? r : S_ISREG(st.st_mode) && !(flags & O_APPEND);
 }
 
 int sys_fs_type(int fd, uint32_t *magic)

@@ -67,7 +67,7 @@ int sys_dup(int fd);
 void sys_lead_nowhere(int fd);
 /* 0 if the descriptor is open for writing, else -EBADF. */
 int sys_is_writable(int fd);
-/* Is it a regular file that pwrite(2) can write at any offset? */
+/* Is it a regular file that pwrite(2) can write at any offset? 1, 0, or an errno if it cannot be asked. */
 int sys_is_seekable(int fd);
 /* The type of the file system, as statfs(2) has it; -ENOSYS where there is no such thing. */
 int sys_fs_type(int fd, uint32_t *magic);

@@ -99,14 +99,15 @@ int target_check(const struct target *t, struct stat *st)
  * In a directory like /tmp anybody may have put something where our output is to be: do not be led by a
  * link of somebody else's to a file, device or descriptor, and write to no file or FIFO of
  * theirs. The rules of fs.protected_symlinks and its sisters, which are not everywhere, and do
- * not know of links that are read and not followed. 0, or -EPERM.
+ * not know of links that are read and not followed. 0, -EPERM, or why it cannot be told.
  */
 static int check_whose(const struct target *t, const struct stat *st)
 {
 	struct stat dir;
+	int r = sys_fstat(t->dirfd, &dir);
 
-	if (sys_fstat(t->dirfd, &dir) < 0 || !(dir.st_mode & S_ISVTX) || !(dir.st_mode & S_IWOTH))
-		return 0;
+	if (r < 0 || !(dir.st_mode & S_ISVTX) || !(dir.st_mode & S_IWOTH))
+		return r;
 	return st->st_uid == geteuid() || st->st_uid == dir.st_uid ? 0 : -EPERM;
 }
 
@@ -174,8 +175,9 @@ static int open_named(struct target *t)
 			t->fd = sys_openat(t->dirfd, t->hidden,
 			                   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->wish.mode & 0777);
 		r = t->fd < 0 ? t->fd : hidden_claim(t->dirfd, t->hidden, t->fd);
-		if (r == 0)
-			return 0;
+		/* Ours, and if that is no use, to be removed: target_abandon(). */
+		if (r == 0 || (t->fd >= 0 && r != -EEXIST))
+			return r;
 		if (t->fd >= 0)
 			sys_close(t->fd);
 		t->fd = -1;
