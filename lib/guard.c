@@ -272,14 +272,14 @@ static void set_range(struct guard_slot *s, uintptr_t from, uintptr_t to)
 int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
                 _Atomic uint64_t *faults)
 {
-	int copy = sys_dup(fd), r = 0;
+	int copy = sys_dup(fd), r;
 
 	/* Of our own: the output's may be closed while threads still store (discard). */
 	if (copy < 0)
 		return copy;
-	guard_end(g);
+	r = guard_end(g);
 	pthread_mutex_lock(&lock);
-	if (guards == 0)
+	if (r == 0 && guards == 0)
 		r = install();
 	if (r == 0) {
 		g->slot = new_slot();

@@ -200,9 +200,12 @@ int sys_is_writable(int fd)
 int sys_is_seekable(int fd)
 {
 	struct stat st;
-	int flags = result(sys_table.fcntl(fd, F_GETFL, NULL));
-	int r = flags < 0 ? flags : sys_fstat(fd, &st);
+	int flags, r;
 
+	if (fd < 0) /* no file at all */
+		return 0;
+	flags = result(sys_table.fcntl(fd, F_GETFL, NULL));
+	r = flags < 0 ? flags : sys_fstat(fd, &st);
 	/* With O_APPEND, Linux appends whatever the offset (pwrite(2), BUGS). */
 	return r < 0 ? r : S_ISREG(st.st_mode) && !(flags & O_APPEND);
 }
