@@ -105,9 +105,6 @@ int flush_heap(struct outbuf *ob)
 		r = target_resize(&ob->target, end > ob->target.size ? end : ob->target.size);
 	else
 		r = reserve(ob, end);
-	/* What is clean is loaded from the file if a pointer is asked for: gaps, too. */
-	if (r == 0 && ob->tracked)
-		r = clear_stale(ob, ob->mapped_end, end);
 	if (r == 0)
 		r = carry(ob, ob->mapped_end, end);
 	if (r == 0)
@@ -178,9 +175,11 @@ static int zero_anywhere(void *arg, struct range range, int there)
 }
 
 /* Before the heap is carried: what is in memory there is true. */
-int clear_stale(struct outbuf *ob, uint64_t from, uint64_t to)
+int clear_stale(struct outbuf *ob)
 {
-	return stale_clear(&ob->stale, (struct range){ from, to - from }, zero_anywhere, ob);
+	struct range all = { 0, outbuf_size(ob) };
+
+	return stale_clear(&ob->stale, all, zero_anywhere, ob);
 }
 
 int outbuf_flush(struct outbuf *ob)

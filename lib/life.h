@@ -34,8 +34,8 @@ int reserve(struct outbuf *ob, uint64_t size);
 /* What is true in the heap's [from, to) alone, to the same place in the file. */
 int carry(struct outbuf *ob, uint64_t from, uint64_t to);
 
-/* What a recycled file still has of its old content in [from, to), and nobody wrote, is made zero. */
-int clear_stale(struct outbuf *ob, uint64_t from, uint64_t to);
+/* What a recycled file still has of its old content, and nobody wrote, is made zero. */
+int clear_stale(struct outbuf *ob);
 
 /* All that is in the heap alone to the file. Errors stick. */
 int flush_heap(struct outbuf *ob);

@@ -176,7 +176,7 @@ int outbuf_commit(struct outbuf *ob)
 
 	r = outbuf_error(ob);
 	if (r == 0)
-		r = clear_stale(ob, 0, outbuf_size(ob));
+		r = clear_stale(ob);
 	if (r == 0 && state == STATE_OPEN)
 		r = ob->sequential ? flush_in_order(ob) : flush_heap(ob);
 	/* Before the file is anybody else's, nobody of ours is at it. */
