@@ -150,6 +150,42 @@ static void test_planted(void **state)
 	each_planted(s, 1);
 }
 
+static const struct sandbox *box;
+static int to_come;
+
+/* Between the look at the path and its opening somebody puts a file of his own there. */
+static int late_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	if (to_come && strcmp(path, "out") == 0) {
+		to_come = 0;
+		write_file(box->path, "theirs", 6, 0666);
+		if (chown(box->path, PLANTER, PLANTER) < 0)
+			return -1;
+	}
+	return real.openat(dirfd, path, flags, mode);
+}
+
+static void test_planted_late(void **state)
+{
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf *ob;
+
+	box = *state;
+	if (geteuid() != 0) {
+		print_message("only root can play others\n");
+		skip();
+	}
+	assert_int_equal(chmod(box->dir, 01777), 0);
+	options.replace = OUTBUF_REPLACE_IN_PLACE;
+	to_come = 1;
+	sys_table.openat = late_open;
+	/* Either the kernel (fs.protected_regular) or we. */
+	assert_in_range(-outbuf_open(&ob, box->path, &options), 1, 4095);
+	assert_int_equal(to_come, 0);
+	assert_null(ob);
+	assert_file(box->path, "theirs", 6);
+}
+
 /* ------------------------------------------------------------- what is freed later */
 
 #define LARGE ((size_t)17 << 20)
@@ -289,6 +325,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fault_test(test_planted),
+		fault_test(test_planted_late),
 		fault_test(test_freed_later),
 		fault_test(test_litter_freed_later),
 	};

@@ -74,6 +74,22 @@ static int seeks(struct outbuf *ob)
 	return 0;
 }
 
+/* Long writes that go straight from the caller's memory, where Views are staged. */
+static int straight(struct outbuf *ob)
+{
+	static unsigned char bytes[120000];
+	struct outbuf_view v;
+
+	memset(bytes, 'l', sizeof bytes);
+	check(outbuf_map(ob, 150000) == 0);
+	check(outbuf_view(ob, &v, 333, OUTBUF_UNBOUNDED) == 0);
+	check(outbuf_write(&v, bytes, sizeof bytes) == 0);
+	check(outbuf_seek(&v, 130001) == 0);
+	check(outbuf_write(&v, bytes, 70000) == 0);
+	check(outbuf_view_end(&v) == 0);
+	return 0;
+}
+
 static int edits(struct outbuf *ob)
 {
 	struct outbuf_view v;
@@ -297,7 +313,8 @@ static int empty(struct outbuf *ob)
 
 static const struct { const char *name; int (*run)(struct outbuf *ob); } scripts[] = {
 	{ "partly written", partly_written }, { "seeks", seeks },
-	{ "edits", edits },                   { "pointers", pointers },
+	{ "straight", straight },             { "edits", edits },
+	{ "pointers", pointers },
 	{ "data", data },                     { "cut and grow", cut_and_grow },
 	{ "grow first", grow_first },         { "cut mapping", cut_mapping },
 	{ "map again", map_again },           { "unmap", unmap },
@@ -448,6 +465,23 @@ static void test_zeroed(void **state)
 	stats = run_once(s, 'n', 100000);
 	assert_recycled(&stats);
 	assert_int_equal(stats.zeroed, 0);
+
+	/* Bytes that come with the pointer need not be zero first. */
+	struct outbuf_options options = recycling();
+	struct outbuf *ob = open_with(s->path, &options);
+	static unsigned char bytes[50000];
+	struct outbuf_view v;
+	void *ref;
+
+	assert_int_equal(outbuf_map(ob, sizeof bytes), 0);
+	assert_int_equal(outbuf_view(ob, &v, 0, sizeof bytes), 0);
+	assert_int_equal(outbuf_write_ref(&v, bytes, sizeof bytes, &ref), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	stats = stats_of(ob);
+	assert_recycled(&stats);
+	assert_int_equal(stats.zeroed, 0);
+	outbuf_close(ob);
 }
 
 int main(void)

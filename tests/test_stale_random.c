@@ -29,6 +29,7 @@
 static struct {
 	unsigned char old[LENGTH_MAX], cleared[LENGTH_MAX];
 	unsigned char stored_there[8]; /* by block of 64 KiB */
+	uint64_t places[8];
 	int calls, fail_at;
 	int wrong;
 } model;
@@ -51,8 +52,7 @@ static int note(void *arg, struct range range, int there)
 	return 0;
 }
 
-/* Around the edges of blocks and pieces more often than elsewhere. */
-static uint64_t some_place(uint64_t *seed, uint64_t length)
+static uint64_t any_place(uint64_t *seed, uint64_t length)
 {
 	uint64_t at;
 
@@ -67,6 +67,17 @@ static uint64_t some_place(uint64_t *seed, uint64_t length)
 	}
 }
 
+/* Around the edges of blocks, and of earlier pieces, more often than elsewhere. */
+static uint64_t some_place(uint64_t *seed, uint64_t length)
+{
+	uint64_t *at = &model.places[random_below(seed, 8)];
+
+	if (random_below(seed, 4) == 0 && *at <= length)
+		return *at;
+	*at = any_place(seed, length);
+	return *at;
+}
+
 static int compare(uint64_t offset, uint64_t n)
 {
 	uint64_t i;
@@ -79,7 +90,7 @@ static int compare(uint64_t offset, uint64_t n)
 
 static int stale_sequence(uint64_t seed)
 {
-	uint64_t length = 1 + some_place(&seed, LENGTH_MAX - 2);
+	uint64_t length = 1 + any_place(&seed, LENGTH_MAX - 2);
 	unsigned i, steps = 1 + (unsigned)random_below(&seed, 60);
 	struct stale s;
 	int r = 0;
