@@ -156,7 +156,7 @@ static void test_die_at_every_call(void **state)
 
 		if (r == 0)
 			print_message("%s: %u stops\n", way.name, stops);
-		assert_true(r > 0 || stops > 0);
+		assert_true(r > 0 || stops > 0 || step > 1);
 		all += stops;
 	}
 	print_message("%u stops in all, at every call (1 of %u)\n", all, step);

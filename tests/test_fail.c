@@ -211,7 +211,7 @@ static void test_fail_every_call(void **state)
 
 		if (r == 0)
 			print_message("%s: %u cases\n", way.name, cases);
-		assert_true(r > 0 || cases > 0);
+		assert_true(r > 0 || cases > 0 || step > 1);
 		all += cases;
 	}
 	inject_unreached(tell);
