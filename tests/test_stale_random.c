@@ -269,8 +269,9 @@ static int some_step(struct output *o)
 
 	if (o->unmapped || below(o, 12) == 0) {
 		to = o->size + some_length(o);
-		check(outbuf_map(o->ob, to == 0 ? 1 : to) == 0);
-		o->size = to == 0 ? 1 : to;
+		to = to == 0 ? 1 : to > MODEL_MAX - 10000 ? o->size : to;
+		check(outbuf_map(o->ob, to) == 0);
+		o->size = to;
 		o->unmapped = 0;
 		return 0;
 	}
