@@ -261,7 +261,7 @@ whole_file() {
 try "sections that overlap in the file" whole_file
 
 # valgrind takes a second per run: fewer of them.
-step=0
+step=${OUTBUF_TEST_STEP:-0}
 [ -z "${VALGRIND-}" ] || step=1000
 
 # Cut at every length near a limit, and every 97 bytes: no crash, no output.
