@@ -65,7 +65,7 @@ struct guard_slot {
 	/* By the handler, on any thread. */
 	_Atomic int state;
 	_Atomic int retries;
-	_Atomic uint64_t part; /* what the next fault replaces in vain if it is private already */
+	_Atomic uint64_t part; /* bytes that the next fault replaces, if it is private and faults even so */
 	int used; /* under `lock` */
 };
 

@@ -32,9 +32,9 @@ int hidden_hold(int dirfd, const char *hidden, int flags, struct stat *st);
 
 /*
  * Lock the file behind the descriptor, just created under the hidden name. 0; -EEXIST if it was taken
- * for left over in that moment, so that the name is not its name any more; another errno if that cannot be told: then it is still to
- * be removed. Where nothing can be
- * locked nobody can take it either: 0.
+ * for left over in that moment, so that the name is not its name any more; another errno if that
+ * cannot be told: then it is still to be removed. Where nothing can be locked nobody can take it
+ * either: 0.
  */
 int hidden_claim(int dirfd, const char *hidden, int fd);
 

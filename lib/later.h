@@ -13,7 +13,7 @@ void later_close(int fd, const struct stat *st);
 
 /*
  * Keep the file with this name for later_close(), if it will be worth it: it is about to be replaced or
- * removed. Fills *st. A descriptor that does not count as open (leases, ETXTBSY), or -1.
+ * removed. Fills *st. A descriptor that does not count as open (leases, ETXTBSY), or less than 0.
  */
 int later_keep(int dirfd, const char *name, struct stat *st);
 

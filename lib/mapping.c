@@ -33,19 +33,23 @@ static int refused(const struct outbuf *ob, int map_error)
 	return map_error == -ENOSYS ? -ENOTSUP : map_error;
 }
 
+/* Faults below `end` are caught from now on, if that is wanted. */
+static int guard_up_to(struct outbuf *ob, uint64_t end)
+{
+	if (!ob->options.guard)
+		return 0;
+	return end == 0 ? guard_end(&ob->guard)
+	                : guard_begin(&ob->guard, ob->heap.space.base, end, ob->target.fd, &ob->error,
+	                              &ob->faults);
+}
+
 /* Heap up to `end` is the file itself now. */
 static int begin_mapping(struct outbuf *ob, uint64_t end)
 {
 	struct range mapped = { ob->mapped_end, end - ob->mapped_end };
-	int r = 0;
 
 	ob->mapped_end = end;
-	if (ob->options.guard)
-		r = guard_begin(&ob->guard, ob->heap.space.base, end, ob->target.fd, &ob->error,
-		                &ob->faults);
-	if (r == 0 && ob->tracked)
-		r = dirty_forget(&ob->dirty_ranges, mapped);
-	return r;
+	return ob->tracked ? dirty_forget(&ob->dirty_ranges, mapped) : 0;
 }
 
 /*
@@ -77,12 +81,19 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 	}
 	if (r == 0 && *map_error == 0)
 		r = carry(ob, ob->mapped_end, high < end ? high : end);
+	/* Before it is mapped: that it cannot be guarded must leave all as it was. */
+	if (r == 0 && *map_error == 0 && end > ob->mapped_end)
+		r = guard_up_to(ob, end);
 	if (r == 0 && *map_error == 0 && end > ob->mapped_end) {
 		*map_error = heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end, &lost);
-		if (*map_error < 0)
+		if (*map_error < 0) {
 			r = lost ? -ENOMEM : refused(ob, *map_error);
-		else
+			guard_up_to(ob, ob->mapped_end);
+		} else {
+			/* No memory to say so: the file must not be shortened under its mapping. */
 			r = begin_mapping(ob, end);
+			damaged = r < 0;
+		}
 	}
 	if (lost || damaged)
 		/*

@@ -106,7 +106,7 @@ static int exchange(struct target *t)
 		return 1;
 	/* In the last moment something else may have come to the path, and is under our name now. */
 	r = sys_fstatat(t->dirfd, t->hidden, &got, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && (S_ISDIR(got.st_mode) || !(S_ISREG(got.st_mode) || S_ISLNK(got.st_mode)))) {
+	if (r == 0 && !S_ISREG(got.st_mode) && !S_ISLNK(got.st_mode)) {
 		r = sys_exchange(t->dirfd, t->hidden, t->name);
 		return r < 0 ? r : S_ISDIR(got.st_mode) ? -EISDIR : -ENOTSUP;
 	}

@@ -72,10 +72,10 @@ int target_check(const struct target *t, struct stat *st)
 	struct stat behind, dir;
 	int r = sys_fstatat(t->dirfd, t->name, st, AT_SYMLINK_NOFOLLOW);
 
-	if (r < 0)
+	if (r < 0) {
 		st->st_mode = 0;
-	if (r < 0)
 		return r == -ENOENT ? 0 : r;
+	}
 	behind = *st;
 	if (S_ISLNK(st->st_mode) && sys_fstatat(t->dirfd, t->name, &behind, 0) < 0)
 		behind.st_mode = S_IFREG;
@@ -154,10 +154,12 @@ static int open_in_place(struct target *t, const struct stat *there)
 	if (t->fd < 0)
 		return t->fd;
 	/* Once more, for what came between: a file of somebody else's is not touched. */
-	r = t->created || follow == 0 ? 0 : sys_fstat(t->fd, &st);
-	if (r == 0 && !t->created && follow != 0)
-		r = S_ISREG(st.st_mode) ? check_whose(t, &st) : -ENOTSUP;
-	return r;
+	if (t->created || follow == 0)
+		return 0;
+	r = sys_fstat(t->fd, &st);
+	if (r < 0)
+		return r;
+	return S_ISREG(st.st_mode) ? check_whose(t, &st) : -ENOTSUP;
 }
 
 static int open_named(struct target *t)
