@@ -168,6 +168,42 @@ static void test_mapped_again(void **state)
 	outbuf_close(ob);
 }
 
+static int no_dup(int fd)
+{
+	(void)fd;
+	errno = EMFILE;
+	return -1;
+}
+
+/* It cannot be guarded: then it is not mapped, or not further, and all is as before. */
+static void test_cannot_guard(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	uint64_t first;
+
+	need_mapping();
+	o.map = OUTBUF_REQUIRE;
+	o.stage = OUTBUF_NO;
+	o.guard = 1;
+	for (first = 0; first <= SIZE; first += SIZE) {
+		struct outbuf *ob = open_with(s->path, &o);
+
+		assert_int_equal(outbuf_map(ob, first), 0);
+		real = sys_table;
+		sys_table.dup = no_dup;
+		assert_int_equal(outbuf_map(ob, 3 * SIZE), -EMFILE);
+		sys_table = real;
+		assert_int_equal(outbuf_is_mapped(ob), first > 0);
+		assert_int_equal(outbuf_size(ob), first);
+		assert_int_equal(outbuf_error(ob), 0);
+		assert_int_equal(fill_some(ob, 'n', 2 * SIZE), 0);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		assert_filled(s, 2 * SIZE);
+	}
+}
+
 /* -------------------------------------------------------------------- reasons */
 
 static volatile int answer; /* what reserving the missing block says */
@@ -519,6 +555,7 @@ int main(void)
 		sandbox_test(test_private_from_then_on),
 		sandbox_test(test_after_discard),
 		sandbox_test(test_mapped_again),
+		sandbox_test(test_cannot_guard),
 		sandbox_test(test_reasons),
 		sandbox_test(test_passing),
 		sandbox_test(test_many),
