@@ -102,6 +102,7 @@ const struct fspolicy *fspolicy_of_magic(uint32_t magic)
 const struct fspolicy *fspolicy_of(int fd)
 {
 	uint32_t magic;
+	uint64_t room;
 
-	return fspolicy_of_magic(sys_fs_type(fd, &magic) < 0 ? 0 : magic);
+	return fspolicy_of_magic(sys_fs(fd, &magic, &room) < 0 ? 0 : magic);
 }

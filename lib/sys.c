@@ -210,33 +210,23 @@ int sys_is_seekable(int fd)
 	return r < 0 ? r : S_ISREG(st.st_mode) && !(flags & O_APPEND);
 }
 
-int sys_fs_type(int fd, uint32_t *magic)
+int sys_fs(int fd, uint32_t *magic, uint64_t *room)
 {
-#ifdef __linux__
-	struct statfs st;
-	int r = result(sys_table.fstatfs(fd, &st));
-
-	*magic = r < 0 ? 0 : (uint32_t)st.f_type;
-	return r;
-#else
-	(void)fd;
 	*magic = 0;
-	return -ENOSYS;
-#endif
-}
-
-int sys_fs_room(int fd, uint64_t *bytes)
-{
+	*room = UINT64_MAX;
 #ifdef __linux__
 	struct statfs st;
 	int r = result(sys_table.fstatfs(fd, &st));
 
+	if (r < 0)
+		return r;
+	*magic = (uint32_t)st.f_type;
 	/* A tmpfs without a limit has no blocks at all. */
-	*bytes = r < 0 || st.f_blocks == 0 ? UINT64_MAX : (uint64_t)st.f_bavail * (uint64_t)st.f_bsize;
-	return r;
+	if (st.f_blocks > 0)
+		*room = (uint64_t)st.f_bavail * (uint64_t)st.f_bsize;
+	return 0;
 #else
 	(void)fd;
-	*bytes = UINT64_MAX;
 	return -ENOSYS;
 #endif
 }

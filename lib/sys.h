@@ -69,10 +69,11 @@ void sys_lead_nowhere(int fd);
 int sys_is_writable(int fd);
 /* Is it a regular file that pwrite(2) can write at any offset? 1, 0, or an errno if it cannot be asked. */
 int sys_is_seekable(int fd);
-/* The type of the file system, as statfs(2) has it; -ENOSYS where there is no such thing. */
-int sys_fs_type(int fd, uint32_t *magic);
-/* Bytes that anybody may still store on it; UINT64_MAX where it does not say. */
-int sys_fs_room(int fd, uint64_t *bytes);
+/*
+ * The type of the file system, as statfs(2) has it, and how many bytes anybody may still store on it. 0 and
+ * UINT64_MAX where it does not say. 0, or an errno: -ENOSYS where there is no such call.
+ */
+int sys_fs(int fd, uint32_t *magic, uint64_t *room);
 /* What a symbolic link says, cut at n - 1 bytes and ended by NUL. */
 int sys_readlinkat(int dirfd, const char *path, char *to, size_t n);
 int sys_fstat(int fd, struct stat *st);

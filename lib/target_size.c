@@ -109,8 +109,9 @@ int target_reserve(struct target *t, uint64_t size, int *unsupported)
 int target_room(const struct target *t, uint64_t size)
 {
 	uint64_t room;
+	uint32_t magic;
 
-	if (t->fs == NULL || !t->fs->exact || size <= t->size || sys_fs_room(t->fd, &room) < 0)
+	if (t->fs == NULL || !t->fs->exact || size <= t->size || sys_fs(t->fd, &magic, &room) < 0)
 		return 0;
 	return size - t->size > room ? -ENOSPC : 0;
 }
