@@ -36,6 +36,7 @@ struct model {
 	const char *path; /* in a directory of its own, as what stands in it is counted */
 	int tame;         /* nothing that fails, and options that the environment may change */
 	enum model_kind kind; /* if tame; else it is chosen */
+	int no_blocks;    /* cannot be reserved there: nobody requires it */
 
 	/* The model's. */
 	struct outbuf *ob;

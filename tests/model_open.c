@@ -73,6 +73,9 @@ static void choose_options(struct model *m)
 
 		memcpy((char *)&m->options + o->at, &value, sizeof value);
 	}
+	/* Flushes and the commit would be refused; test_faults.c and test_location.c see to that. */
+	if (m->no_blocks && m->options.prealloc == OUTBUF_REQUIRE)
+		m->options.prealloc = OUTBUF_AUTO;
 	m->options.max_size = limits[m->tame ? 0 : below(m, sizeof limits / sizeof *limits)];
 	m->limit = m->options.max_size ? m->options.max_size : UINT64_MAX;
 }

@@ -45,6 +45,8 @@ void skip_unmapped(void);
 void skip_without_file(void);
 /* What options.map = OUTBUF_REQUIRE must answer here: 0, -ENOTSUP, or why the file system cannot. */
 int required_mapping(void);
+/* And options.prealloc = OUTBUF_REQUIRE: 0, or why no blocks can be reserved. */
+int required_blocks(void);
 /* Was the library built with addresses of its own to give out? */
 int has_vm(void);
 

@@ -43,6 +43,7 @@ static struct model *run_sequences(struct sandbox *s, int tame, unsigned long n)
 	m->arg = &seed;
 	m->path = s->path;
 	m->tame = tame;
+	m->no_blocks = required_blocks() != 0;
 	m->kind = env_number("OUTBUF_TEST_MEMORY", 0) ? MODEL_MEMORY : MODEL_FILE;
 	for (i = 0; i < n; i++) {
 		const char *wrong;
