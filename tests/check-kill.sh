@@ -7,17 +7,11 @@
 #     OUTBUF_TEST_KILLS=N   how often (500, or as often as 10 s allow); OUTBUF_TEST_SEED=N: which moments
 . "$abs_top_srcdir/tests/tap.sh"
 
-program=$abs_top_builddir/examples/parwrite/parwrite
 directory=${OUTBUF_TEST_DIR:-$scratch}/kill
 out=$directory/out
 seed=${OUTBUF_TEST_SEED:-$$}
 
-# The program itself, not the shell script that libtool may have put in its place.
-libtool=$abs_top_builddir/libtool
-real=$("$libtool" --quiet --mode=execute echo "$program")
-LD_LIBRARY_PATH=$("$libtool" --quiet --mode=execute -dlopen "$abs_top_builddir/liboutbuf.la" \
-	sh -c 'echo "${LD_LIBRARY_PATH-}"')
-export LD_LIBRARY_PATH
+the_program_itself parwrite
 
 make_inputs() {
 	rm -rf "$directory" && mkdir -p "$directory" || return 1

@@ -7,18 +7,11 @@
 # The checksums in parwrite.sums, beside this test's log, let scripts/check compare builds.
 . "$abs_top_srcdir/tests/tap.sh"
 
-program=$abs_top_builddir/examples/parwrite/parwrite
 programs=$abs_top_srcdir/tests/programs
 sums=$abs_top_builddir/tests/parwrite.sums
 : >"$sums"
 
-# The program itself: it is called hundreds of times, and libtool's script in its place takes ten
-# times as long.
-libtool=$abs_top_builddir/libtool
-real=$("$libtool" --quiet --mode=execute echo "$program")
-LD_LIBRARY_PATH=$("$libtool" --quiet --mode=execute -dlopen "$abs_top_builddir/liboutbuf.la" \
-	sh -c 'echo "${LD_LIBRARY_PATH-}"')
-export LD_LIBRARY_PATH
+the_program_itself parwrite
 
 parwrite() { ${VALGRIND:+$VALGRIND -q --error-exitcode=9 --leak-check=full} "$real" "$@"; }
 
@@ -203,14 +196,14 @@ refuses() {
 	status=$1 pattern=$2
 	shift 2
 	printf 'precious' >"$scratch/precious.o"
-	ls "$scratch" | wc -l >"$scratch/before"
 	parwrite "$@" >"$scratch/message" 2>&1
 	got=$?
 	cat "$scratch/message"
 	[ "$got" -eq "$status" ] || { echo "status $got"; return 1; }
 	[ "$status" -eq 2 ] || [ "$(wc -l <"$scratch/message")" -eq 1 ] || return 1
 	grep -q -e "$pattern" "$scratch/message" || return 1
-	test "$(cat "$scratch/precious.o")" = precious
+	test "$(cat "$scratch/precious.o")" = precious || return 1
+	! ls -A "$scratch" | grep '[.]outbuf-'
 }
 out=$scratch/precious.o
 
@@ -264,38 +257,17 @@ try "sections that overlap in the file" whole_file
 step=${OUTBUF_TEST_STEP:-0}
 [ -z "${VALGRIND-}" ] || step=1000
 
-# Cut at every length near a limit, and every 97 bytes: no crash, no output.
-truncations() {
-	size=$(wc -c <"$scratch/main.o")
-	at=0
-	while [ "$at" -lt "$size" ]; do
-		head -c "$at" "$scratch/main.o" >"$scratch/cut.o"
-		refuses 1 'cut.o: ' -j 2 -o "$out" "$scratch/cut.o" >"$scratch/cut" 2>&1 || {
-			echo "cut at $at"
-			cat "$scratch/cut"
-			return 1
-		}
-		if [ "$at" -lt 72 ]; then at=$((at + 1)); else at=$((at + step + 97)); fi
-	done
+size=$(wc -c <"$scratch/main.o")
+headers=$(readelf -hW "$scratch/main.o" | awk '/Start of section headers/{ print $5 }')
+damage() {
+	$abs_top_builddir/tests/damage "$1" "$scratch/main.o" "$scratch/damaged.o" "$out" \
+		${VALGRIND:+$VALGRIND -q --error-exitcode=9} "$real" -j 2 -o "$out"
 }
+# Cut at every length near a limit, and every 97 bytes: no crash, no output.
+truncations() { { seq 0 71; seq 72 $((step + 97)) $((size - 1)); } | damage cut; }
 # Every byte of the ELF header and of the section headers set to 255: an error or a result, no crash.
 damages() {
-	size=$(wc -c <"$scratch/main.o")
-	headers=$(readelf -hW "$scratch/main.o" | awk '/Start of section headers/{ print $5 }')
-	at=16
-	while [ "$at" -lt "$size" ]; do
-		cp "$scratch/main.o" "$scratch/damaged.o"
-		printf '\377' | dd of="$scratch/damaged.o" bs=1 seek="$at" conv=notrunc 2>/dev/null
-		parwrite -j 2 -o "$scratch/maybe.o" "$scratch/damaged.o" >"$scratch/damage" 2>&1
-		got=$?
-		if [ $got -gt 1 ] || { [ $got -eq 1 ] && [ "$(wc -l <"$scratch/damage")" -ne 1 ]; }; then
-			echo "byte $at: status $got"
-			cat "$scratch/damage"
-			return 1
-		fi
-		at=$((at + 1 + step / 20))
-		if [ "$at" -eq 64 ]; then at=$headers; fi
-	done
+	{ seq 16 $((1 + step / 20)) 63; seq "$headers" $((1 + step / 20)) $((size - 1)); } | damage set
 }
 try "cut short anywhere" truncations
 try "damaged headers" damages

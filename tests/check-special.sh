@@ -5,23 +5,13 @@
 # stands at the path stays what it is.
 . "$abs_top_srcdir/tests/tap.sh"
 
-program=$abs_top_builddir/examples/parwrite/parwrite
-binary=$abs_top_builddir/examples/parwrite/.libs/parwrite
-[ -x "$binary" ] || binary=$program
+the_program_itself parwrite
 
 # Whoever started us may ignore SIGPIPE: parwrite must live where it kills.
 mortal=
 env --default-signal=PIPE true 2>/dev/null && mortal="env --default-signal=PIPE"
 
-parwrite() {
-	if [ -n "${VALGRIND-}" ]; then
-		# Not by libtool: it looks into all arguments that are files, and waits for itself in stdout.
-		LD_LIBRARY_PATH=$abs_top_builddir/.libs $mortal \
-			$VALGRIND -q --error-exitcode=9 --leak-check=full "$binary" "$@"
-	else
-		$mortal "$program" "$@"
-	fi
-}
+parwrite() { $mortal ${VALGRIND:+$VALGRIND -q --error-exitcode=9 --leak-check=full} "$real" "$@"; }
 
 # More than a pipe holds: a writer has to wait for its reader.
 printf 'int large[500000] = { 1 }; int end(void) { return large[7]; }\n' >"$scratch/large.c"

@@ -28,6 +28,17 @@ skip() {
 	echo "ok $tap_count - $1 # SKIP $2"
 }
 
+# $real: the example itself, not the shell script that libtool may have put in its place. That one
+# takes ten times as long, and is what a signal would meet. (Nor by libtool at once: it looks into all
+# arguments that are files, and waits for itself in stdout.)
+the_program_itself() {
+	tap_libtool=$abs_top_builddir/libtool
+	real=$("$tap_libtool" --quiet --mode=execute echo "$abs_top_builddir/examples/$1/$1")
+	LD_LIBRARY_PATH=$("$tap_libtool" --quiet --mode=execute -dlopen "$abs_top_builddir/liboutbuf.la" \
+		sh -c 'echo "${LD_LIBRARY_PATH-}"')
+	export LD_LIBRARY_PATH
+}
+
 tap_end() {
 	echo "1..$tap_count"
 	rm -rf "$scratch"
