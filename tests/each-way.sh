@@ -13,11 +13,12 @@
 set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 
-by_path="test_location test_write test_model test_threads test_overlap test_special test_stage test_commit \
-	test_errors test_limits test_faults test_memory test_recycle test_spare test_stale_random \
+# Those that take longest first.
+by_path="test_stale_random test_model test_stage test_location test_write test_threads test_overlap test_special \
+	test_commit test_errors test_limits test_faults test_memory test_recycle test_spare \
 	test_durable test_lock test_metadata test_planted"
 # Those that go by what an output holds, and not by how its file comes to the path.
-by_content="test_location test_write test_model test_threads test_overlap"
+by_content="test_model test_location test_write test_threads test_overlap"
 
 archive=/usr/lib/$(uname -m)-linux-gnu/liblua5.4.a
 passed=0 failed=0 left_out=0
@@ -70,18 +71,21 @@ suite() {
 	*uring*) backend_is uring "$@" ;;
 	stream) backend_is stream "$@" ;;
 	esac
+	# As many at once as there are processors.
+	rm -f "tests/way-$way-"*.log
+	for program in $programs; do
+		[ ! -x "tests/$program" ] || echo "$program"
+	done | env "$@" xargs -P "$(nproc)" -I PROGRAM sh "$0" one-program "$way" PROGRAM
 	for program in $programs; do
 		[ -x "tests/$program" ] || continue
 		log="tests/way-$way-$program.log"
-		# shellcheck disable=SC2086 # words, or nothing
-		env CMOCKA_MESSAGE_OUTPUT=TAP "$@" timeout 300 ${UNDER-} "tests/$program" >"$log" 2>&1
-		status=$?
+		status=$(sed -n '$s/^# status //p' "$log")
 		p=$(grep -c '^ok' "$log")
 		s=$(grep -c '^not ok.*# SKIP' "$log")
 		f=$(($(grep -c '^not ok' "$log") - s))
 		# Died on the way, or said nothing: as many as planned must have spoken.
 		planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$log")
-		if [ "$f" -eq 0 ] && { [ "$((p + s))" -ne "${planned:-0}" ] || [ "$p" -eq 0 ] || [ "$status" -ge 124 ]; }; then
+		if [ "$f" -eq 0 ] && { [ "$((p + s))" -ne "${planned:-0}" ] || [ "$p" -eq 0 ] || [ "${status:-255}" -ge 124 ]; }; then
 			f=1
 		fi
 		if [ "$f" -gt 0 ]; then
@@ -170,6 +174,12 @@ full)
 	echo "# SKIP: $(grep -c '^each-fs: SKIP ' $log)"
 	[ $status -eq 77 ] && exit 0
 	exit $status
+	;;
+one-program)
+	log=tests/way-$2-$3.log
+	# shellcheck disable=SC2086 # words, or nothing
+	CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 ${UNDER-} "tests/$3" >"$log" 2>&1
+	printf '\n# status %d\n' $? >>"$log"
 	;;
 one-full)
 	suite "$OUTBUF_FS-full" test_full OUTBUF_TEST_FULL=ENOSPC

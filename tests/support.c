@@ -409,6 +409,26 @@ unsigned long env_number(const char *name, unsigned long otherwise)
 	return text != NULL && *text != '\0' ? strtoul(text, NULL, 0) : otherwise;
 }
 
+#if defined(__SANITIZE_THREAD__)
+#define ONE_IN 5
+#elif defined(__SANITIZE_ADDRESS__)
+#define ONE_IN 3
+#else
+#define ONE_IN 1
+#endif
+
+unsigned long one_in(void)
+{
+	unsigned long n = env_number("OUTBUF_TEST_EVERY", ONE_IN);
+
+	return n > 0 ? n : 1;
+}
+
+unsigned long sequences(unsigned long n)
+{
+	return env_number("OUTBUF_TEST_SEQUENCES", (n + one_in() - 1) / one_in());
+}
+
 int in_child(int drop, int (*fn)(void *arg), void *arg)
 {
 	int status = -1;

@@ -86,6 +86,13 @@ uint64_t random_below(uint64_t *seed, uint64_t n);
 
 /* An environment variable as a number. */
 unsigned long env_number(const char *name, unsigned long otherwise);
+/*
+ * Of what a test does hundreds of times only one in n is done, n being $OUTBUF_TEST_EVERY; else 1, or 3 or
+ * 5 under sanitizers, where a process is slow to come and go. scripts/check says which builds do how much.
+ */
+unsigned long one_in(void);
+/* Random sequences, then: $OUTBUF_TEST_SEQUENCES, else one_in() of these. */
+unsigned long sequences(unsigned long n);
 
 /* fork(), run fn in the child without privileges (uid 65534) if `drop`, return its exit status. */
 int in_child(int drop, int (*fn)(void *arg), void *arg);

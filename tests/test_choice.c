@@ -239,8 +239,7 @@ static void test_options_and_environment(void **state)
 	static const char *const stages[] = { NULL, "yes", "no", "1" };
 	static const char *const flushes[] = { NULL, "", "pwrite", "uring", "stream", "nonsense" };
 	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
-	/* All of it takes valgrind two minutes. */
-	unsigned long every = env_number("OUTBUF_TEST_EVERY", 7);
+	unsigned long every = 7 * one_in(); /* all of it takes valgrind two minutes */
 	uint64_t seed = 5;
 	size_t i, j, k;
 

@@ -147,7 +147,7 @@ static unsigned stop_everywhere(const struct sandbox *s, const struct way *way, 
 static void test_die_at_every_call(void **state)
 {
 	struct sandbox *s = *state;
-	unsigned step = way_step(), all = 0, i;
+	unsigned step = (unsigned)one_in(), all = 0, i;
 	struct way way;
 	int r;
 

@@ -62,22 +62,22 @@ static struct model *run_sequences(struct sandbox *s, int tame, unsigned long n)
 
 static void test_random_sequences(void **state)
 {
-	unsigned long n = env_number("OUTBUF_TEST_SEQUENCES", 3000);
+	unsigned long n = sequences(3000);
 	struct model *m = run_sequences(*state, 1, n);
 
 	/* The model is worth something only if it gets to these. */
-	assert_true(n < 1000 || (m->maps > n / 10 && m->cuts > n / 10));
-	assert_true(n < 1000 || !can_map() || m->unmaps > n / 20);
+	assert_true(n < 100 || (m->maps > n / 10 && m->cuts > n / 10));
+	assert_true(n < 100 || !can_map() || m->unmaps > n / 20);
 	assert_int_equal(m->failed, 0);
 	free(m);
 }
 
 static void test_random_failures(void **state)
 {
-	unsigned long n = env_number("OUTBUF_TEST_SEQUENCES", 3000);
+	unsigned long n = sequences(3000);
 	struct model *m = run_sequences(*state, 0, n);
 
-	assert_true(n < 1000 || (m->failed > n / 20 && m->failed < n));
+	assert_true(n < 100 || (m->failed > n / 20 && m->failed < n));
 	free(m);
 }
 

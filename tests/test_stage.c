@@ -327,7 +327,7 @@ static int run_sequence(struct both *b, uint64_t seed)
 static void test_any_calls(void **state)
 {
 	static const uint32_t stages[] = { OUTBUF_REQUIRE, OUTBUF_AUTO, OUTBUF_NO };
-	unsigned long i, n = env_number("OUTBUF_TEST_SEQUENCES", 120);
+	unsigned long i, n = sequences(120);
 	uint64_t seed = env_number("OUTBUF_TEST_SEED", 7000);
 	struct sandbox *s = *state;
 	struct both *b = calloc(1, sizeof *b);

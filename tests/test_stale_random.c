@@ -140,7 +140,7 @@ static int stale_sequence(uint64_t seed)
 
 static void test_stale_sequences(void **state)
 {
-	unsigned long n = env_number("OUTBUF_TEST_SEQUENCES", 2000), i;
+	unsigned long n = sequences(2000), i;
 	uint64_t seed = env_number("OUTBUF_TEST_SEED", 0x7374616c);
 
 	(void)state;
@@ -329,7 +329,7 @@ static int output_sequence(struct output *o, const struct sandbox *s, uint64_t s
 
 static void test_output_sequences(void **state)
 {
-	unsigned long n = env_number("OUTBUF_TEST_SEQUENCES", 1500), i;
+	unsigned long n = sequences(1500), i;
 	uint64_t seed = env_number("OUTBUF_TEST_SEED", 0x6f6c64);
 	struct output *o = calloc(1, sizeof *o);
 	struct sandbox *s = *state;

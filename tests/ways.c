@@ -99,21 +99,6 @@ int way_get(struct way *way, unsigned i)
 	return refused != 0;
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define EVERY 5
-#elif defined(__SANITIZE_ADDRESS__)
-#define EVERY 3
-#else
-#define EVERY 1
-#endif
-
-unsigned way_step(void)
-{
-	unsigned step = (unsigned)env_number("OUTBUF_TEST_EVERY", EVERY);
-
-	return step > 0 ? step : 1;
-}
-
 /* --------------------------------------------------------------------- contents */
 
 #define PLANNED ((size_t)64 << 10)

@@ -49,12 +49,6 @@ struct way {
 int way_get(struct way *way, unsigned i);
 
 /*
- * Only every n-th call is tried, another one in each way: $OUTBUF_TEST_EVERY, else 1, or 3 or 5 under
- * sanitizers, where a process is slow to come and go. That is printed.
- */
-unsigned way_step(void);
-
-/*
  * Write the content of that number (1 or 2) in this way: mapped and behind the mapping, staged, straight,
  * and through a pointer, by two threads, with a gap. Returns the first error, the output closed.
  */
