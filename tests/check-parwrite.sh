@@ -203,7 +203,8 @@ refuses() {
 	[ "$status" -eq 2 ] || [ "$(wc -l <"$scratch/message")" -eq 1 ] || return 1
 	grep -q -e "$pattern" "$scratch/message" || return 1
 	test "$(cat "$scratch/precious.o")" = precious || return 1
-	! ls -A "$scratch" | grep '[.]outbuf-'
+	set -- "$scratch"/.*.outbuf-*
+	test ! -e "$1"
 }
 out=$scratch/precious.o
 
