@@ -3,8 +3,9 @@
 # The suite in every way an output can be written, and on every file system that can be mounted, as
 # far as its tests can meet the difference. Called by scripts/check in a build folder:
 #
-#     each-way.sh backends|uring|file-systems|full
+#     each-way.sh backends|threads|uring|file-systems|full
 #
+# threads: the backends, as far as more than one thread writes.
 # full: on file systems that are too small for what is written.
 # $UNDER is put before each program: a valgrind, say.
 #
@@ -17,6 +18,9 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 by_path="test_stale_random test_model test_stage_random test_stage test_stage_faults test_location test_write test_threads test_overlap test_special \
 	test_commit test_errors test_limits test_faults test_memory test_recycle test_spare \
 	test_durable test_lock test_metadata test_planted"
+# Those in which several threads write, or the library has one of its own.
+by_threads="test_stale_random test_model test_stage_random test_stage test_stage_faults test_threads test_overlap \
+	test_recycle test_lock"
 # Those that go by what an output holds, and not by how its file comes to the path.
 by_content="test_model test_location test_write test_threads test_overlap"
 
@@ -132,15 +136,29 @@ total() {
 	[ "$failed" -eq 0 ]
 }
 
+# on_each NAME MODE ARGUMENT...: this script again on file systems. The machine may have none of them.
+on_each() {
+	log=tests/$1.log mode=$2
+	shift 2
+	"$top/scripts/each-fs" "$@" -- sh "$0" "$mode" >"$log" 2>&1
+	status=$?
+	cat "$log"
+	sed -n 's/^each-fs: SKIP /SKIP: /p' "$log"
+	echo "# SKIP: $(grep -c '^each-fs: SKIP ' "$log")"
+	[ $status -eq 77 ] || return $status
+}
+
 case ${1-} in
-backends)
-	suite mapping "$by_path" OUTBUF_MAP=yes OUTBUF_STAGE=no
-	suite mapping-staged "$by_path" OUTBUF_MAP=yes OUTBUF_STAGE=yes
-	suite pwrite "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=no OUTBUF_FLUSH=pwrite
-	suite pwrite-staged "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=pwrite
-	suite uring "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=no OUTBUF_FLUSH=uring
-	suite uring-staged "$by_path" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=uring
-	suite stream "$by_path" OUTBUF_FLUSH=stream
+backends | threads)
+	programs=$by_path
+	[ "$1" = backends ] || programs=$by_threads
+	suite mapping "$programs" OUTBUF_MAP=yes OUTBUF_STAGE=no
+	suite mapping-staged "$programs" OUTBUF_MAP=yes OUTBUF_STAGE=yes
+	suite pwrite "$programs" OUTBUF_MAP=no OUTBUF_STAGE=no OUTBUF_FLUSH=pwrite
+	suite pwrite-staged "$programs" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=pwrite
+	suite uring "$programs" OUTBUF_MAP=no OUTBUF_STAGE=no OUTBUF_FLUSH=uring
+	suite uring-staged "$programs" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=uring
+	suite stream "$programs" OUTBUF_FLUSH=stream
 	suite memory "$by_content" OUTBUF_TEST_MEMORY=1
 	total
 	;;
@@ -149,32 +167,14 @@ uring) # under valgrind: what there is to see, in a few minutes
 	suite uring-staged "$by_content" OUTBUF_MAP=no OUTBUF_STAGE=yes OUTBUF_FLUSH=uring
 	total
 	;;
-file-systems)
-	log=tests/file-systems.log
-	"$top/scripts/each-fs" -s 400 -- sh "$0" one-file-system >$log 2>&1
-	status=$?
-	cat $log
-	sed -n 's/^each-fs: SKIP /SKIP: /p' $log
-	echo "# SKIP: $(grep -c '^each-fs: SKIP ' $log)"
-	[ $status -eq 77 ] && exit 0
-	exit $status
-	;;
+file-systems) on_each file-systems one-file-system -s 400 ;;
 one-file-system)
 	suite "$OUTBUF_FS" "$by_path" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR"
 	suite "$OUTBUF_FS-direct" "$by_content" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR" OUTBUF_STAGE=no
 	suite "$OUTBUF_FS-uring" "$by_content" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR" OUTBUF_MAP=no OUTBUF_FLUSH=uring
 	total
 	;;
-full)
-	log=tests/full.log
-	"$top/scripts/each-fs" -t tmpfs ext4 xfs btrfs -- sh "$0" one-full >$log 2>&1
-	status=$?
-	cat $log
-	sed -n 's/^each-fs: SKIP /SKIP: /p' $log
-	echo "# SKIP: $(grep -c '^each-fs: SKIP ' $log)"
-	[ $status -eq 77 ] && exit 0
-	exit $status
-	;;
+full) on_each full one-full -t tmpfs ext4 xfs btrfs ;;
 one-program)
 	log=tests/way-$2-$3.log
 	# shellcheck disable=SC2086 # words, or nothing
@@ -197,7 +197,7 @@ one-full)
 	total
 	;;
 *)
-	echo "usage: $0 backends|uring|file-systems|full" >&2
+	echo "usage: $0 backends|threads|uring|file-systems|full" >&2
 	exit 2
 	;;
 esac

@@ -4,6 +4,7 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 
 #include "support.h"
@@ -42,6 +43,42 @@ void arm(int from, int error, int once)
 int calls_made(void)
 {
 	return atomic_load(&plan.calls);
+}
+
+int no_nameless(int dirfd, const char *path, int flags, mode_t mode)
+{
+#ifdef O_TMPFILE
+	if ((flags & O_TMPFILE) == O_TMPFILE) {
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+#endif
+	return real.openat(dirfd, path, flags, mode);
+}
+
+static int interrupted(void)
+{
+	int call = calls_made();
+
+	call_fails();
+	errno = EINTR;
+	return call % 3 == 0;
+}
+
+ssize_t short_pwrite(int fd, const void *data, size_t n, off_t offset)
+{
+	return interrupted() ? -1 : real.pwrite(fd, data, n > 1000 ? n / 3 : n, offset);
+}
+
+ssize_t short_pread(int fd, void *data, size_t n, off_t offset)
+{
+	return interrupted() ? -1 : real.pread(fd, data, n > 1000 ? n / 3 : n, offset);
+}
+
+ssize_t zero_pwrite(int fd, const void *data, size_t n, off_t offset)
+{
+	(void)fd, (void)data, (void)n, (void)offset;
+	return 0;
 }
 
 int faults_begin(void **state)

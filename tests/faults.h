@@ -6,6 +6,8 @@
 #ifndef TESTS_FAULTS_H
 #define TESTS_FAULTS_H
 
+#include <sys/types.h>
+
 /*
  * From now on call number `from` (counted from 1) and all later ones fail with this errno, or only
  * that one if `once`; error 0: none does.
@@ -17,6 +19,14 @@ int call_fails(void);
 
 /* Calls since arm(). */
 int calls_made(void);
+
+/* As a file system without nameless files answers (sys_table.openat). */
+int no_nameless(int dirfd, const char *path, int flags, mode_t mode);
+/* Each third call is interrupted, the others do a third of the work. They count. */
+ssize_t short_pwrite(int fd, const void *data, size_t n, off_t offset);
+ssize_t short_pread(int fd, void *data, size_t n, off_t offset);
+/* No work at all. */
+ssize_t zero_pwrite(int fd, const void *data, size_t n, off_t offset);
 
 /* cmocka's setup and teardown around a sandbox: the real tables are put back, nothing armed. */
 int faults_begin(void **state);

@@ -40,18 +40,12 @@ int same_file(const char *path, const void *data, size_t size)
 	return got == 0 && at == size ? 0 : -1;
 }
 
-unsigned count_beside(const char *path)
+unsigned count_names(const char *dir)
 {
-	char dir[1024];
 	struct dirent *entry;
 	unsigned n = 0;
-	DIR *d;
+	DIR *d = opendir(dir);
 
-	snprintf(dir, sizeof dir, "%s", path);
-	if (strrchr(dir, '/') == NULL)
-		return 0;
-	*strrchr(dir, '/') = '\0';
-	d = opendir(dir);
 	if (d == NULL)
 		return 0;
 	/* FUSE and NFS keep an unlinked file under such a name until its last close has got there. */
@@ -61,4 +55,15 @@ unsigned count_beside(const char *path)
 		     strncmp(entry->d_name, ".nfs", 4) != 0;
 	closedir(d);
 	return n;
+}
+
+unsigned count_beside(const char *path)
+{
+	char dir[1024];
+
+	snprintf(dir, sizeof dir, "%s", path);
+	if (strrchr(dir, '/') == NULL)
+		return 0;
+	*strrchr(dir, '/') = '\0';
+	return count_names(dir);
 }

@@ -11,7 +11,9 @@ int put_file(const char *path, const void *data, size_t size);
 /* 0 if the file has exactly these bytes, else -1. */
 int same_file(const char *path, const void *data, size_t size);
 
-/* Names in the directory that the path is in, "." and ".." not counted. */
+/* Names in a directory, "." and ".." not counted; 0 if there is none. */
+unsigned count_names(const char *dir);
+/* And in the directory that the path is in. */
 unsigned count_beside(const char *path);
 
 #endif

@@ -18,28 +18,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "sys.h"
-
-static unsigned count_entries(const char *dir)
-{
-	unsigned n = 0;
-	struct dirent *entry;
-	DIR *d = opendir(dir);
-
-	if (d == NULL)
-		return 0;
-	/* FUSE and NFS keep an unlinked file under such a name until its last close has got there. */
-	while ((entry = readdir(d)) != NULL)
-		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		     strncmp(entry->d_name, ".fuse_hidden", 12) != 0 &&
-		     strncmp(entry->d_name, ".nfs", 4) != 0;
-	closedir(d);
-	return n;
-}
 
 unsigned count_fds(void)
 {
-	return count_entries("/proc/self/fd");
+	return count_names("/proc/self/fd");
 }
 
 static unsigned fds_before;
@@ -102,7 +86,7 @@ int sandbox_remove(void **state)
 
 unsigned sandbox_entries(const struct sandbox *sandbox)
 {
-	return count_entries(sandbox->dir);
+	return count_names(sandbox->dir);
 }
 
 void assert_file(const char *path, const void *data, size_t n)

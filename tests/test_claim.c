@@ -172,17 +172,6 @@ static int late_flock(int fd, int operation)
 	return real.flock(fd, operation);
 }
 
-static int no_nameless(int dirfd, const char *path, int flags, mode_t mode)
-{
-#ifdef O_TMPFILE
-	if ((flags & O_TMPFILE) == O_TMPFILE) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
-#endif
-	return real.openat(dirfd, path, flags, mode);
-}
-
 static void test_moved(void **state)
 {
 	struct outbuf_options options = recycling();

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "support.h"
+#include "faults.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -17,26 +18,6 @@
 #include <unistd.h>
 
 static struct sys_table real;
-
-static int restore(void **state)
-{
-	sys_table = real;
-	return sandbox_remove(state);
-}
-
-#define commit_test(f) cmocka_unit_test_setup_teardown(f, sandbox_make, restore)
-
-/* As a file system without nameless files answers. */
-static int no_nameless(int dirfd, const char *path, int flags, mode_t mode)
-{
-#ifdef O_TMPFILE
-	if ((flags & O_TMPFILE) == O_TMPFILE) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
-#endif
-	return real.openat(dirfd, path, flags, mode);
-}
 
 /* As a chroot without /proc. */
 static int no_proc(int dirfd, const char *path, struct stat *st, int flags)
@@ -453,19 +434,19 @@ static void test_two_writers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		commit_test(test_nameless),
-		commit_test(test_named),
-		commit_test(test_without_proc),
-		commit_test(test_hidden_name),
-		commit_test(test_hidden_names_differ),
-		commit_test(test_hidden_name_taken),
-		commit_test(test_mode),
-		commit_test(test_links),
-		commit_test(test_chdir_meanwhile),
-		commit_test(test_in_place),
-		commit_test(test_in_place_discard),
-		commit_test(test_run_at_once),
-		commit_test(test_two_writers),
+		fault_test(test_nameless),
+		fault_test(test_named),
+		fault_test(test_without_proc),
+		fault_test(test_hidden_name),
+		fault_test(test_hidden_names_differ),
+		fault_test(test_hidden_name_taken),
+		fault_test(test_mode),
+		fault_test(test_links),
+		fault_test(test_chdir_meanwhile),
+		fault_test(test_in_place),
+		fault_test(test_in_place_discard),
+		fault_test(test_run_at_once),
+		fault_test(test_two_writers),
 	};
 
 	real = sys_table;

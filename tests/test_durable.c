@@ -84,17 +84,6 @@ static int f_exchange(int dirfd, const char *a, const char *b)
 	return r;
 }
 
-static int no_nameless(int dirfd, const char *path, int flags, mode_t mode)
-{
-#ifdef O_TMPFILE
-	if ((flags & O_TMPFILE) == O_TMPFILE) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
-#endif
-	return real.openat(dirfd, path, flags, mode);
-}
-
 static void write_down(void)
 {
 	sys_table.fsync = f_fsync;

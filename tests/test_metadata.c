@@ -29,15 +29,8 @@ static int named, seen;
 
 static int note_open(int dirfd, const char *path, int flags, mode_t mode)
 {
-	int fd;
+	int fd = named ? no_nameless(dirfd, path, flags, mode) : real.openat(dirfd, path, flags, mode);
 
-#ifdef O_TMPFILE
-	if (named && (flags & O_TMPFILE) == O_TMPFILE) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
-#endif
-	fd = real.openat(dirfd, path, flags, mode);
 	if (fd >= 0 && (flags & O_ACCMODE) == O_RDWR)
 		file = fd;
 	return fd;

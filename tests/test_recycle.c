@@ -181,17 +181,6 @@ static int f_fstatfs(int fd, struct statfs *st)
 }
 #endif
 
-static int no_nameless(int dirfd, const char *path, int flags, mode_t mode)
-{
-#ifdef O_TMPFILE
-	if ((flags & O_TMPFILE) == O_TMPFILE) {
-		errno = EOPNOTSUPP;
-		return -1;
-	}
-#endif
-	return real.openat(dirfd, path, flags, mode);
-}
-
 /* What the table says, and nothing else, decides where it is tried. */
 static void test_policy(void **state)
 {

@@ -116,36 +116,6 @@ static void test_end_fails(void **state)
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
-static ssize_t short_pwrite(int fd, const void *data, size_t n, off_t offset)
-{
-	int call = calls_made();
-
-	call_fails();
-	if (call % 3 == 0) {
-		errno = EINTR;
-		return -1;
-	}
-	return real.pwrite(fd, data, n > 1000 ? n / 3 : n, offset);
-}
-
-static ssize_t short_pread(int fd, void *data, size_t n, off_t offset)
-{
-	int call = calls_made();
-
-	call_fails();
-	if (call % 3 == 0) {
-		errno = EINTR;
-		return -1;
-	}
-	return real.pread(fd, data, n > 1000 ? n / 3 : n, offset);
-}
-
-static ssize_t zero_pwrite(int fd, const void *data, size_t n, off_t offset)
-{
-	(void)fd, (void)data, (void)n, (void)offset;
-	return 0;
-}
-
 static void test_short_calls(void **state)
 {
 	struct sandbox *s = *state;
