@@ -4,7 +4,7 @@
 # killed after a random part of the time that it takes, or a little later. Whatever was reached, the path has one of the two, whole,
 # and there is at most one hidden file beside it, which the next run clears away or writes over.
 #
-#     OUTBUF_TEST_KILLS=N   how often (500, or as often as 10 s allow, or one in $OUTBUF_TEST_EVERY)
+#     OUTBUF_TEST_KILLS=N   how often (500, or as often as 5 s allow, or one in $OUTBUF_TEST_EVERY)
 #     OUTBUF_TEST_SEED=N    which moments
 . "$abs_top_srcdir/tests/tap.sh"
 
@@ -117,7 +117,7 @@ recycles() {
 
 try "two objects, two contents" make_inputs
 measure '' || took=1000000000
-allowed=$((10000000000 / (took / 2 + 15000000)))
+allowed=$((5000000000 / (took / 2 + 15000000)))
 [ "$allowed" -gt 500 ] && allowed=500
 allowed=$((allowed / ${OUTBUF_TEST_EVERY:-1}))
 [ "$allowed" -lt 20 ] && allowed=20
