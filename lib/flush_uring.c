@@ -66,7 +66,8 @@ struct uring {
 	struct io_uring ring;
 	int error;               /* the first one; final: requests may be stuck in the ring then */
 	unsigned tries;          /* of submitting, in vain, in a row */
-	unsigned queued, flying; /* requests in the ring, and with the kernel */
+	unsigned queued, flying; /* requests in the ring, and with the kernel; a nudge is one */
+	int nudged;
 	unsigned n_idle;
 	struct request *idle[QUEUE];
 	struct request requests[QUEUE];
@@ -78,7 +79,7 @@ static void fail(struct uring *u, int error)
 		u->error = error;
 }
 
-/* There is room in the ring: it has an entry for each request. */
+/* There is room in the ring: it has an entry for each request, and for a nudge. */
 static void queue(struct uring *u, struct request *q)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
@@ -111,9 +112,29 @@ static void submit(struct uring *u)
 }
 
 /*
+ * Linux 6.18 was seen to leave a buffered write in its queue for ever, once in some 100,000 rings: submitted,
+ * not completed, and no worker thread left that would take it. Any other request wakes one, which then does
+ * both (tried on the process that hung: 4,095 bytes written at once). So behind what takes a second a no-op
+ * is put, without data.
+ */
+static void nudge(struct uring *u)
+{
+	struct io_uring_sqe *sqe = u->nudged ? NULL : io_uring_get_sqe(&u->ring);
+
+	if (sqe == NULL)
+		return;
+	io_uring_prep_nop(sqe);
+	io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
+	io_uring_sqe_set_data(sqe, NULL);
+	u->nudged = 1;
+	u->queued++;
+	submit(u);
+}
+
+/*
  * The kernel reads the caller's memory until the request has landed, so we must not return before,
  * even if waiting fails (somebody closed all descriptors above 2, ours too). The ring's memory
- * keeps it alive and shows what has landed: look there now and then.
+ * keeps it alive and shows what has landed: look there now and then. NULL: not yet.
  */
 static struct io_uring_cqe *wait_for_one(struct uring *u)
 {
@@ -122,6 +143,10 @@ static struct io_uring_cqe *wait_for_one(struct uring *u)
 
 	if (r == 0)
 		return cqe;
+	if (r == -ETIME) {
+		nudge(u);
+		return NULL;
+	}
 	if (r != -EAGAIN && r != -EBUSY)
 		fail(u, r);
 	while (sys_uring_peek(&u->ring, &cqe) != 0)
@@ -147,11 +172,19 @@ static int finish(struct uring *u, const struct request *q, int result)
 static void land(struct uring *u)
 {
 	struct io_uring_cqe *cqe = wait_for_one(u);
-	struct request *q = io_uring_cqe_get_data(cqe);
-	int result = cqe->res;
+	struct request *q;
+	int result;
 
+	if (cqe == NULL)
+		return;
+	q = io_uring_cqe_get_data(cqe);
+	result = cqe->res;
 	io_uring_cqe_seen(&u->ring, cqe);
 	u->flying--;
+	if (q == NULL) {
+		u->nudged = 0;
+		return;
+	}
 	if (u->error == 0 && result > 0 && (unsigned)result < q->n) {
 		q->from += result;
 		q->offset += (unsigned)result;
@@ -213,7 +246,7 @@ static int uring_open(struct flush *f)
 	u = calloc(1, sizeof *u);
 	if (u == NULL)
 		return -ENOMEM;
-	r = sys_uring_open(&u->ring, QUEUE);
+	r = sys_uring_open(&u->ring, QUEUE + 1); /* rounded up to a power of two */
 	if (r < 0) {
 		free(u);
 		return r;

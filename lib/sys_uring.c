@@ -7,56 +7,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/*
- * Linux 6.18 was seen to leave a buffered write in its queue for ever, once in some 100,000 rings: submitted,
- * not completed, and no worker thread left that would take it. Any other request wakes one, which then does
- * both (tried on the process that hung: 4,095 bytes written at once). So whoever waits for a second
- * puts a no-op behind it; its completion is known by this address, and passed over.
- */
-static char nudge;
-
-static void give_a_nudge(struct io_uring *ring)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-
-	if (sqe == NULL)
-		return;
-	io_uring_prep_nop(sqe);
-	io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
-	io_uring_sqe_set_data(sqe, &nudge);
-	io_uring_submit(ring);
-}
-
-static int is_nudge(struct io_uring *ring, struct io_uring_cqe *cqe)
-{
-	if (io_uring_cqe_get_data(cqe) != &nudge)
-		return 0;
-	io_uring_cqe_seen(ring, cqe);
-	return 1;
-}
-
+/* Linux before 5.11 would take what is queued along with a timeout of its own: there it is waited for ever. */
 static int wait_cqe(struct io_uring *ring, struct io_uring_cqe **cqe)
 {
 	struct __kernel_timespec second = { .tv_sec = 1 };
 
-	for (;;) {
-		int r = io_uring_wait_cqe_timeout(ring, cqe, &second);
-
-		if (r == -ETIME)
-			give_a_nudge(ring);
-		else if (r < 0 || !is_nudge(ring, *cqe))
-			return r;
-	}
-}
-
-static int peek_cqe(struct io_uring *ring, struct io_uring_cqe **cqe)
-{
-	int r;
-
-	do
-		r = io_uring_peek_cqe(ring, cqe);
-	while (r == 0 && is_nudge(ring, *cqe));
-	return r;
+	if (!(ring->features & IORING_FEAT_EXT_ARG))
+		return io_uring_wait_cqe(ring, cqe);
+	return io_uring_wait_cqe_timeout(ring, cqe, &second);
 }
 
 struct sys_uring_table sys_uring_table = {
@@ -64,7 +22,7 @@ struct sys_uring_table sys_uring_table = {
 	.register_probe = io_uring_register_probe,
 	.submit = io_uring_submit,
 	.wait_cqe = wait_cqe,
-	.peek_cqe = peek_cqe,
+	.peek_cqe = io_uring_peek_cqe,
 };
 
 /* Linux 5.1 has rings, but 5.6 has this operation, and the question. */

@@ -5,7 +5,7 @@
 
 #include <liburing.h>
 
-/* As liburing's functions of these names: 0 or a count, or a negative errno. */
+/* As liburing's functions of these names (wait_cqe: with a timeout): 0 or a count, or a negative errno. */
 struct sys_uring_table {
 	int (*queue_init)(unsigned entries, struct io_uring *ring, unsigned flags);
 	int (*register_probe)(struct io_uring *ring, struct io_uring_probe *probe, unsigned ops);
@@ -22,7 +22,7 @@ int sys_uring_open(struct io_uring *ring, unsigned entries);
 void sys_uring_close(struct io_uring *ring);
 /* How many of what is queued the kernel took; retries EINTR. */
 int sys_uring_submit(struct io_uring *ring);
-/* Wait for a completion; retries EINTR. */
+/* Wait for a completion; retries EINTR. -ETIME after a second. */
 int sys_uring_wait(struct io_uring *ring, struct io_uring_cqe **cqe);
 /* Is there a completion? Needs no system call if there is; -EAGAIN, or another error, if not. */
 int sys_uring_peek(struct io_uring *ring, struct io_uring_cqe **cqe);

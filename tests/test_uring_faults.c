@@ -226,6 +226,34 @@ static int write_counted(struct flush *f, int (*submit)(struct io_uring *ring),
 	return r;
 }
 
+/* As if nothing had landed for a second, each third time; and the nudge that follows cannot be submitted. */
+static int late;
+static int late_wait(struct io_uring *ring, struct io_uring_cqe **cqe)
+{
+	return late++ % 3 == 0 ? -ETIME : counting_wait(ring, cqe);
+}
+
+static void test_nudges(void **state)
+{
+	static const int errors[] = { 0, EAGAIN, EBUSY };
+	struct sandbox *s = *state;
+	size_t i;
+
+	for (i = 0; i < sizeof errors / sizeof *errors; i++) {
+		struct flush f = ring_at(s->path);
+
+		late = 0;
+		arm(2, errors[i], 1);
+		assert_int_equal(write_counted(&f, failing_submit, late_wait), 0);
+		/* Nudges are requests, too, and nothing is left of them. */
+		assert_in_range(submitted, 21, 40);
+		assert_int_equal(write_counted(&f, counting_submit, counting_wait), 0);
+		assert_int_equal(submitted, 20);
+		ring_end(&f);
+		assert_bytes(s->path, 0, 20 * BLOCK);
+	}
+}
+
 static void test_submit_passing(void **state)
 {
 	static const int errors[] = { EINTR, EAGAIN, EBUSY };
@@ -369,6 +397,7 @@ int main(void)
 		ring_test(test_short),
 		ring_test(test_by_hand),
 		ring_test(test_errors),
+		ring_test(test_nudges),
 		ring_test(test_submit_passing),
 		ring_test(test_submit_fails),
 		ring_test(test_error_while_queued),
