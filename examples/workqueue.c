@@ -74,16 +74,20 @@ static void *worker(void *arg)
 
 /*
  * Start up to `wanted` threads, return how many there are. A program's signal handlers expect the
- * threads that the program knows of, so these block every signal; the mask is inherited, and
- * setting it in the parent leaves no moment in which it is not in force.
+ * threads that the program knows of, so these block every signal but those that a fault of their own
+ * raises: these would kill the process instead of calling their handler (the library's guard, say). The
+ * mask is inherited, and setting it in the parent leaves no moment in which it is not in force.
  */
 static unsigned start(pthread_t *threads, unsigned wanted, struct run *run)
 {
-	sigset_t all, before;
+	static const int faults[] = { SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP };
+	sigset_t others, before;
 	unsigned started = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sigfillset(&others);
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+		sigdelset(&others, faults[i]);
+	pthread_sigmask(SIG_SETMASK, &others, &before);
 	/* No more threads to be had (a limit, a cgroup): those there are do all the work. */
 	while (started < wanted && !pthread_create(&threads[started], NULL, worker, run))
 		started++;
