@@ -98,12 +98,12 @@ int flush_heap(struct outbuf *ob)
 	uint64_t end = heap_end(ob);
 	uint64_t bytes = end - ob->mapped_end;
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_FLUSH, bytes);
-	int r;
+	int r = outbuf_error(ob);
 
 	/* Where Views have put most of it there already, there is little left to reserve for. */
-	if (ob->stage && ob->options.prealloc != OUTBUF_REQUIRE)
+	if (r == 0 && ob->stage && ob->options.prealloc != OUTBUF_REQUIRE)
 		r = target_resize(&ob->target, end > ob->target.size ? end : ob->target.size);
-	else
+	else if (r == 0)
 		r = reserve(ob, end);
 	if (r == 0)
 		r = carry(ob, ob->mapped_end, end);
@@ -111,6 +111,8 @@ int flush_heap(struct outbuf *ob)
 		r = clean(ob, end);
 	if (r < 0)
 		outbuf_fail(ob, r);
+	else
+		r = outbuf_error(ob); /* what the guard met meanwhile */
 	decide_staging(ob);
 	phase_end(ob, OUTBUF_PHASE_FLUSH, bytes, began);
 	return r;
@@ -191,6 +193,8 @@ int outbuf_flush(struct outbuf *ob)
 		return state;
 	if (state == STATE_OPEN && !ob->sequential)
 		r = flush_heap(ob);
+	if (r == 0)
+		r = outbuf_error(ob);
 	exclusive_end(ob, state);
 	return r;
 }
@@ -207,6 +211,8 @@ static int sync_file(struct outbuf *ob, int state)
 		r = sys_fdatasync(ob->target.fd);
 	if (r < 0)
 		outbuf_fail(ob, r);
+	else
+		r = outbuf_error(ob);
 	phase_end(ob, OUTBUF_PHASE_SYNC, outbuf_size(ob), began);
 	return r;
 }
@@ -218,10 +224,12 @@ int outbuf_sync(struct outbuf *ob)
 
 	if (state < 0)
 		return state;
-	if (ob->sequential)
+	if (ob->sequential) {
 		ob->sync_wanted = 1;
-	else
+		r = outbuf_error(ob);
+	} else {
 		r = sync_file(ob, state);
+	}
 	exclusive_end(ob, state);
 	return r;
 }

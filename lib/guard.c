@@ -57,14 +57,16 @@ enum {
 
 struct guard_slot {
 	struct guard_slot *next; /* constant once in the list */
-	_Atomic unsigned version; /* odd while guard_begin() and guard_end() write the next four, under `lock` */
+	_Atomic unsigned version; /* odd while `from` and `to` are written, under `lock` */
 	_Atomic uintptr_t from, to;
+	/* Written while `from` and `to` are 0 and the slot is nobody's. */
 	_Atomic int fd;
 	_Atomic(_Atomic int *) error;
 	_Atomic(_Atomic uint64_t *) faults;
 	/* By the handler, on any thread. */
 	_Atomic int state;
-	_Atomic int retries;
+	_Atomic uintptr_t mended; /* the page whose fault went away by itself, last */
+	_Atomic int retries;      /* faults of it, in a row */
 	_Atomic uint64_t part; /* bytes that the next fault replaces, if it is private and faults even so */
 	int used; /* under `lock` */
 };
@@ -75,9 +77,22 @@ static _Atomic(struct guard_slot *) slots;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned guards; /* under `lock`: in use */
 static int installed;   /* under `lock` */
-static struct sigaction previous; /* written before our handler can be called, by whoever installs it */
+/*
+ * Under `lock`, by install(): before our handler can be called. It may be running even so, on a thread
+ * that met a fault of somebody else's just as we came back: then it finds either action, both theirs.
+ */
+static struct sigaction previous;
 
 /* ------------------------------------------------------------------- the handler */
+
+/* Is a fault that went away by itself one too many? Another page starts anew. */
+static int comes_back(struct guard_slot *s, uintptr_t page)
+{
+	/* No page has the number 0: that is where none has been mended yet. */
+	if (atomic_exchange(&s->mended, page + 1) != page + 1)
+		atomic_store(&s->retries, 0);
+	return atomic_fetch_add(&s->retries, 1) >= RETRIES;
+}
 
 /* Why did the store at this offset fail? 0: it would not any more. */
 static int reason(struct guard_slot *s, uint64_t offset)
@@ -94,7 +109,7 @@ static int reason(struct guard_slot *s, uint64_t offset)
 	r = sys_fallocate(atomic_load(&s->fd), offset / page * page, page);
 	switch (r) {
 	case 0:
-		return atomic_fetch_add(&s->retries, 1) < RETRIES ? 0 : -ENOSPC;
+		return comes_back(s, (uintptr_t)(offset / page)) ? -ENOSPC : 0;
 	case -ENOSPC:
 	case -EDQUOT:
 	case -EIO:
@@ -172,6 +187,16 @@ static struct guard_slot *slot_of(uintptr_t at, uintptr_t *from, uintptr_t *to)
 	return NULL;
 }
 
+/* Was it sent, or told of memory that nobody touched? Then it will not come again by itself. */
+static int comes_once(const siginfo_t *info)
+{
+#ifdef BUS_MCEERR_AO
+	if (info->si_code == BUS_MCEERR_AO)
+		return 1;
+#endif
+	return info->si_code <= 0;
+}
+
 /* What would have happened without us. */
 static void pass_on(int signal, siginfo_t *info, void *context)
 {
@@ -180,13 +205,12 @@ static void pass_on(int signal, siginfo_t *info, void *context)
 	} else if (previous.sa_handler == SIG_DFL ||
 	           (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
 		/*
-		 * The store faults again, now without us; what was sent by kill(2) would not come again.
-		 * A fault that is ignored kills too.
+		 * The store faults again, now without us. A fault that is ignored kills too.
 		 */
 		struct sigaction dead = { .sa_handler = SIG_DFL };
 
 		sys_sigaction(signal, &dead, NULL);
-		if (info->si_code <= 0)
+		if (comes_once(info))
 			raise(signal);
 	} else if (previous.sa_handler != SIG_IGN) {
 		previous.sa_handler(signal);
@@ -209,16 +233,31 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
 
 /* Both under `lock`. */
 
+static int is_ours(const struct sigaction *action)
+{
+	return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_bus_error;
+}
+
+/* Has the process no handler at all? Then ours, should it still be there, is called by nobody. */
+static int is_nobodys(const struct sigaction *action)
+{
+	return !(action->sa_flags & SA_SIGINFO) &&
+	       (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
+}
+
 static int install(void)
 {
 	struct sigaction ours = { .sa_sigaction = on_bus_error }, now;
-	int r;
+	int r = sys_sigaction(SIGBUS, NULL, &now);
 
-	if (installed) /* it could not be removed, and is still there behind somebody else's */
-		return 0;
-	r = sys_sigaction(SIGBUS, NULL, &previous);
 	if (r < 0)
 		return r;
+	/* It could not be removed, and is still there: itself, or behind somebody else's. */
+	if (is_ours(&now) || (installed && !is_nobodys(&now))) {
+		installed = 1;
+		return 0;
+	}
+	previous = now;
 	/* As the other wants it: it may be its turn. */
 	ours.sa_mask = previous.sa_mask;
 	ours.sa_flags = SA_SIGINFO | (previous.sa_flags & SA_RESTART) | SA_ONSTACK;
@@ -237,8 +276,7 @@ static void uninstall(void)
 	struct sigaction now;
 
 	/* Somebody has come after us and may call us: then it stays, and passes everything on. */
-	if (sys_sigaction(SIGBUS, NULL, &now) < 0 || !(now.sa_flags & SA_SIGINFO) ||
-	    now.sa_sigaction != on_bus_error)
+	if (sys_sigaction(SIGBUS, NULL, &now) < 0 || !is_ours(&now))
 		return;
 	if (sys_sigaction(SIGBUS, &previous, NULL) == 0)
 		installed = 0;
@@ -269,34 +307,49 @@ static void set_range(struct guard_slot *s, uintptr_t from, uintptr_t to)
 	atomic_fetch_add(&s->version, 1);
 }
 
+static int begin(struct guard *g, uintptr_t from, uintptr_t to, int fd, _Atomic int *error,
+                 _Atomic uint64_t *faults)
+{
+	int r = guards == 0 ? install() : 0;
+
+	if (r < 0)
+		return r;
+	g->slot = new_slot();
+	if (g->slot == NULL) {
+		if (guards == 0)
+			uninstall();
+		return -ENOMEM;
+	}
+	guards++;
+	atomic_store(&g->slot->fd, fd);
+	atomic_store(&g->slot->error, error);
+	atomic_store(&g->slot->faults, faults);
+	atomic_store(&g->slot->state, SHARED);
+	atomic_store(&g->slot->mended, 0);
+	atomic_store(&g->slot->retries, 0);
+	atomic_store(&g->slot->part, PART_MIN);
+	set_range(g->slot, from, to);
+	return 0;
+}
+
 int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
                 _Atomic uint64_t *faults)
 {
-	int copy = sys_dup(fd), r;
+	uintptr_t from = (uintptr_t)base, to = from + (uintptr_t)size;
+	int copy, r = 0;
 
+	if (g->slot != NULL) {
+		pthread_mutex_lock(&lock);
+		set_range(g->slot, from, to);
+		pthread_mutex_unlock(&lock);
+		return 0;
+	}
 	/* Of our own: the output's may be closed while threads still store (discard). */
+	copy = sys_dup(fd);
 	if (copy < 0)
 		return copy;
-	r = guard_end(g);
 	pthread_mutex_lock(&lock);
-	if (r == 0 && guards == 0)
-		r = install();
-	if (r == 0) {
-		g->slot = new_slot();
-		r = g->slot == NULL ? -ENOMEM : 0;
-	}
-	if (r == 0) {
-		guards++;
-		atomic_store(&g->slot->fd, copy);
-		atomic_store(&g->slot->error, error);
-		atomic_store(&g->slot->faults, faults);
-		atomic_store(&g->slot->state, SHARED);
-		atomic_store(&g->slot->retries, 0);
-		atomic_store(&g->slot->part, PART_MIN);
-		set_range(g->slot, (uintptr_t)base, (uintptr_t)base + (uintptr_t)size);
-	} else if (guards == 0 && installed) {
-		uninstall();
-	}
+	r = begin(g, from, to, copy, error, faults);
 	pthread_mutex_unlock(&lock);
 	if (r < 0)
 		sys_close(copy);

@@ -16,8 +16,9 @@ struct guard {
 /*
  * The mapping of the first `size` bytes of the file behind `fd` at `base` is guarded from now on: a
  * fault there sets *error, if it is 0, and counts in *faults. Both must live until guard_end(). The
- * first guard in the process installs the handler of SIGBUS. Replaces an earlier guard_begin().
- * 0, -ENOMEM, or an errno of dup(2), sigaction(2); -ENOTSUP where there is nothing to guard.
+ * first guard in the process installs the handler of SIGBUS. Called again, for the same base and file, only
+ * the size changes, which cannot fail. 0, -ENOMEM, or an errno of dup(2), sigaction(2); -ENOTSUP where
+ * there is nothing to guard.
  */
 int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
                 _Atomic uint64_t *faults);

@@ -87,8 +87,12 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 	if (r == 0 && *map_error == 0 && end > ob->mapped_end) {
 		*map_error = heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end, &lost);
 		if (*map_error < 0) {
+			int ended = guard_up_to(ob, ob->mapped_end);
+
 			r = lost ? -ENOMEM : refused(ob, *map_error);
-			guard_up_to(ob, ob->mapped_end);
+			/* close(2) of a copy says once what was lost of the file. */
+			if (ended < 0)
+				outbuf_fail(ob, ended);
 		} else {
 			/* No memory to say so: the file must not be shortened under its mapping. */
 			r = begin_mapping(ob, end);

@@ -126,7 +126,8 @@ static const char *unmap(struct model *m, int busy)
 		check(outbuf_unmap(m->ob) == (m->discarded ? -EINVAL : -EBUSY));
 		return NULL;
 	}
-	check(outbuf_unmap(m->ob) == 0);
+	check(outbuf_unmap(m->ob) == (was ? m->error : 0));
+	was = was && m->error == 0;
 	m->unmapped |= was;
 	m->unmaps += (unsigned long)was;
 	if (was)
@@ -212,7 +213,7 @@ static const char *owner_step(struct model *m)
 		break;
 	case 1:
 		m->touched |= !m->sequential;
-		check(outbuf_flush(m->ob) == want);
+		check(outbuf_flush(m->ob) == (want < 0 ? want : m->error));
 		break;
 	case 2:
 		pass(set_size(m, busy));
@@ -233,7 +234,7 @@ static const char *owner_step(struct model *m)
 		break;
 	case 7:
 		m->touched |= !m->sequential;
-		check(outbuf_sync(m->ob) == want);
+		check(outbuf_sync(m->ob) == (want < 0 ? want : m->error));
 		break;
 	case 8:
 		if (below(m, 4) == 0)
