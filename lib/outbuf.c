@@ -98,7 +98,13 @@ static int cut_file(struct outbuf *ob, uint64_t size)
 	const struct range rest = { size, UINT64_MAX - size };
 	int r = target_resize(&ob->target, size);
 
-	return r < 0 ? r : stale_clear(&ob->stale, rest, NULL, NULL);
+	if (r == 0) {
+		r = stale_clear(&ob->stale, rest, NULL, NULL);
+		/* The file is shorter, and what is known of it is not. */
+		if (r < 0)
+			outbuf_fail(ob, r);
+	}
+	return r;
 }
 
 int outbuf_set_size(struct outbuf *ob, uint64_t size)
@@ -123,6 +129,8 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 		heap_cut(&ob->heap, size, ob->mapped_end);
 		if (ob->tracked)
 			r = dirty_forget(&ob->dirty_ranges, (struct range){ size, UINT64_MAX - size });
+		if (r < 0)
+			outbuf_fail(ob, r);
 		if (ob->options.check_overlap)
 			coverage_cut(&ob->coverage, size);
 		ob->planned = size;
@@ -153,11 +161,9 @@ static int publish(struct outbuf *ob)
 {
 	uint64_t size = outbuf_size(ob);
 	uint64_t began = phase_begin(ob, OUTBUF_PHASE_PUBLISH, size);
-	int r = 0;
-
 	/* Last word: a worker of the caller's may have failed meanwhile. */
-	if (r == 0)
-		r = outbuf_error(ob);
+	int r = outbuf_error(ob);
+
 	if (r == 0)
 		r = target_publish(&ob->target);
 	phase_end(ob, OUTBUF_PHASE_PUBLISH, size, began);
