@@ -82,10 +82,10 @@ int hidden_lock_name(const char *name, char **hidden)
 	return *hidden == NULL ? -ENOMEM : 0;
 }
 
-int hidden_leads_to(int dirfd, const char *hidden, const struct stat *st)
+int hidden_leads_to(int dirfd, const char *name, const struct stat *st)
 {
 	struct stat there;
-	int r = sys_fstatat(dirfd, hidden, &there, AT_SYMLINK_NOFOLLOW);
+	int r = sys_fstatat(dirfd, name, &there, AT_SYMLINK_NOFOLLOW);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;

@@ -44,7 +44,7 @@ int hidden_claim(int dirfd, const char *hidden, int fd);
  */
 int hidden_clear(int dirfd, const char *hidden);
 
-/* Does the name lead to this file? 1, 0, or an errno if that cannot be told. */
-int hidden_leads_to(int dirfd, const char *hidden, const struct stat *st);
+/* Does the name (any) lead to this file? 1, 0, or an errno if that cannot be told. */
+int hidden_leads_to(int dirfd, const char *name, const struct stat *st);
 
 #endif

@@ -29,18 +29,27 @@
 #include "outbuf.h"
 #include "sys.h"
 
+/* chmod(2) leaves setgid out without a word where the group is not one of ours. */
+static int add_rights(const struct target *t, mode_t special)
+{
+	struct stat st;
+	int r = sys_fstat(t->fd, &st);
+
+	if (r == 0)
+		r = sys_fchmod(t->fd, (st.st_mode & 0777) | special);
+	if (r == 0)
+		r = sys_fstat(t->fd, &st);
+	return r < 0 ? r : (special & ~st.st_mode) ? -EPERM : 0;
+}
+
 int target_finish(struct target *t)
 {
 	mode_t special = t->wish.mode & 07000;
-	struct stat st;
-	int r = 0;
+	int r = target_whole(t);
 
 	/* In place, it is its owner's business what a file may do. */
-	if (special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created)) {
-		r = sys_fstat(t->fd, &st);
-		if (r == 0)
-			r = sys_fchmod(t->fd, (st.st_mode & 0777) | special);
-	}
+	if (r == 0 && special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created))
+		r = add_rights(t, special);
 	if (r == 0 && t->fs != NULL && t->wish.durability != OUTBUF_DURABLE_NONE)
 		r = sys_fsync(t->fd);
 	return r;
@@ -115,12 +124,30 @@ static int exchange(struct target *t)
 	return 0;
 }
 
+/*
+ * The hidden name is ours by a lock, which some file systems hold within one machine only, and which a script
+ * that cleans up does not ask for. Another writer may have the name then, with half a file.
+ */
+static int still_ours(const struct target *t)
+{
+	struct stat ours, there;
+	int r = sys_fstat(t->fd, &ours);
+
+	if (r == 0)
+		r = sys_fstatat(t->dirfd, t->hidden, &there, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && (ours.st_dev != there.st_dev || ours.st_ino != there.st_ino))
+		r = -ESTALE;
+	return r;
+}
+
 /* From the hidden name to the path. */
 static int take_place(struct target *t, const struct stat *there)
 {
 	struct stat old;
-	int kept, r = worth_keeping(t, there) ? exchange(t) : 1;
+	int kept, r = still_ours(t);
 
+	if (r == 0)
+		r = worth_keeping(t, there) ? exchange(t) : 1;
 	if (r == 1) {
 		kept = later_keep(t->dirfd, t->name, &old);
 		r = sys_renameat(t->dirfd, t->hidden, t->name);

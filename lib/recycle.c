@@ -14,8 +14,9 @@
  *
  * It is used only if nobody can tell it from a new file, and nobody else has it:
  *   - regular, one name, ours, not locked by another writer (hidden_hold());
- *   - mode, group and extended attributes as the new file's that was just created: which then also tells
- *     what the umask and the directory's default ACL make of a new file;
+ *   - group, extended attributes and mode (but for bits too many, which are taken away) as the new file's
+ *     that was just created: which then also tells what the umask and the directory's default ACL make of a
+ *     new file;
  *   - nobody has it open, mapped or running: the kernel would not give a lease;
  *   - most of it is in the page cache: else a new file is faster.
  * Everything else is a reason to start afresh, quietly; statistics tell which. All its bytes that no
@@ -81,6 +82,9 @@ static const char *compare(int fd, const struct stat *st, int fresh)
 		return "the system does not say if the spare is in memory";
 	if (resident < (uint64_t)st->st_size / 100 * RESIDENT_PERCENT)
 		return "the spare is not in memory";
+	/* Somebody has taken rights away from it, and what it holds is still what they were taken for. */
+	if (new.st_mode & ~st->st_mode & 0777)
+		return "the spare had fewer permissions";
 	if ((st->st_mode & 07777) != (new.st_mode & 07777) &&
 	    sys_fchmod(fd, new.st_mode & 07777) < 0)
 		return "the spare's permissions cannot be set";
@@ -96,12 +100,17 @@ static const char *take(struct target *t, const char *spare)
 	if (fd < 0)
 		return why_not_held(fd);
 	why = compare(fd, &st, t->fd);
+	/* On the disk the path may still lead to it, if the run that left it did not wait for that. */
+	if (why == NULL && t->syncfd >= 0 && sys_fsync(t->syncfd) < 0)
+		why = "the directory cannot be synced";
 	if (why != NULL) {
 		/* Ours and nobody's: make room for a better one. */
 		sys_unlinkat(t->dirfd, spare);
 		later_close(fd, &st);
 		return why;
 	}
+	/* Or io_uring would have each write of it tried once more: "it would block". */
+	sys_blocks(fd);
 	sys_close(t->fd);
 	t->fd = fd;
 	t->size = t->stale = (uint64_t)st.st_size;

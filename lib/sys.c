@@ -197,6 +197,14 @@ int sys_is_writable(int fd)
 	return (flags & O_ACCMODE) == O_RDONLY ? -EBADF : 0;
 }
 
+void sys_blocks(int fd)
+{
+	int flags = result(sys_table.fcntl(fd, F_GETFL, NULL));
+
+	if (flags >= 0 && (flags & O_NONBLOCK))
+		sys_table.fcntl(fd, F_SETFL, (void *)(intptr_t)(flags & ~O_NONBLOCK));
+}
+
 int sys_is_seekable(int fd)
 {
 	struct stat st;
@@ -345,17 +353,29 @@ int sys_fchmod(int fd, mode_t mode)
  * linkat(fd, "", ..., AT_EMPTY_PATH) wants CAP_DAC_READ_SEARCH before Linux 6.10; the way over
  * /proc, which open(2) describes for O_TMPFILE, wants nothing but /proc.
  */
-static void proc_name(char name[32], int fd)
+static void proc_name(char name[32], const char *who, int fd)
 {
-	snprintf(name, 32, "/proc/self/fd/%d", fd);
+	snprintf(name, 32, "/proc/%s/fd/%d", who, fd);
 }
 
 int sys_link_fd(int fd, int todir, const char *to)
 {
 	char name[32];
+	int r;
 
-	proc_name(name, fd);
-	return result(sys_table.linkat(AT_FDCWD, name, todir, to, AT_SYMLINK_FOLLOW));
+	proc_name(name, "self", fd);
+	r = result(sys_table.linkat(AT_FDCWD, name, todir, to, AT_SYMLINK_FOLLOW));
+	/* If the main thread has gone by pthread_exit(3), "self" has no descriptors (tried on Linux 6.18). */
+	if (r == -ENOENT) {
+		proc_name(name, "thread-self", fd);
+		r = result(sys_table.linkat(AT_FDCWD, name, todir, to, AT_SYMLINK_FOLLOW));
+	}
+#ifdef AT_EMPTY_PATH
+	/* Or /proc has, by chroot(2). */
+	if (r == -ENOENT)
+		r = result(sys_table.linkat(fd, "", todir, to, AT_EMPTY_PATH));
+#endif
+	return r;
 }
 
 int sys_link_fd_works(int fd)
@@ -364,7 +384,7 @@ int sys_link_fd_works(int fd)
 	char name[32];
 	int r;
 
-	proc_name(name, fd);
+	proc_name(name, "self", fd);
 	r = sys_fstat(fd, &here);
 	if (r == 0)
 		r = sys_fstatat(AT_FDCWD, name, &there, 0);

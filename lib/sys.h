@@ -67,6 +67,8 @@ int sys_dup(int fd);
 void sys_lead_nowhere(int fd);
 /* 0 if the descriptor is open for writing, else -EBADF. */
 int sys_is_writable(int fd);
+/* What was opened by O_NONBLOCK waits from now on. If it cannot be had so, nothing is wrong. */
+void sys_blocks(int fd);
 /* Is it a regular file that pwrite(2) can write at any offset? 1, 0, or an errno if it cannot be asked. */
 int sys_is_seekable(int fd);
 /*

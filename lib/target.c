@@ -98,15 +98,16 @@ int target_check(const struct target *t, struct stat *st)
 /*
  * In a directory like /tmp anybody may have put something where our output is to be: do not be led by a
  * link of somebody else's to a file, device or descriptor, and write to no file or FIFO of
- * theirs. The rules of fs.protected_symlinks and its sisters, which are not everywhere, and do
- * not know of links that are read and not followed. 0, -EPERM, or why it cannot be told.
+ * theirs. The rules of fs.protected_symlinks and its sisters, which are not everywhere, do
+ * not know of links that are read and not followed, and trust directories that are not sticky. A group
+ * that shares one of these is trusted here too. 0, -EPERM, or why it cannot be told.
  */
 static int check_whose(const struct target *t, const struct stat *st)
 {
 	struct stat dir;
 	int r = sys_fstat(t->dirfd, &dir);
 
-	if (r < 0 || !(dir.st_mode & S_ISVTX) || !(dir.st_mode & S_IWOTH))
+	if (r < 0 || !(dir.st_mode & (dir.st_mode & S_ISVTX ? S_IWGRP | S_IWOTH : S_IWOTH)))
 		return r;
 	return st->st_uid == geteuid() || st->st_uid == dir.st_uid ? 0 : -EPERM;
 }
@@ -223,13 +224,22 @@ static int open_file(struct target *t, const struct stat *there)
 	return r;
 }
 
-/* The directory itself is open by O_PATH, which cannot be synced. That it cannot be shows now. */
+/*
+ * The directory itself is open by O_PATH, which cannot be synced. That it cannot be shows now. An exchange
+ * must be on the disk before the next run writes over what was exchanged, or after a power failure the path
+ * leads to that.
+ */
 static int open_for_sync(struct target *t)
 {
-	if (t->wish.durability != OUTBUF_DURABLE_FULL)
+	if (t->wish.durability == OUTBUF_DURABLE_NONE ||
+	    (t->wish.durability == OUTBUF_DURABLE_DATA && !t->wish.recycle))
 		return 0;
 	t->syncfd = sys_openat(t->dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
-	return t->syncfd < 0 ? t->syncfd : 0;
+	if (t->syncfd >= 0 || t->wish.durability == OUTBUF_DURABLE_FULL)
+		return t->syncfd < 0 ? t->syncfd : 0;
+	t->wish.recycle = 0;
+	t->recycle_why = "the directory cannot be synced";
+	return 0;
 }
 
 /* What is wanted of the file at `name`, in the open directory. */
@@ -295,18 +305,21 @@ void target_none(struct target *t)
 /* In place: only what we created, and only if the name still leads to it. */
 static void remove_created(struct target *t)
 {
-	struct stat ours, there;
+	struct stat st;
 
-	if (t->created && t->fd >= 0 && sys_fstat(t->fd, &ours) == 0 &&
-	    sys_fstatat(t->dirfd, t->name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    ours.st_ino == there.st_ino && ours.st_dev == there.st_dev)
+	if (t->created && t->fd >= 0 && sys_fstat(t->fd, &st) == 0 &&
+	    hidden_leads_to(t->dirfd, t->name, &st) == 1)
 		sys_unlinkat(t->dirfd, t->name);
 	t->created = 0;
 }
 
+/* Unless the name is known to be another's by now. */
 static void remove_hidden(struct target *t)
 {
-	if (t->hidden != NULL)
+	struct stat st;
+
+	if (t->hidden != NULL &&
+	    (sys_fstat(t->fd, &st) < 0 || hidden_leads_to(t->dirfd, t->hidden, &st) != 0))
 		sys_unlinkat(t->dirfd, t->hidden);
 	free(t->hidden);
 	t->hidden = NULL;

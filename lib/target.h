@@ -61,6 +61,9 @@ int target_borrow(struct target *t, int fd);
 /* No file. */
 void target_none(struct target *t);
 
+/* 0, or -EIO if the file is shorter than we made it. */
+int target_whole(const struct target *t);
+
 /* Bytes were written up to `size` by others: the file is at least that long. */
 void target_grown(struct target *t, uint64_t size);
 

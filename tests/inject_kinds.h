@@ -71,9 +71,9 @@
 	KIND(fgetxattr, fgetxattr, HARD(0), SOFT(ENODATA, EOPNOTSUPP, ERANGE, E2BIG, EIO), 0) \
 	/* Not a name of a descriptor then. */ \
 	KIND(readlinkat, readlinkat, HARD(0), SOFT(EACCES, EINVAL, EIO, ENOENT, ENOMEM), 0) \
-	/* Also what says that something has come to the name meanwhile: another is tried. */ \
-	KIND(linkat, linkat, HARD(EACCES, FULL, EIO, EMLINK, ENOENT, ENOMEM, EPERM, EROFS, EXDEV), \
-	     SOFT(EEXIST), 0) \
+	/* Something has come to the name meanwhile: another is tried. ENOENT: other ways over /proc. */ \
+	KIND(linkat, linkat, HARD(EACCES, FULL, EIO, EMLINK, ENOMEM, EPERM, EROFS, EXDEV), \
+	     SOFT(EEXIST, ENOENT), 0) \
 	KIND(renameat, renameat, \
 	     HARD(EACCES, EBUSY, FULL, EIO, EISDIR, EMLINK, ENOENT, ENOMEM, EPERM, EROFS, EXDEV), SOFT(0), 0) \
 	KIND(exchange, exchange, HARD(0), \

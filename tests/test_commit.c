@@ -6,15 +6,18 @@
 
 #include "support.h"
 #include "faults.h"
+#include "internal.h"
 #include "sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct sys_table real;
@@ -431,6 +434,97 @@ static void test_two_writers(void **state)
 	assert_int_equal(sandbox_entries(s), 1);
 }
 
+/*
+ * The hidden name is somebody else's by the time of commit: removed by a script, taken by a writer on
+ * another machine. That one's half a file does not come to the path, and stays its own.
+ */
+static void test_name_lost(void **state)
+{
+	struct sandbox *s = *state;
+	char path[2 * sizeof s->dir];
+	int taken, committing;
+
+	for (taken = 0; taken < 2; taken++)
+		for (committing = 0; committing < 2; committing++) {
+			struct outbuf *ob;
+
+			write_file(s->path, "old", 3, 0644);
+			sys_table.openat = note_open;
+			ob = open_with(s->path, NULL);
+			assert_int_equal(fill_some(ob, 'n', 5000), 0);
+			snprintf(path, sizeof path, "%s/%s", s->dir, last_names[1]);
+			assert_int_equal(unlink(path), 0);
+			if (taken)
+				write_file(path, "half", 4, 0644);
+			if (committing)
+				assert_int_equal(outbuf_commit(ob), taken ? -ESTALE : -ENOENT);
+			outbuf_close(ob);
+			assert_file(s->path, "old", 3);
+			if (taken) {
+				assert_file(path, "half", 4);
+				unlink(path);
+			}
+			assert_int_equal(sandbox_entries(s), 1);
+		}
+}
+
+/* Another process truncates the file: no call of ours fails, and none need touch what is gone. */
+static void test_truncated_meanwhile(void **state)
+{
+	static const uint64_t sizes[] = { 0, 1, 4095, 199999 };
+	struct sandbox *s = *state;
+	size_t i;
+
+	if (in_order()) {
+		print_message("nothing is written before commit\n");
+		skip();
+	}
+	for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct outbuf *ob = open_with(s->path, NULL);
+
+		write_file(s->path, "old", 3, 0644);
+		assert_int_equal(outbuf_map(ob, 200000), 0);
+		assert_int_equal(fill_some(ob, 'n', 200000), 0);
+		assert_int_equal(outbuf_flush(ob), 0);
+		assert_int_equal(ftruncate(ob->target.fd, (off_t)sizes[i]), 0);
+		assert_int_equal(outbuf_commit(ob), -EIO);
+		outbuf_close(ob);
+		assert_file(s->path, "old", 3);
+		assert_int_equal(sandbox_entries(s), 1);
+	}
+}
+
+/* The main thread ends, others go on: then /proc/self has no descriptors, by which a file gets its name. */
+static void *commit_alone(void *arg)
+{
+	const struct timespec moment = { .tv_nsec = 50000000 };
+	struct outbuf *ob = arg;
+	int r;
+
+	nanosleep(&moment, NULL);
+	r = outbuf_commit(ob);
+	outbuf_close(ob);
+	_exit(r == 0 ? 0 : 3);
+}
+
+static int end_main_thread(void *arg)
+{
+	struct outbuf *ob = open_with(arg, NULL);
+	pthread_t thread;
+
+	if (fill_some(ob, 'n', 5000) != 0 || pthread_create(&thread, NULL, commit_alone, ob) != 0)
+		return 4;
+	pthread_exit(NULL);
+}
+
+static void test_main_thread_gone(void **state)
+{
+	struct sandbox *s = *state;
+
+	assert_int_equal(in_child(0, end_main_thread, s->path), 0);
+	assert_filled(s, 5000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +541,9 @@ int main(void)
 		fault_test(test_in_place_discard),
 		fault_test(test_run_at_once),
 		fault_test(test_two_writers),
+		fault_test(test_name_lost),
+		fault_test(test_truncated_meanwhile),
+		fault_test(test_main_thread_gone),
 	};
 
 	real = sys_table;

@@ -172,7 +172,10 @@ static void test_levels(void **state)
 			if (ob == NULL)
 				continue;
 			assert_int_equal(outbuf_commit(ob), 0);
-			assert_calls(want[level], &placings[i]);
+			/* What was exchanged is written over by the next run: the exchange must be on the disk. */
+			assert_calls(level == OUTBUF_DURABLE_DATA && placings[i].naming[0] == 'X' ? "FD"
+			                                                                         : want[level],
+			             &placings[i]);
 			assert_int_equal(stats_of(ob).phase_ns[OUTBUF_PHASE_SYNC] > 0, level > 0);
 			outbuf_close(ob);
 			assert_all(s->path, 'n', 20001);

@@ -85,12 +85,15 @@ static int write_there(void *arg)
 	return 12;
 }
 
-static void each_planted(const struct sandbox *s, int drop)
+static void each_planted(const struct sandbox *s, int drop, mode_t mode)
 {
+	/* May the writer's user not remove what others have put there? */
+	int bound = drop && (mode & S_ISVTX);
 	struct victim victim;
 	char path[600], theirs[600];
 	int way, place, thing;
 
+	assert_int_equal(chmod(s->dir, mode), 0);
 	beside(s, "victim", path);
 	for (place = AT_PATH; place < PLACES; place++)
 		for (thing = SYMLINK; thing < THINGS; thing++)
@@ -114,7 +117,7 @@ static void each_planted(const struct sandbox *s, int drop)
 					fail_msg("place %d, thing %d, way %d: status %d", place, thing, way, r);
 				assert_untouched(&victim);
 				/* Of a user's who may not remove it, what was planted is still there. */
-				if (drop) {
+				if (bound) {
 					assert_int_equal(lstat(theirs, &after), 0);
 					assert_int_equal(after.st_ino, before.st_ino);
 				}
@@ -124,8 +127,8 @@ static void each_planted(const struct sandbox *s, int drop)
 				if (place == AT_SPARE || (place == AT_LOCK && way != 3))
 					assert_int_equal(r, 12);
 				/* What others lead us to, or own, is refused; at a path that we may not replace. */
-				if (place == AT_PATH && (drop || thing == A_FIFO || way == 1))
-					assert_int_equal(r, thing == SYMLINK && way == 1 && !drop ? r : 10);
+				if (place == AT_PATH && (bound || thing == A_FIFO || way == 1))
+					assert_int_equal(r, 10);
 				unlink(theirs);
 				unlink(s->path);
 				assert_int_equal(unlink(path), 0);
@@ -145,9 +148,12 @@ static void test_planted(void **state)
 		print_message("only root can play others\n");
 		skip();
 	}
-	assert_int_equal(chmod(s->dir, 01777), 0);
-	each_planted(s, 0);
-	each_planted(s, 1);
+	each_planted(s, 0, 01777);
+	each_planted(s, 1, 01777);
+	/* Where anybody may remove anything, too, and for root where a group may write. */
+	each_planted(s, 0, 0777);
+	each_planted(s, 1, 0777);
+	each_planted(s, 0, 01775);
 }
 
 static const struct sandbox *box;

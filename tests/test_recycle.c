@@ -9,6 +9,7 @@
 #include "spare.h"
 #include "faults.h"
 #include "fspolicy.h"
+#include "internal.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -418,6 +419,40 @@ static void test_two_processes(void **state)
 	assert_in_range(sandbox_entries(s), 1, 2);
 }
 
+/* While it is written over, another writer gets the spare's name: its half a file stays where it is. */
+static void test_spare_taken(void **state)
+{
+	struct outbuf_options options = recycling();
+	struct sandbox *s = *state;
+	char spare[600];
+	int taken;
+
+	skip_unrecycled(s);
+	spare_path(s, spare);
+	for (taken = 0; taken < 2; taken++) {
+		struct outbuf *ob;
+
+		spare_plant(s, 100000);
+		write_file(s->path, "old", 3, 0644);
+		ob = open_with(s->path, &options);
+		assert_string_equal(stats_of(ob).placement, "recycled");
+		/* Its writes wait, as those of any file. */
+		assert_int_equal(fcntl(ob->target.fd, F_GETFL) & O_NONBLOCK, 0);
+		assert_int_equal(fill_some(ob, 'n', 5000), 0);
+		assert_int_equal(unlink(spare), 0);
+		if (taken)
+			write_file(spare, "half", 4, 0644);
+		assert_int_equal(outbuf_commit(ob), taken ? -ESTALE : -ENOENT);
+		outbuf_close(ob);
+		assert_file(s->path, "old", 3);
+		if (taken) {
+			assert_file(spare, "half", 4);
+			unlink(spare);
+		}
+		assert_int_equal(sandbox_entries(s), 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +464,7 @@ int main(void)
 		fault_test(test_path_meanwhile),
 		fault_test(test_two_threads),
 		fault_test(test_two_processes),
+		fault_test(test_spare_taken),
 	};
 
 	real = sys_table;

@@ -398,7 +398,7 @@ static void test_of_others(void **state)
 
 static void test_mode(void **state)
 {
-	static const mode_t modes[] = { 0644, 0600, 04640, 06750, 0777, 04755, 02755, 06711 };
+	static const mode_t modes[] = { 0644, 0750, 04640, 06750, 0777, 04755, 02755, 06777 };
 	struct outbuf_options options = recycling();
 	struct sandbox *s = *state;
 	char spare[600];
@@ -427,6 +427,36 @@ static void test_mode(void **state)
 	}
 }
 
+/* What somebody made private is not given to all again while it is there to be read. */
+static void test_private_spare(void **state)
+{
+	static const mode_t modes[] = { 0600, 0, 0400, 0604 };
+	struct outbuf_options options = recycling();
+	struct sandbox *s = *state;
+	char spare[600];
+	size_t i;
+
+	skip_unrecycled(s);
+	spare_path(s, spare);
+	for (i = 0; i < sizeof modes / sizeof *modes; i++) {
+		mode_t before = umask(022);
+		struct outbuf *ob;
+
+		spare_plant(s, SIZE);
+		assert_int_equal(chmod(spare, modes[i]), 0);
+		ob = open_with(s->path, &options);
+		umask(before);
+		assert_string_not_equal(stats_of(ob).placement, "recycled");
+		/* Not to be opened by who may not. */
+		if (geteuid() == 0 || (modes[i] & 0600) == 0600) {
+			assert_string_equal(stats_of(ob).recycle_why, "the spare had fewer permissions");
+			assert_absent(spare);
+		}
+		outbuf_close(ob);
+		unlink(spare);
+	}
+}
+
 static int f_fchmod(int fd, mode_t mode)
 {
 	return call_fails() ? -1 : real.fchmod(fd, mode);
@@ -442,7 +472,7 @@ static void test_mode_stays(void **state)
 	skip_unrecycled(s);
 	spare_path(s, spare);
 	spare_plant(s, SIZE);
-	assert_int_equal(chmod(spare, 0700), 0);
+	assert_int_equal(chmod(spare, 0777), 0);
 	sys_table.fchmod = f_fchmod;
 	arm(1, EPERM, 0);
 	ob = open_with(s->path, &options);
@@ -507,6 +537,7 @@ int main(void)
 		fault_test(test_planted),
 		fault_test(test_of_others),
 		fault_test(test_mode),
+		fault_test(test_private_spare),
 		fault_test(test_mode_stays),
 		fault_test(test_attributes),
 	};
