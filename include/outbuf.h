@@ -49,8 +49,8 @@
  * -----------
  * - Sizes and offsets are bytes; offsets count from the start of the file.
  * - A function that can fail returns 0 or a negative errno (-ENOSPC, ...). The library
- *   never prints, exits, installs a signal handler, or changes what belongs to the whole
- *   process, such as umask and working directory.
+ *   never prints, exits, or changes what belongs to the whole process, such as umask and
+ *   working directory; a signal handler only if it is asked to (options.guard).
  * - The first failure of any View sticks to the output; commit returns it and leaves the
  *   path alone. So results of single writes may be ignored: check outbuf_view_end()
  *   or outbuf_commit(). (Not -EBADF: a View that is not open belongs to no output. A View
@@ -75,11 +75,14 @@
  * has a table). options.recycle has that without the danger of writing over the output itself. What is written over is
  * the *spare*, the output before last, which stays under a hidden name beside the path; commit
  * exchanges the two in one step. So there are two files, and the space of two. The spare is used only if it
- * cannot be told from a new file, and nobody has it: regular, with one name, yours, mode, group and
- * attributes as a new one's, not open, mapped or run by anybody (a lease is granted, fcntl(2)), and mostly in memory;
+ * cannot be told from a new file, and nobody has it: regular, with one name, yours, group and attributes as a new
+ * one's, no permission less, not open, mapped or run by anybody (a lease is granted, fcntl(2)), and mostly in memory;
  * on ext4, xfs and tmpfs. Bytes that nobody writes are zero as ever. Else, and where names cannot be
  * exchanged, a new file is made, and outbuf_stats() says why (recycle_why). Discard, and a commit
- * that fails, remove the spare. Who stops recycling finds the spare gone after the next run.
+ * that fails, remove the spare. Who stops recycling finds the spare gone after the next run that replaces the
+ * output. A spare that is longer than the output is shortened by commit, and not in the background. With
+ * options.durability the directory is synced before the spare is written over and after the exchange: else a power
+ * failure might leave the path with a file that is being written over.
  *
  * Caveats
  * -------
@@ -99,8 +102,8 @@
  * - Fork. A child forked by another thread while the output is open inherits its
  *   descriptor until it calls exec (it is O_CLOEXEC). If the output is a program and
  *   is run at once, execve(2) answers ETXTBSY until that child has gone on; and a lock (options.lock) lasts as
- *   long. Commit itself has closed all that is its own when it returns. Views must not
- *   be used in a forked child.
+ *   long. Commit itself has closed all that is its own when it returns. A forked child must not call
+ *   anything for an output of its parent's, outbuf_close() neither: it would remove the parent's file.
  * - In place, nothing of this holds: a failure, a kill or a full disk leaves a broken file.
  * - What a View wrote is in the output, for other Views, pointers and flushes, once it has ended.
  *   Of two Views that are open on the same bytes at once either may win.
@@ -114,8 +117,8 @@
  *   rename) a kill can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. Where
  *   the file system has no nameless files (O_TMPFILE), it can be left from open on. The next
  *   run that needs the name removes it. So with the empty lock file of options.lock, named likewise.
- * - In a sticky directory that others may write to (/tmp), what somebody else has put at the path is
- *   not written to or followed: -EPERM.
+ * - In a directory that anybody may write to, and in a sticky one that a group may write to, a link, FIFO,
+ *   device or (in place) file that somebody else has put at the path is not written to or followed: -EPERM.
  * - The old output's blocks are given back in the background, by a thread, if they are 16 MiB or
  *   more. If the process ends at once the kernel does it while the process ends.
  * - The address range of an output is reserved once (1 TiB on 64-bit, 512 MiB on 32-bit
@@ -210,11 +213,15 @@ enum outbuf_flush {
 /* What commit waits for. Without, a power failure may leave the old file or part of the new one. */
 enum outbuf_durability {
 	OUTBUF_DURABLE_NONE = 0, /* nothing: the page cache has it */
-	OUTBUF_DURABLE_DATA = 1, /* the file is on the disk before it takes the path's place: old or new, whole */
+	OUTBUF_DURABLE_DATA = 1, /* the file is on the disk before it takes the path's place: old or new, whole;
+	                          * (and the directory if it is recycled: see Recycling) */
 	OUTBUF_DURABLE_FULL = 2  /* and the directory after that: new, once commit has returned */
 };
 
-/* Two writers of one path: each replaces it whole, and the last one wins, unless they lock it. */
+/*
+ * Two writers of one path: each replaces it whole, and the last one wins, unless they lock it. (On file systems
+ * without nameless files, or where flock(2) locks within one machine, one of them may fail by -ESTALE or -ENOENT.)
+ */
 enum outbuf_lock {
 	OUTBUF_LOCK_NONE = 0,
 	OUTBUF_LOCK_TRY = 1, /* outbuf_open() returns -EBUSY while another exclusive output has the path */
@@ -250,8 +257,8 @@ struct outbuf_options {
 	uint32_t check_overlap;
 	/*
 	 * Threads that a flush may use, the caller's included; 0: one where more do not help (ext4,
-	 * xfs, btrfs, tmpfs, overlay, FUSE), else one per available CPU, at most 8. Ignored if
-	 * `run` is set.
+	 * xfs, btrfs, tmpfs, overlay, FUSE), else one per available CPU, at most 8. More than 64 are
+	 * as 64. Ignored if `run` is set.
 	 */
 	uint32_t threads;
 	uint32_t flush; /* enum outbuf_flush */
@@ -328,11 +335,13 @@ struct outbuf_options {
  *   -EACCES, -EPERM, -EROFS   the directory (in place: the file) may not be written; options.durability is
  *                  OUTBUF_DURABLE_FULL and the directory may not be read
  *   -EBUSY         options.lock is OUTBUF_LOCK_TRY, and another exclusive output has the path
+ *   the errno of flock(2)   with options.lock: -ENOLCK, -EOPNOTSUPP where nothing can be locked
  *   -ENOTSUP       options.map, .stage or .flush ask for what cannot be: to map a pipe, io_uring in a
  *                  library built without it, to stage what is written front to back
  *   the errno of io_uring_setup(2)   options.flush is OUTBUF_FLUSH_URING, and the kernel refuses
  *   -EBADF         "-" or /dev/fd/N, and it is not open for writing
- *   -EPERM         somebody else's link, FIFO, device or (in place) file, in a directory like /tmp
+ *   -EPERM         somebody else's link, FIFO, device or (in place) file, in a directory that others may
+ *                  write to
  *   -ENXIO         a socket that is bound to the path
  *   -ENAMETOOLONG, -ELOOP, -ETXTBSY, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE, -EIO   as open(2)
  *   -ENOMEM
@@ -391,6 +400,7 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  *   -ENOSPC, -EDQUOT, -EIO   the disk cannot hold it
  *   -ENOTSUP, or the kernel's errno   mapping or reserving was required and did not work; or
  *                  mapping again after outbuf_unmap() did not, when the heap cannot stand in
+ *   -EMFILE, -ENFILE, or what sigaction(2) returns   options.guard, and no descriptor or handler can be had
  * -ENOMEM with outbuf_error() set means that the kernel took memory away while it refused
  * to map (never seen; possible before Linux 6.12): the output is discarded.
  */
@@ -404,7 +414,7 @@ OUTBUF_API int outbuf_is_mapped(const struct outbuf *ob);
  * into the output die. Afterwards outbuf_map() makes it writable again (same content), or
  * outbuf_commit() ends it. Does nothing if the output is not mapped. Owner, no View open.
  *
- * Returns 0, -EBUSY, -EINVAL (committed or discarded), or an error of outbuf_flush().
+ * Returns 0, -EBUSY, -EINVAL (committed or discarded), or as outbuf_flush(): then nothing is unmapped.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_unmap(struct outbuf *ob);
 
@@ -420,7 +430,8 @@ OUTBUF_API uint64_t outbuf_size(const struct outbuf *ob);
  * dead. Owner, no View open.
  *
  * Returns 0, -EBUSY, -EINVAL (after outbuf_unmap(), committed or discarded), -EFBIG and -ENOMEM as
- * outbuf_map(), or what ftruncate(2) returns.
+ * outbuf_map(), -EIO if somebody else has truncated the file, or what ftruncate(2) returns. Of these
+ * -ENOMEM sticks to the output, if it was cut and memory to note that cannot be had.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t size);
 
@@ -428,8 +439,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t siz
  * Carry the bytes in the heap to the file (page cache). Commit does this by itself; call it to have
  * the time spent earlier. Does nothing where the output is written front to back. Owner, no View open.
  *
- * Returns 0, -EBUSY, -EINVAL (committed or discarded), or what pwrite(2), ftruncate(2) and
- * fallocate(2) return: -ENOSPC, -EDQUOT, -EFBIG, -EIO. Such an error sticks to the output.
+ * Returns 0, -EBUSY, -EINVAL (committed or discarded), outbuf_error() if it is set (with options.guard: bytes
+ * may be in memory alone), or what pwrite(2), ftruncate(2) and fallocate(2) return: -ENOSPC, -EDQUOT, -EFBIG,
+ * -EIO. Such an error sticks to the output.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_flush(struct outbuf *ob);
 
@@ -451,6 +463,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
  *   -EINVAL        already committed, or NULL
  *   the first error of any View, outbuf_fail(), outbuf_flush(), outbuf_discard() (-ECANCELED)
  *   -EISDIR, -ENOTSUP   a directory, or something not regular, has come to the path
+ *   -ENOENT, -ESTALE   the file is not under its hidden name any more: somebody has removed or replaced it
+ *   -EIO           the file is shorter than what was written: somebody else has truncated it
+ *   -EPERM         options.mode has setgid, and the file's group is not one of yours
  *   -EPIPE         nobody reads what is written to, any more
  *   -ENOSPC, -EDQUOT, -EIO   with options.guard: what a store into the mapping met
  *   any error of close(2), linkat(2), renameat(2), fsync(2), fchmod(2), write(2), or of the caller's sink
@@ -668,8 +683,11 @@ OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
  * Once such a pointer is out, or one of outbuf_write_ref() or outbuf_reserve(), what an
  * outbuf_flush() carried is carried again at commit: the library cannot know if it changed.
  *
- * Not counted by -EBUSY: that nobody writes through it during map, flush, sync and commit is
- * the caller's care. Not checked for overlaps. Returns 0 or sets *data to NULL and returns
+ * The range must not hold bytes of a View that is open, or of one that is opened while this call is under
+ * way: what that View wrote, or writes, may be lost. Neighbours do not matter, to the byte.
+ *
+ * Not counted by -EBUSY once it has returned: that nobody writes through it during map, flush, sync and commit
+ * is the caller's care. Not checked for overlaps. Returns 0 or sets *data to NULL and returns
  * an error as outbuf_view() but -EEXIST. It does not stick.
  */
 OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data);
@@ -700,7 +718,8 @@ struct outbuf_stats {
 	const char *file_system; /* "ext4", "nfs", ...; "unknown" */
 	const char *map_why;     /* who decided whether to map: "option", "OUTBUF_MAP", or about the file system */
 	const char *flush_why;   /* who asked for a backend, likewise; with flush_error: in vain */
-	const char *recycle_why; /* why it is not recycled; NULL: it is (`placement`), or nobody asked */
+	const char *recycle_why; /* why it is not recycled; NULL: it is (`placement`), or nobody asked, or it
+	                          * cannot be (in place, a descriptor, a sink, memory) */
 	uint64_t zeroed;         /* bytes of the recycled file that nobody wrote, made zero */
 	uint64_t faults;         /* times that options.guard caught SIGBUS */
 };

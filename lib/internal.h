@@ -23,8 +23,8 @@
  * The life of an output.
  *
  *   OPEN        Views may be opened. map, flush, sync, set_size stay here, also when they fail.
- *   EXCLUSIVE   the owner is inside one of those, or in unmap or commit: new Views are
- *               refused. Back to where it came from if a View turns out to be open.
+ *   EXCLUSIVE   the owner is inside one of those, or in unmap or commit: new Views
+ *               wait. Back to where it came from if a View turns out to be open.
  *   UNMAPPED    all is in the file, no memory. map leads back to OPEN, or stays on failure.
  *   COMMITTED   the file stands at the path. Only stats, size and close.
  *   DISCARDED   by outbuf_discard(), or a commit that failed: `error` says why. The file
@@ -91,7 +91,7 @@ struct outbuf {
 	 * itself, then looks at the state; the owner sets the state, then looks at the count. One
 	 * of them sees the other.
 	 *
-	 * Ending is counted apart, with release order, and only the owner reads it: with one
+	 * Ending is counted apart, with release order, and read only by who must be alone: with one
 	 * counter each View would synchronise with those that ended before it, which hides two
 	 * Views on the same bytes from race detectors unless they meet to the nanosecond.
 	 */
