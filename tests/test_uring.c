@@ -19,7 +19,7 @@
 static void test_contents(void **state)
 {
 	static const uint64_t offsets[] = { 0, 1, 4095, BLOCK - 1, BLOCK, 3 * BLOCK + 5 };
-	static const size_t lengths[] = { 1, 4096, BLOCK - 1, BLOCK, BLOCK + 1, 19 * BLOCK + 77 };
+	static const size_t lengths[] = { 1, 4096, BLOCK - 1, BLOCK, BLOCK + 1, 9 * BLOCK + 77 };
 	struct sandbox *s = *state;
 	size_t i, j;
 	int put;
