@@ -43,8 +43,12 @@
 #include "sys.h"
 #include "sys_vm.h"
 
-/* Faults in a row that went away by themselves, before it is called a full disk. */
-#define RETRIES 16
+/*
+ * Faults of an output that went away by themselves, before it is called a full disk: several threads may
+ * meet one moment's shortage. Not of one page: two threads that fault in turns on a disk of 32 MiB had
+ * 9,379 of them, each time another's.
+ */
+#define RETRIES 64
 
 #define PART_MIN ((uint64_t)1 << 20)
 #define PART_MAX ((uint64_t)1 << 30)
@@ -65,8 +69,7 @@ struct guard_slot {
 	_Atomic(_Atomic uint64_t *) faults;
 	/* By the handler, on any thread. */
 	_Atomic int state;
-	_Atomic uintptr_t mended; /* the page whose fault went away by itself, last */
-	_Atomic int retries;      /* faults of it, in a row */
+	_Atomic int retries;
 	_Atomic uint64_t part; /* bytes that the next fault replaces, if it is private and faults even so */
 	int used; /* under `lock` */
 };
@@ -85,15 +88,6 @@ static struct sigaction previous;
 
 /* ------------------------------------------------------------------- the handler */
 
-/* Is a fault that went away by itself one too many? Another page starts anew. */
-static int comes_back(struct guard_slot *s, uintptr_t page)
-{
-	/* No page has the number 0: that is where none has been mended yet. */
-	if (atomic_exchange(&s->mended, page + 1) != page + 1)
-		atomic_store(&s->retries, 0);
-	return atomic_fetch_add(&s->retries, 1) >= RETRIES;
-}
-
 /* Why did the store at this offset fail? 0: it would not any more. */
 static int reason(struct guard_slot *s, uint64_t offset)
 {
@@ -109,7 +103,7 @@ static int reason(struct guard_slot *s, uint64_t offset)
 	r = sys_fallocate(atomic_load(&s->fd), offset / page * page, page);
 	switch (r) {
 	case 0:
-		return comes_back(s, (uintptr_t)(offset / page)) ? -ENOSPC : 0;
+		return atomic_fetch_add(&s->retries, 1) < RETRIES ? 0 : -ENOSPC;
 	case -ENOSPC:
 	case -EDQUOT:
 	case -EIO:
@@ -325,7 +319,6 @@ static int begin(struct guard *g, uintptr_t from, uintptr_t to, int fd, _Atomic 
 	atomic_store(&g->slot->error, error);
 	atomic_store(&g->slot->faults, faults);
 	atomic_store(&g->slot->state, SHARED);
-	atomic_store(&g->slot->mended, 0);
 	atomic_store(&g->slot->retries, 0);
 	atomic_store(&g->slot->part, PART_MIN);
 	set_range(g->slot, from, to);

@@ -172,6 +172,8 @@ const char *model_begin(struct model *m)
 	check(outbuf_stats(m->ob, &stats) == 0);
 	m->sequential = strcmp(stats.backend, "pwrite") != 0 && strcmp(stats.backend, "uring") != 0;
 	m->recycled += strcmp(stats.placement, "recycled") == 0;
-	m->direct = m->sequential || m->options.stage == OUTBUF_NO;
+	/* (Of a recycled file what an open View stored is still old, and zeroed for who wants a pointer.) */
+	m->direct = (m->sequential || m->options.stage == OUTBUF_NO) &&
+	            strcmp(stats.placement, "recycled") != 0;
 	return NULL;
 }

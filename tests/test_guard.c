@@ -287,7 +287,7 @@ static void test_passing(void **state)
 	ob = open_guarded(s->path, SIZE);
 	assert_int_equal(outbuf_data(ob, 0, SIZE, &p), 0);
 	mended_fd = ob->target.fd;
-	/* More often than one page may, but each time another. */
+	/* As often as 40 threads would that meet one shortage. */
 	for (i = 0; i < 40; i++) {
 		truncate_it(ob, 0);
 		sys_table.fstat = mend_and_stat;
