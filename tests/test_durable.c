@@ -123,6 +123,7 @@ static struct outbuf *begin(const struct sandbox *s, const struct placing *p, ui
 	if (o.recycle)
 		spare_plant(s, 30000);
 	sys_table.openat = strcmp(p->placement, "named") == 0 ? no_nameless : real.openat;
+	memset(calls, 0, sizeof calls);
 	ob = open_with(s->path, &o);
 	if (strcmp(stats_of(ob).placement, p->placement) != 0) {
 		print_message("not %s: %s\n", p->placement, stats_of(ob).placement);
@@ -130,6 +131,8 @@ static struct outbuf *begin(const struct sandbox *s, const struct placing *p, ui
 		unlink(spare);
 		return NULL;
 	}
+	/* A spare is not written over before the disk has what made it one. */
+	assert_int_equal(strchr(calls, 'D') != NULL, o.recycle && durability != OUTBUF_DURABLE_NONE);
 	assert_int_equal(outbuf_map(ob, 5000), 0);
 	assert_int_equal(fill_some(ob, 'n', 20001), 0);
 	memset(calls, 0, sizeof calls);

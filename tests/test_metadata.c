@@ -336,6 +336,44 @@ static void test_run_at_once(void **state)
 	}
 }
 
+/* A group that is not the writer's: chmod(2) leaves setgid out, and says nothing. Commit does. */
+static int with_foreign_group(void *arg)
+{
+	const struct sandbox *s = arg;
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	struct outbuf *ob;
+	int r;
+
+	o.mode = 02755;
+	if (outbuf_open(&ob, s->path, &o) != 0 || fill_some(ob, 'n', 100) != 0)
+		return 1;
+	r = outbuf_commit(ob);
+	outbuf_close(ob);
+	return r == -EPERM ? 0 : 2;
+}
+
+static void test_foreign_group(void **state)
+{
+	struct sandbox *s = *state;
+	struct stat st;
+
+	if (geteuid() != 0) {
+		print_message("only root can play others\n");
+		skip();
+	}
+	/* Files in it have the directory's group. */
+	assert_int_equal(chmod(s->dir, 02777), 0);
+	assert_int_equal(stat(s->dir, &st), 0);
+	if (!(st.st_mode & 02000)) {
+		print_message("no such modes here\n");
+		skip();
+	}
+	write_file(s->path, "old", 3, 0666);
+	assert_int_equal(in_child(1, with_foreign_group, s), 0);
+	assert_file(s->path, "old", 3);
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -343,6 +381,7 @@ int main(void)
 		fault_test(test_no_old_rights),
 		fault_test(test_not_carried_over),
 		fault_test(test_in_place_keeps),
+		fault_test(test_foreign_group),
 		fault_test(test_default_acl),
 		fault_test(test_run_at_once),
 	};
