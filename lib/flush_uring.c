@@ -121,8 +121,12 @@ static void nudge(struct uring *u)
 {
 	struct io_uring_sqe *sqe = u->nudged ? NULL : io_uring_get_sqe(&u->ring);
 
-	if (sqe == NULL)
+	if (sqe == NULL) {
+		/* It may not have got there yet, and after an error nobody else submits. */
+		if (u->queued > 0)
+			submit(u);
 		return;
+	}
 	io_uring_prep_nop(sqe);
 	io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 	io_uring_sqe_set_data(sqe, NULL);

@@ -81,10 +81,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned guards; /* under `lock`: in use */
 static int installed;   /* under `lock` */
 /*
- * Under `lock`, by install(): before our handler can be called. It may be running even so, on a thread
- * that met a fault of somebody else's just as we came back: then it finds either action, both theirs.
+ * Under `lock`, by install(), the handler reads what `previous` points to. Two, as our handler may still be
+ * running, on a thread that met a fault of somebody else's, when it is installed anew.
  */
-static struct sigaction previous;
+static struct sigaction actions[2];
+static _Atomic(const struct sigaction *) previous = &actions[0];
 
 /* ------------------------------------------------------------------- the handler */
 
@@ -194,10 +195,12 @@ static int comes_once(const siginfo_t *info)
 /* What would have happened without us. */
 static void pass_on(int signal, siginfo_t *info, void *context)
 {
-	if (previous.sa_flags & SA_SIGINFO) {
-		previous.sa_sigaction(signal, info, context);
-	} else if (previous.sa_handler == SIG_DFL ||
-	           (previous.sa_handler == SIG_IGN && info->si_code > 0)) {
+	const struct sigaction *before = atomic_load(&previous);
+
+	if (before->sa_flags & SA_SIGINFO) {
+		before->sa_sigaction(signal, info, context);
+	} else if (before->sa_handler == SIG_DFL ||
+	           (before->sa_handler == SIG_IGN && !comes_once(info))) {
 		/*
 		 * The store faults again, now without us. A fault that is ignored kills too.
 		 */
@@ -206,8 +209,8 @@ static void pass_on(int signal, siginfo_t *info, void *context)
 		sys_sigaction(signal, &dead, NULL);
 		if (comes_once(info))
 			raise(signal);
-	} else if (previous.sa_handler != SIG_IGN) {
-		previous.sa_handler(signal);
+	} else if (before->sa_handler != SIG_IGN) {
+		before->sa_handler(signal);
 	}
 }
 
@@ -242,6 +245,7 @@ static int is_nobodys(const struct sigaction *action)
 static int install(void)
 {
 	struct sigaction ours = { .sa_sigaction = on_bus_error }, now;
+	struct sigaction *theirs = atomic_load(&previous) == &actions[0] ? &actions[1] : &actions[0];
 	int r = sys_sigaction(SIGBUS, NULL, &now);
 
 	if (r < 0)
@@ -251,16 +255,17 @@ static int install(void)
 		installed = 1;
 		return 0;
 	}
-	previous = now;
+	*theirs = now;
+	atomic_store(&previous, theirs);
 	/* As the other wants it: it may be its turn. */
-	ours.sa_mask = previous.sa_mask;
-	ours.sa_flags = SA_SIGINFO | (previous.sa_flags & SA_RESTART) | SA_ONSTACK;
+	ours.sa_mask = theirs->sa_mask;
+	ours.sa_flags = SA_SIGINFO | (theirs->sa_flags & SA_RESTART) | SA_ONSTACK;
 	r = sys_sigaction(SIGBUS, &ours, &now);
 	if (r < 0)
 		return r;
 	/* Not while a handler may be reading it, unless somebody came between. */
-	if (now.sa_sigaction != previous.sa_sigaction || now.sa_flags != previous.sa_flags)
-		previous = now;
+	if (now.sa_sigaction != theirs->sa_sigaction || now.sa_flags != theirs->sa_flags)
+		*theirs = now;
 	installed = 1;
 	return 0;
 }
@@ -272,7 +277,7 @@ static void uninstall(void)
 	/* Somebody has come after us and may call us: then it stays, and passes everything on. */
 	if (sys_sigaction(SIGBUS, NULL, &now) < 0 || !is_ours(&now))
 		return;
-	if (sys_sigaction(SIGBUS, &previous, NULL) == 0)
+	if (sys_sigaction(SIGBUS, atomic_load(&previous), NULL) == 0)
 		installed = 0;
 }
 

@@ -55,7 +55,8 @@ int exclusive_begin(struct outbuf *ob)
 		atomic_store(&ob->state, state);
 		return -EBUSY;
 	}
-	if (ob->tracked)
+	/* What a View could not put there may be counted, too. */
+	if (ob->tracked && outbuf_error(ob) == 0)
 		target_grown(&ob->target, ob->dirty_ranges.file_end);
 	return state;
 }

@@ -39,7 +39,7 @@ static int add_rights(const struct target *t, mode_t special)
 		r = sys_fchmod(t->fd, (st.st_mode & 0777) | special);
 	if (r == 0)
 		r = sys_fstat(t->fd, &st);
-	return r < 0 ? r : (special & ~st.st_mode) ? -EPERM : 0;
+	return r < 0 ? r : (special & ~st.st_mode & S_ISGID) ? -EPERM : 0;
 }
 
 int target_finish(struct target *t)

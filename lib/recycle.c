@@ -35,6 +35,7 @@
 
 #include "hidden.h"
 #include "later.h"
+#include "outbuf.h"
 #include "sys.h"
 
 /* Of the spare in the page cache: below this half of it comes from the disk. */
@@ -117,14 +118,25 @@ static const char *take(struct target *t, const char *spare)
 	return NULL;
 }
 
+/* Nor will the next run: it needs no spare from this one, and no directory synced for it. */
+static void never(struct target *t, const char *why)
+{
+	t->recycle_why = why;
+	t->wish.recycle = 0;
+	if (t->syncfd >= 0 && t->wish.durability != OUTBUF_DURABLE_FULL) {
+		sys_close(t->syncfd);
+		t->syncfd = -1;
+	}
+}
+
 void recycle(struct target *t, const struct fspolicy *fs)
 {
 	char *spare;
 
 	if (!fs->recycle)
-		t->recycle_why = "not on this file system";
+		never(t, "not on this file system");
 	else if (t->kind != TARGET_NAMELESS)
-		t->recycle_why = "no nameless files";
+		never(t, "no nameless files");
 	else if (hidden_name(t->name, 0, &spare) < 0)
 		t->recycle_why = "no memory";
 	else {

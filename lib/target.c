@@ -232,7 +232,7 @@ static int open_file(struct target *t, const struct stat *there)
 static int open_for_sync(struct target *t)
 {
 	if (t->wish.durability == OUTBUF_DURABLE_NONE ||
-	    (t->wish.durability == OUTBUF_DURABLE_DATA && !t->wish.recycle))
+	    (t->wish.durability == OUTBUF_DURABLE_DATA && (!t->wish.recycle || t->wish.in_place)))
 		return 0;
 	t->syncfd = sys_openat(t->dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (t->syncfd >= 0 || t->wish.durability == OUTBUF_DURABLE_FULL)
