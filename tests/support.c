@@ -136,7 +136,8 @@ void write_file(const char *path, const void *data, size_t n, mode_t mode)
 	close(fd);
 }
 
-/* Outputs in memory and the paths their bytes go to, for as long as the process lives. */
+/* Outputs in memory and the paths their bytes go to, for as long as the process lives. Under `copying`. */
+static pthread_mutex_t copying = PTHREAD_MUTEX_INITIALIZER;
 static struct copied {
 	struct outbuf *ob;
 	char path[300];
@@ -156,15 +157,18 @@ int open_any(struct outbuf **ob, const char *path, const struct outbuf_options *
 		return outbuf_open(ob, path, options);
 	r = outbuf_open_memory(ob, options);
 	if (r == 0) {
-		struct copied *copy = &copies[next++ % 16];
+		struct copied *copy;
 		unsigned i;
 
+		pthread_mutex_lock(&copying);
+		copy = &copies[next++ % 16];
 		/* One that was never committed may have been at the same address. */
 		for (i = 0; i < 16; i++)
 			if (copies[i].ob == *ob)
 				copies[i].ob = NULL;
 		copy->ob = *ob;
 		snprintf(copy->path, sizeof copy->path, "%s", path);
+		pthread_mutex_unlock(&copying);
 	}
 	return r;
 }
@@ -174,7 +178,10 @@ int commit(struct outbuf *ob)
 	int r = outbuf_commit(ob);
 	unsigned i;
 
-	for (i = 0; r == 0 && in_memory() && i < 16; i++)
+	if (r < 0 || !in_memory())
+		return r;
+	pthread_mutex_lock(&copying);
+	for (i = 0; i < 16; i++)
 		if (copies[i].ob == ob) {
 			uint64_t size;
 			const void *data = outbuf_memory(ob, &size);
@@ -182,6 +189,7 @@ int commit(struct outbuf *ob)
 			write_file(copies[i].path, data, (size_t)size, 0666);
 			copies[i].ob = NULL;
 		}
+	pthread_mutex_unlock(&copying);
 	return r;
 }
 
