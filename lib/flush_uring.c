@@ -67,7 +67,7 @@ struct uring {
 	int error;               /* the first one; final: requests may be stuck in the ring then */
 	unsigned tries;          /* of submitting, in vain, in a row */
 	unsigned queued, flying; /* requests in the ring, and with the kernel; a nudge is one */
-	int nudged;
+	int nudged;              /* one of them is a nudge */
 	unsigned n_idle;
 	struct request *idle[QUEUE];
 	struct request requests[QUEUE];
