@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
 
 #include "support.h"
 #include "sys.h"
@@ -55,6 +58,25 @@ int no_nameless(int dirfd, const char *path, int flags, mode_t mode)
 #endif
 	return real.openat(dirfd, path, flags, mode);
 }
+
+#ifdef __linux__
+static uint32_t pretended; /* constant while threads run */
+
+static int pretending(int fd, struct statfs *st)
+{
+	int r = real.fstatfs(fd, st);
+
+	/* As a kernel that extends the sign: the highest bit of CIFS' is set. */
+	st->f_type = (__typeof__(st->f_type))(int32_t)pretended;
+	return r;
+}
+
+void pretend_file_system(uint32_t magic)
+{
+	pretended = magic;
+	sys_table.fstatfs = pretending;
+}
+#endif
 
 static int interrupted(void)
 {

@@ -6,6 +6,7 @@
 #ifndef TESTS_FAULTS_H
 #define TESTS_FAULTS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -22,6 +23,10 @@ int calls_made(void);
 
 /* As a file system without nameless files answers (sys_table.openat). */
 int no_nameless(int dirfd, const char *path, int flags, mode_t mode);
+#ifdef __linux__
+/* From now on every file is on a file system of this type, a number of fstatfs(2). */
+void pretend_file_system(uint32_t magic);
+#endif
 /* Each third call is interrupted, the others do a third of the work. They count. */
 ssize_t short_pwrite(int fd, const void *data, size_t n, off_t offset);
 ssize_t short_pread(int fd, void *data, size_t n, off_t offset);

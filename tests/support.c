@@ -298,6 +298,14 @@ int required_mapping(void)
 	return r;
 }
 
+void skip_unmappable(void)
+{
+	if (required_mapping() != 0 || in_order()) {
+		print_message("files cannot be mapped here\n");
+		skip();
+	}
+}
+
 void skip_unmapped(void)
 {
 	if (!can_map()) {
@@ -392,6 +400,13 @@ uint64_t random_next(uint64_t *seed)
 uint64_t random_below(uint64_t *seed, uint64_t n)
 {
 	return random_next(seed) % n;
+}
+
+void forget_wishes(void)
+{
+	unsetenv("OUTBUF_MAP");
+	unsetenv("OUTBUF_STAGE");
+	unsetenv("OUTBUF_FLUSH");
 }
 
 unsigned long env_number(const char *name, unsigned long otherwise)

@@ -45,6 +45,8 @@ void skip_unmapped(void);
 void skip_without_file(void);
 /* What options.map = OUTBUF_REQUIRE must answer here: 0, -ENOTSUP, or why the file system cannot. */
 int required_mapping(void);
+/* For tests that require one. */
+void skip_unmappable(void);
 /* And options.prealloc = OUTBUF_REQUIRE: 0, or why no blocks can be reserved. */
 int required_blocks(void);
 /* Was the library built with addresses of its own to give out? */
@@ -83,6 +85,9 @@ int run_threads(unsigned n, int (*fn)(void *arg, unsigned i), void *arg);
 /* splitmix64: the same numbers everywhere. */
 uint64_t random_next(uint64_t *seed);
 uint64_t random_below(uint64_t *seed, uint64_t n);
+
+/* For tests of their own choice: what outbuf.h says of the environment, as the suite was started with, is gone. */
+void forget_wishes(void);
 
 /* An environment variable as a number. */
 unsigned long env_number(const char *name, unsigned long otherwise);

@@ -6,7 +6,7 @@
  */
 #include "config.h"
 
-#include "support.h"
+#include "mixed.h"
 #include "faults.h"
 #include "fspolicy.h"
 #include "sys.h"
@@ -27,10 +27,6 @@
 #include "sys_vm.h"
 #endif
 
-#define SIZE ((size_t)150003)
-#define PLANNED ((size_t)100001)
-
-static unsigned char want[SIZE];
 static struct sys_table real;
 #ifdef HAVE_VM
 static struct sys_vm_table real_vm;
@@ -51,54 +47,23 @@ static void set_environment(const char *map, const char *stage, const char *flus
 	set("OUTBUF_FLUSH", flush);
 }
 
-/* Nobody says anything: what the tests themselves were started with does not count here. */
 static int prepare(void **state)
 {
-	uint64_t seed = 8;
-	size_t i;
-
-	(void)state;
-	set_environment(NULL, NULL, NULL);
+	forget_wishes();
 	real = sys_table;
 #ifdef HAVE_VM
 	real_vm = sys_vm_table;
 #endif
-	for (i = 0; i < SIZE; i++)
-		want[i] = (unsigned char)random_next(&seed);
-	return 0;
+	return mixed_make(state);
 }
 
 static int end(void **state)
 {
-	set_environment(NULL, NULL, NULL);
+	forget_wishes();
 	return faults_end(state);
 }
 
 #define choice_test(f) cmocka_unit_test_setup_teardown(f, faults_begin, end)
-
-/* One long View, short ones, and one without end that leaves the plan behind. 0 or an error. */
-static int emit(struct outbuf *ob)
-{
-	struct outbuf_view v;
-	size_t at;
-	int r = outbuf_map(ob, PLANNED);
-
-	if (r < 0)
-		return r;
-	outbuf_view(ob, &v, 0, 60000);
-	outbuf_write(&v, want, 20000);
-	for (at = 20000; at < 60000; at++)
-		outbuf_write8(&v, want[at]);
-	outbuf_view_end(&v);
-	for (; at < 90000; at += 1000) {
-		outbuf_view(ob, &v, at, 1000);
-		outbuf_write(&v, want + at, 1000);
-		outbuf_view_end(&v);
-	}
-	outbuf_view(ob, &v, at, OUTBUF_UNBOUNDED);
-	outbuf_write(&v, want + at, SIZE - at);
-	return outbuf_view_end(&v);
-}
 
 /* The same bytes as always; statistics from before the end. */
 static struct outbuf_stats write_all(struct sandbox *s, const struct outbuf_options *options)
@@ -107,11 +72,11 @@ static struct outbuf_stats write_all(struct sandbox *s, const struct outbuf_opti
 	struct outbuf_stats stats;
 
 	assert_int_equal(outbuf_open(&ob, s->path, options), 0);
-	assert_int_equal(emit(ob), 0);
+	assert_int_equal(mixed_emit(ob), 0);
 	stats = stats_of(ob);
 	assert_int_equal(outbuf_commit(ob), 0);
 	outbuf_close(ob);
-	assert_file(s->path, want, SIZE);
+	assert_file(s->path, mixed_want, MIXED_SIZE);
 	assert_int_equal(sandbox_entries(s), 1);
 	return stats;
 }
@@ -229,7 +194,7 @@ static void check_choice(struct sandbox *s, const struct outbuf_options *o, cons
 	assert_int_equal(stats.flush_error, e.flush_error);
 	assert_string_equal(stats.flush_why, e.flush_why);
 	assert_string_equal(stats.map_why, e.map_why);
-	assert_int_equal(stats.mapped, e.mapped ? PLANNED : 0);
+	assert_int_equal(stats.mapped, e.mapped ? MIXED_PLANNED : 0);
 	assert_int_equal(stats.staged, e.staged);
 }
 
@@ -260,15 +225,15 @@ static void test_options_and_environment(void **state)
 /* What there is no way to do with something special: passed over if it was only a wish. */
 static int take(void *arg, uint64_t offset, const void *data, size_t n)
 {
-	if (offset + n <= SIZE)
+	if (offset + n <= MIXED_SIZE)
 		memcpy((unsigned char *)arg + offset, data, n);
-	return offset + n <= SIZE ? 0 : -ERANGE;
+	return offset + n <= MIXED_SIZE ? 0 : -ERANGE;
 }
 
 static void test_wishes_for_special_outputs(void **state)
 {
 	static const char *const flushes[] = { "pwrite", "uring", "stream" };
-	static unsigned char got[SIZE];
+	static unsigned char got[MIXED_SIZE];
 	struct sandbox *s = *state;
 	struct outbuf *ob;
 	uint64_t n;
@@ -280,20 +245,20 @@ static void test_wishes_for_special_outputs(void **state)
 		set_environment("yes", "yes", flushes[i]);
 		memset(got, 0, sizeof got);
 		assert_int_equal(outbuf_open_sink(&ob, take, got, NULL), 0);
-		assert_int_equal(emit(ob), 0);
+		assert_int_equal(mixed_emit(ob), 0);
 		assert_string_equal(stats_of(ob).backend, "sink");
 		assert_true(stats_of(ob).flush_error < 0);
 		assert_string_equal(stats_of(ob).map_why, "not a regular file");
 		assert_int_equal(outbuf_commit(ob), 0);
 		outbuf_close(ob);
-		assert_memory_equal(got, want, SIZE);
+		assert_memory_equal(got, mixed_want, MIXED_SIZE);
 
 		assert_int_equal(outbuf_open_memory(&ob, NULL), 0);
-		assert_int_equal(emit(ob), 0);
+		assert_int_equal(mixed_emit(ob), 0);
 		assert_string_equal(stats_of(ob).backend, "memory");
 		assert_true(stats_of(ob).flush_error < 0);
 		assert_int_equal(outbuf_commit(ob), 0);
-		assert_memory_equal(outbuf_memory(ob, &n), want, SIZE);
+		assert_memory_equal(outbuf_memory(ob, &n), mixed_want, MIXED_SIZE);
 		outbuf_close(ob);
 
 		/* A file behind a descriptor: its position counts, which only stream knows. */
@@ -359,19 +324,6 @@ static void test_table(void **state)
 
 #ifdef __linux__
 
-static uint32_t claimed; /* the file system's type */
-static int no_answer;    /* or an errno */
-
-static int claim(int fd, struct statfs *st)
-{
-	int r = real.fstatfs(fd, st);
-
-	errno = no_answer;
-	/* As a kernel that extends the sign: the highest bit of CIFS' is set. */
-	st->f_type = (__typeof__(st->f_type))(int32_t)claimed;
-	return no_answer != 0 ? -1 : r;
-}
-
 static _Atomic int nameless_files, mappings, reservations, reads;
 
 static int count_nameless(int dirfd, const char *path, int flags, mode_t mode)
@@ -406,8 +358,7 @@ static void *count_mappings(void *at, size_t n, int prot, int flags, int fd, off
 
 static void pretend(uint32_t magic)
 {
-	claimed = magic;
-	sys_table.fstatfs = claim;
+	pretend_file_system(magic);
 	sys_table.openat = count_nameless;
 	sys_table.fallocate = count_fallocate;
 	sys_table.pread = count_pread;
@@ -443,7 +394,7 @@ static void test_each_file_system(void **state)
 				assert_int_equal(stats.map_error, 0);
 				assert_int_equal(atomic_load(&mappings), 0);
 			} else if (here.maps) {
-				assert_int_equal(stats.mapped, PLANNED);
+				assert_int_equal(stats.mapped, MIXED_PLANNED);
 				assert_true(atomic_load(&mappings) >= 2);
 				/* Tried and read back where nothing is known, nowhere else. */
 				assert_int_equal(atomic_load(&reads) > 0, row->verify);
@@ -474,13 +425,13 @@ static void test_table_is_overruled(void **state)
 	pretend(0x6969);
 	set_environment("yes", NULL, NULL);
 	stats = write_all(*state, NULL);
-	assert_int_equal(stats.mapped, here.maps ? PLANNED : 0);
+	assert_int_equal(stats.mapped, here.maps ? MIXED_PLANNED : 0);
 	assert_string_equal(stats.map_why, "OUTBUF_MAP");
 	set_environment("no", NULL, NULL);
 	if (here.maps) {
 		o.map = OUTBUF_REQUIRE;
 		stats = write_all(*state, &o);
-		assert_int_equal(stats.mapped, PLANNED);
+		assert_int_equal(stats.mapped, MIXED_PLANNED);
 		assert_string_equal(stats.map_why, "option");
 	}
 	set_environment(NULL, NULL, NULL);
@@ -494,6 +445,15 @@ static void test_table_is_overruled(void **state)
 	}
 }
 
+static int no_answer;
+
+static int failing_fstatfs(int fd, struct statfs *st)
+{
+	(void)fd, (void)st;
+	errno = no_answer;
+	return -1;
+}
+
 static void test_no_answer(void **state)
 {
 	static const int errors[] = { ENOSYS, EPERM, EIO, EACCES };
@@ -504,165 +464,13 @@ static void test_no_answer(void **state)
 		struct outbuf_stats stats;
 
 		no_answer = errors[i];
-		pretend(0xef53);
+		sys_table.fstatfs = failing_fstatfs;
 		stats = write_all(*state, NULL);
-		no_answer = 0;
 		assert_string_equal(stats.file_system, "unknown");
-		assert_int_equal(stats.mapped, here.maps ? PLANNED : 0);
+		assert_int_equal(stats.mapped, here.maps ? MIXED_PLANNED : 0);
 	}
 }
 
-/* ------------------------------------------------------------------- mappings that lie */
-
-#ifdef HAVE_VM
-
-/* One page is asked whether it can be mapped, and two are tried. */
-#define AFTER_TRIAL 4
-
-static int lie_from; /* this shared mapping of a file, counted from 1, and all later ones */
-
-/* As VirtualBox' shared folders: it works, and nothing comes to the file. */
-static void *lying_mmap(void *at, size_t n, int prot, int flags, int fd, off_t offset)
-{
-	if (fd < 0 || !(flags & MAP_SHARED))
-		return real_vm.mmap(at, n, prot, flags, fd, offset);
-	if (atomic_fetch_add(&mappings, 1) + 1 < lie_from)
-		return real_vm.mmap(at, n, prot, flags, fd, offset);
-	flags = (flags & ~MAP_SHARED) | MAP_PRIVATE | MAP_ANONYMOUS;
-	return real_vm.mmap(at, n, prot, flags, -1, 0);
-}
-
-static struct outbuf *open_liar(struct sandbox *s, uint32_t magic, int from, uint32_t map, int in_place)
-{
-	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
-
-	pretend(magic);
-	sys_vm_table.mmap = lying_mmap;
-	lie_from = from;
-	o.map = map;
-	o.replace = in_place ? OUTBUF_REPLACE_IN_PLACE : OUTBUF_REPLACE_ATOMIC;
-	return open_with(s->path, &o);
-}
-
-static void need_mapping(void)
-{
-	if (!has_vm() || required_mapping() != 0) {
-		print_message("no file can be mapped here\n");
-		skip();
-	}
-}
-
-static void test_liar_is_found_out(void **state)
-{
-	struct sandbox *s = *state;
-	struct outbuf_stats stats;
-	struct outbuf *ob;
-	int in_place, from;
-
-	need_mapping();
-	/* Stores that do not get to the file; writes that do not show in the mapping. */
-	for (from = 2, in_place = 0; from < AFTER_TRIAL; from += in_place, in_place = !in_place) {
-		write_file(s->path, "old", 3, 0644);
-		ob = open_liar(s, 0x12345, from, OUTBUF_AUTO, in_place);
-		assert_int_equal(emit(ob), 0);
-		stats = stats_of(ob);
-		assert_int_equal(outbuf_is_mapped(ob), 0);
-		assert_int_equal(stats.map_error, -EIO);
-		assert_int_equal(stats.mapped, 0);
-		assert_int_equal(outbuf_commit(ob), 0);
-		outbuf_close(ob);
-		assert_file(s->path, want, SIZE);
-
-		/* Required, it is an error of map, and the output can go on without. */
-		ob = open_liar(s, 0x12345, 1, OUTBUF_REQUIRE, in_place);
-		assert_int_equal(outbuf_map(ob, PLANNED), -EIO);
-		assert_int_equal(outbuf_is_mapped(ob), 0);
-		assert_int_equal(outbuf_error(ob), 0);
-		assert_int_equal(fill_some(ob, 'n', 40000), 0);
-		assert_int_equal(outbuf_commit(ob), 0);
-		outbuf_close(ob);
-		assert_filled(s, 40000);
-		assert_int_equal(sandbox_entries(s), 1);
-	}
-}
-
-/* Bytes that were written before the trial are there after it. */
-static void test_trial_leaves_no_trace(void **state)
-{
-	struct sandbox *s = *state;
-	struct outbuf *ob;
-	int liar;
-
-	need_mapping();
-	for (liar = 0; liar < 2; liar++) {
-		ob = open_liar(s, 0x12345, liar ? 1 : 100, OUTBUF_AUTO, 0);
-		assert_int_equal(fill_some(ob, 'n', 50000), 0);
-		assert_int_equal(outbuf_flush(ob), 0);
-		assert_int_equal(outbuf_map(ob, 50000), 0);
-		assert_int_equal(outbuf_is_mapped(ob), !liar);
-		assert_int_equal(outbuf_commit(ob), 0);
-		outbuf_close(ob);
-		assert_filled(s, 50000);
-		/* Nor does it in a file of zeros. */
-		ob = open_liar(s, 0x12345, liar ? 1 : 100, OUTBUF_AUTO, 0);
-		assert_int_equal(outbuf_map(ob, 100), 0);
-		assert_int_equal(outbuf_commit(ob), 0);
-		outbuf_close(ob);
-		{
-			static const unsigned char zeros[100];
-
-			assert_file(s->path, zeros, 100);
-		}
-	}
-}
-
-/* One that keeps the first page, and loses the rest. */
-static void test_liar_after_the_trial(void **state)
-{
-	/* Only these are looked at: the first bytes, and the last. */
-	static const uint64_t offsets[] = { 0, 4000, PLANNED - 1, PLANNED - 4000 };
-	struct sandbox *s = *state;
-	struct outbuf *ob;
-	struct outbuf_view v;
-	size_t i;
-	int in_place;
-
-	need_mapping();
-	for (in_place = 0; in_place < 2; in_place++) {
-		write_file(s->path, "old", 3, 0644);
-		ob = open_liar(s, 0x12345, AFTER_TRIAL, OUTBUF_AUTO, in_place);
-		assert_int_equal(emit(ob), 0);
-		assert_int_equal(outbuf_is_mapped(ob), 1);
-		assert_int_equal(outbuf_commit(ob), -EIO);
-		assert_int_equal(outbuf_error(ob), -EIO);
-		assert_int_equal(outbuf_commit(ob), -EIO);
-		outbuf_close(ob);
-		if (!in_place)
-			assert_file(s->path, "old", 3);
-		assert_int_equal(sandbox_entries(s), 1);
-	}
-	write_file(s->path, "old", 3, 0644);
-	for (i = 0; i < sizeof offsets / sizeof *offsets; i++) {
-		void *data;
-
-		ob = open_liar(s, 0x12345, AFTER_TRIAL, OUTBUF_AUTO, 0);
-		assert_int_equal(outbuf_map(ob, PLANNED), 0);
-		assert_int_equal(outbuf_view(ob, &v, offsets[i], 1), 0);
-		assert_int_equal(outbuf_write8(&v, 1), 0);
-		assert_int_equal(outbuf_view_end(&v), 0);
-		/* By unmapping, too. */
-		if (i % 2)
-			assert_int_equal(outbuf_unmap(ob), -EIO);
-		else
-			assert_int_equal(outbuf_data(ob, 0, 1, &data), 0);
-		assert_int_equal(outbuf_commit(ob), -EIO);
-		outbuf_close(ob);
-		assert_file(s->path, "old", 3);
-	}
-	assert_int_equal(sandbox_entries(s), 1);
-}
-
-#endif /* HAVE_VM */
 #endif /* __linux__ */
 
 int main(void)
@@ -675,11 +483,6 @@ int main(void)
 		choice_test(test_each_file_system),
 		choice_test(test_table_is_overruled),
 		choice_test(test_no_answer),
-#ifdef HAVE_VM
-		choice_test(test_liar_is_found_out),
-		choice_test(test_trial_leaves_no_trace),
-		choice_test(test_liar_after_the_trial),
-#endif
 #endif
 	};
 

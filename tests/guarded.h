@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* A guarded output whose file is taken away under its mapping, and stores into it. */
+#ifndef TESTS_GUARDED_H
+#define TESTS_GUARDED_H
+
+#include "support.h"
+
+#define GUARDED_SIZE ((size_t)4 << 20)
+
+/* Mapped, not staged. */
+struct outbuf *guarded_open(const char *path, size_t size);
+
+/* As any process may that can open the file. */
+void guarded_truncate(struct outbuf *ob, off_t size);
+
+/* A store that may fault: the handler must find what was set before, and what it did be seen after. */
+void guarded_store(void *p, size_t offset);
+
+#endif
