@@ -154,11 +154,6 @@ response_file() {
 	parwrite "@$scratch/response" && cmp "$scratch/response.o" "$scratch/all.o"
 }
 stack_note() { readelf -SW "$scratch/all.o" | grep -q 'note.GNU-stack'; }
-no_stack_note() {
-	objcopy -R .note.GNU-stack "$scratch/strong.o" "$scratch/bare.o" &&
-		parwrite -o "$scratch/bare-all.o" "$scratch/bare.o" "$scratch/weak.o" &&
-		! readelf -SW "$scratch/bare-all.o" | grep 'note.GNU-stack'
-}
 in_place_of_input() {
 	cp "$scratch/all.o" "$scratch/self.o" && parwrite -o "$scratch/self.o" "$scratch/self.o" &&
 		cc "$scratch/self.o" -o "$scratch/self" && "$scratch/self" >/dev/null
@@ -183,7 +178,6 @@ try "a common symbol has the largest size" common_size
 try "symbols are those of ld -r" like_ld
 try "arguments from a file" response_file
 try "a stack note if all have one" stack_note
-try "none if one has none" no_stack_note
 try "the output may be an input" in_place_of_input
 try "-ffunction-sections -fdata-sections -g" function_sections
 try "--stats" statistics
@@ -215,11 +209,6 @@ head -c 3000 "$(find_archive libz.a || echo "$scratch/strong.o")" >"$scratch/tru
 printf 'This is no object.\n' >"$scratch/text"
 cc "$scratch/all.o" -o "$scratch/executable"
 printf '#!/bin/sh\n' | cat - "$scratch/strong.o" >"$scratch/shifted.o"
-compile comdat -x c++ <<'END'
-template <class T> struct S { static int n; int f() { return n; } };
-template <class T> int S<T>::n = 1;
-int use() { return S<int>().f(); }
-END
 cp "$scratch/strong.o" "$scratch/foreign.o"
 printf '\267' | dd of="$scratch/foreign.o" bs=1 seek=18 conv=notrunc 2>/dev/null
 
@@ -236,8 +225,7 @@ try "text" refuses 1 'text: ' -o "$out" "$scratch/text"
 try "a truncated object" refuses 1 'truncated.o: ' -o "$out" "$scratch/truncated.o"
 try "a truncated archive" refuses 1 'truncated.a' -o "$out" "$scratch/truncated.a"
 try "an executable" refuses 1 'executable: ' -o "$out" "$scratch/executable"
-try "another machine" refuses 1 'foreign.o: ' -o "$out" "$scratch/foreign.o"
-try "COMDAT groups" refuses 1 'comdat.o: .*COMDAT' -o "$out" "$scratch/comdat.o"
+try "another machine: both files are named" refuses 1 'foreign.o: .*AArch64.*weak.o.*x86-64' -o "$out" "$scratch/weak.o" "$scratch/foreign.o"
 try "an output directory that is missing" refuses 1 'missing/out.o: No such file' -o "$scratch/missing/out.o" "$scratch/strong.o"
 try "an output that is a directory" refuses 1 'directory: Is a directory' -o "$scratch/directory" "$scratch/strong.o"
 try "one good and one bad" refuses 1 'text: ' -j 2 -o "$out" "$scratch/strong.o" "$scratch/text"

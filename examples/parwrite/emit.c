@@ -13,7 +13,7 @@
  * with --check-overlap the library proves that no byte has two writers.
  *
  * Relocations are copied by outbuf_write_ref(), which tells where the copy lies, and are
- * rebased there. The input cannot be changed (its mapping is read-only, and shared with
+ * changed there (relocate.c). The input cannot be changed (its mapping is read-only, and shared with
  * whoever else reads that file); a buffer in between would be one more copy. The bytes are in
  * the cache from having been written a moment ago.
  *
@@ -30,10 +30,10 @@
 #include "../workqueue.h"
 #include "input.h"
 #include "layout.h"
-#include "le.h"
 #include "progress.h"
 #include "report.h"
 #include "symbols.h"
+#include "trace.h"
 
 int emit_result(struct emission *e, int result)
 {
@@ -49,46 +49,39 @@ int emit_result(struct emission *e, int result)
 	return fail(e->error, e->path, "%s", strerror(-result));
 }
 
-static int bad_relocation(const struct emission *e, size_t order, const struct piece *piece,
-                          const char *what, uint64_t value)
+struct traced {
+	struct emission *e;
+	int (*task)(const struct emission *e, size_t i);
+	void (*event_of)(const struct emission *e, size_t i, struct event *event);
+};
+
+static int traced_task(void *arg, size_t i)
 {
-	return fail_at(e->error, order, piece->object->name, "section %s: a relocation %s (0x%llx)",
-	               piece->section->name, what, (unsigned long long)value);
+	const struct traced *t = arg;
+	struct event *event = t->e->events ? &t->e->events[i] : NULL;
+	int r;
+
+	if (event)
+		event_begin(event);
+	r = t->task(t->e, i);
+	if (event) {
+		event_end(t->e->trace, event);
+		t->event_of(t->e, i, event);
+	}
+	return r;
 }
 
-/*
- * Make n bytes of relocations, which lie in the output at `at`, those of the output: the offset
- * counts from the output section's start, the symbol has another number, and what was relative
- * to an input section's start is relative to the output section's.
- */
-static int rebase(const struct emission *e, const struct piece *piece, unsigned char *at, size_t n,
-                  size_t order)
+int emit_run(struct emission *e, size_t n, int (*task)(const struct emission *e, size_t i),
+             void (*event_of)(const struct emission *e, size_t i, struct event *event))
 {
-	const struct object *o = piece->object;
-	const struct section *target = &o->sections[piece->section->info];
+	struct traced t = { e, task, event_of };
 
-	for (unsigned char *p = at; p < at + n; p += sizeof(Elf64_Rela)) {
-		uint64_t offset = le64(p), info = le64(p + 8), addend = le64(p + 16);
-		uint32_t number = (uint32_t)(info >> 32), type = (uint32_t)info, new = 0;
-
-		/* Beyond its section it would change another object's bytes. */
-		if (offset >= target->size && (type != R_X86_64_NONE || offset > target->size))
-			return bad_relocation(e, order, piece, "past its section's end", offset);
-		if (number >= o->n_symbols && number != 0)
-			return bad_relocation(e, order, piece, "for a missing symbol", number);
-		if (number != 0)
-			new = o->symbol_map[number];
-		if (number != 0 && new == 0)
-			return bad_relocation(e, order, piece, "for a symbol left out", number);
-		if (new != 0 && new < e->symbols->first_local) {
-			Elf64_Sym symbol = object_symbol(o, number);
-			addend += o->sections[symbol.st_shndx].offset + symbol.st_value;
-		}
-		put_le64(p, offset + target->offset);
-		put_le64(p + 8, (uint64_t)new << 32 | type);
-		put_le64(p + 16, addend);
+	if (e->trace) {
+		e->events = trace_reserve(e->trace, n, e->error);
+		if (!e->events)
+			return -1;
 	}
-	return 0;
+	return emit_result(e, workqueue_run(e->queue, n, traced_task, &t));
 }
 
 /* The last piece that starts at or before `offset`, or the first. There is one at least. */
@@ -109,20 +102,20 @@ static size_t piece_at(const struct layout *l, uint64_t offset)
 /* The bytes of phase 1, as the blocks are cut. */
 static uint64_t contents_size(const struct layout *l)
 {
-	return l->n_pieces ? l->contents_end - CONTENTS_START : 0;
+	return l->n_pieces ? l->contents_end - l->contents_start : 0;
 }
 
 /* Where block i starts: at its multiple, or behind the relocation that lies across it. */
 static uint64_t block_start(const struct layout *l, size_t i)
 {
-	uint64_t at = CONTENTS_START + workqueue_block_start(contents_size(l), i);
+	uint64_t at = l->contents_start + workqueue_block_start(contents_size(l), i);
 	const struct piece *piece = &l->pieces[piece_at(l, at)];
-	uint64_t into = at - piece->file_offset;
+	uint64_t into = at - piece->file_offset, record = piece->section->entsize;
 
 	if (at <= piece->file_offset || into >= piece->section->size ||
 	    piece->section->kind != SECTION_RELOCATIONS)
 		return at;
-	return at + (sizeof(Elf64_Rela) - into % sizeof(Elf64_Rela)) % sizeof(Elf64_Rela);
+	return at + (record - into % record) % record;
 }
 
 /* The part of a piece that lies in [at, end), at the View's position. */
@@ -140,7 +133,7 @@ static int write_part(const struct emission *e, struct outbuf_view *view, const 
 	int error = outbuf_write_ref(view, piece->section->data + from, to - from, &ref);
 	if (error)
 		return error;
-	return rebase(e, piece, ref, to - from, order) ? TASK_FAILED : 0;
+	return relocate(e, piece, ref, to - from, order) ? TASK_FAILED : 0;
 }
 
 static int emit_block(const struct emission *e, size_t i, size_t order)
@@ -172,19 +165,22 @@ static int emit_block(const struct emission *e, size_t i, size_t order)
 	return error ? error : ended;
 }
 
-/* Names come first, as nobody can help with them: by the time the blocks are done, so are they. */
-static int contents_task(void *arg, size_t i)
+static int contents_task(const struct emission *e, size_t i)
 {
-	struct emission *e = arg;
+	return emit_block(e, i, i);
+}
 
-	if (i == 0)
-		return strings_build(e, i) ? TASK_FAILED : 0;
-	return emit_block(e, i - 1, i);
+static void contents_event(const struct emission *e, size_t i, struct event *event)
+{
+	const struct layout *l = e->layout;
+
+	event->offset = block_start(l, i);
+	event->size = block_start(l, i + 1) - event->offset;
+	event->what = "contents";
+	event->name = l->pieces[piece_at(l, event->offset)].section->name;
 }
 
 int emit_contents(struct emission *e)
 {
-	size_t blocks = workqueue_blocks(contents_size(e->layout));
-
-	return emit_result(e, workqueue_run(e->queue, 1 + blocks, contents_task, e));
+	return emit_run(e, workqueue_blocks(contents_size(e->layout)), contents_task, contents_event);
 }

@@ -3,64 +3,82 @@
 #ifndef PARWRITE_EMIT_H
 #define PARWRITE_EMIT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "input.h"
+
 struct error;
-struct inputs;
+struct event;
 struct layout;
 struct outbuf;
 struct outbuf_view;
+struct piece;
 struct progress;
 struct symbols;
+struct trace;
 struct workqueue;
 
-/* What follows the contents. Written by the main thread and by strings_build(), as said. */
+/* What follows the contents. All are file offsets. emit_place()'s. */
 struct tables {
-	/* strings_build(), one task of phase 1; read in phase 2. */
-	char *section_names; /* the content of .shstrtab */
-	uint64_t section_names_size, strings_size;
-
-	/* emit_tables(), before its tasks start. All are file offsets. */
-	uint64_t symbols_at, strings_at, section_names_at, headers_at, end;
+	uint64_t symbols_at, extended_at, strings_at, section_names_at, headers_at, end;
 };
 
 /* Given to all tasks. What it points to is constant while they run, but where that says so. */
 struct emission {
 	struct outbuf *ob;
 	const char *path; /* of the output, for messages */
-	struct inputs *in;
-	struct layout *layout;
-	struct symbols *symbols;
+	const struct inputs *in;
+	const struct layout *layout;
+	const struct symbols *symbols;
 	struct tables tables;
 	struct workqueue *queue;
 	struct progress *progress;
 	struct error *error;
+	struct trace *trace;   /* NULL: nobody asked */
+	struct event *events;  /* of the tasks that run; each writes its own */
 };
 
-/*
- * Phase 1: section contents and relocations, at known places, inside the mapping. Beside that,
- * strings_build() finds out how large phase 2 will be.
- */
+/* tables.c: where everything is that follows the contents. */
+void emit_place(struct emission *e);
+
+/* emit.c, phase 1: section contents and relocations, at known places, inside the mapping. */
 int emit_contents(struct emission *e);
 
-/* strings.c: give every name its place. A task: order is its number, for fail_at(). */
-int strings_build(struct emission *e, uint64_t order);
+/* tables.c, phase 2: symbol table, string tables, section headers, the header: past the mapping. */
+int emit_tables(struct emission *e);
 
-/* headers.c, a task of phase 2: the parts whose size does not depend on the inputs' symbols. */
+/* headers.c: tasks of phase 2. */
+size_t headers_blocks(const struct emission *e);
+int headers_block(const struct emission *e, size_t i);
+/* The header, what is in the tables once, and the symbols of sections. */
 int headers_write(const struct emission *e);
 
-/* tables.c: one record of the symbol table. */
-void write_symbol(struct outbuf_view *view, uint64_t name, unsigned info, unsigned other,
-                  uint32_t section, uint64_t value, uint64_t size);
+/* tables.c: one record of the symbol table; what does not fit into 16 bits goes to `extended` as well. */
+void write_symbol(const struct format *f, struct outbuf_view *view, struct outbuf_view *extended,
+                  const struct symbol *symbol, uint32_t section);
 
-/* tables.c, phase 2: symbol table, string tables, section headers; and the header. */
-int emit_tables(struct emission *e);
+/*
+ * relocate.c: make n bytes of relocations, which are whole records and lie in the output at `at`, those of the
+ * output. Returns 0, or -1 with a message of task `order`.
+ */
+int relocate(const struct emission *e, const struct piece *piece, unsigned char *at, size_t n, size_t order);
+
+/* relocate.c: addends that lie in the contents, when all contents are written. Returns 0 or -1. */
+int relocate_in_place(struct emission *e);
 
 /*
  * What a task returns: 0, a negative errno of the output, or this for an error that it has put
  * into e->error itself.
  */
 enum { TASK_FAILED = 1 };
+
+/*
+ * workqueue_run() for tasks of an emission, which are told to the trace by what event_of() says of them. Returns 0
+ * or -1.
+ */
+int emit_run(struct emission *e, size_t n, int (*task)(const struct emission *e, size_t i),
+             void (*event_of)(const struct emission *e, size_t i, struct event *event));
 
 /* Turn what workqueue_run() returned into 0 or -1 with a message. */
 int emit_result(struct emission *e, int result);

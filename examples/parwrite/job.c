@@ -4,18 +4,21 @@
  *
  * One table of steps is the program:
  *
+ *     read     inputs are mapped, their headers checked       input.c, archive.c, object.c
  *     open     nothing appears at the path, or in the pipe; if it cannot be written, that is known now
- *     read     inputs are mapped, their headers checked       input.c, object.c
- *     layout   which sections, and where in the file          layout.c
+ *     groups   of what several objects have, one is kept      groups.c
+ *     layout   which sections, and where in the file          layout.c, notes.c
  *     symbols  one name, one symbol, one number               symbols.c
- *     map      as many bytes of the output as are known
- *     emit     their contents, in parallel Views              emit.c, strings.c
- *     append   what was not known, past the mapping           tables.c, headers.c
+ *     map      contents and relocations, which are most of it
+ *     emit     these, in parallel Views                       emit.c, relocate.c
+ *     in place addends that lie in contents (REL)             relocate.c
+ *     append   symbols, names and headers, past the mapping   tables.c, headers.c
+ *     map file for people, if they ask                        mapfile.c
  *     commit   the complete file stands at the path, or the one from before does
  *
  * There is no global state: all of it is in struct job, steps write the parts that are theirs, and
- * threads exist only inside emit, append and the library's own carrying of bytes to the
- * file (which borrows the same queue). Any error leaves by one path, and the output is
+ * threads exist only inside steps and the library's own carrying of bytes to the file (which borrows the
+ * same queue). Any error leaves by one path, and the output is
  * discarded with it; one line says why.
  *
  * Nothing here exits or speaks of a command line, so that a program can do many runs: the one in
@@ -23,18 +26,25 @@
  */
 #include "config.h"
 
+#include "groups.h"
 #include "job.h"
+#include "mapfile.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+static int step_read(struct job *job)
+{
+	return inputs_read(&job->in, job->options.inputs, job->options.n_inputs, &job->options.leave_out,
+	                   &job->queue, &job->error);
+}
 
 static int step_open(struct job *job)
 {
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 
 	options.mode = 0666;
-	options.order = OUTBUF_LITTLE_ENDIAN;
+	options.order = job->in.format.big ? OUTBUF_BIG_ENDIAN : OUTBUF_LITTLE_ENDIAN;
 	options.map = job->options.no_map ? OUTBUF_NO : OUTBUF_AUTO;
 	options.check_overlap = (uint32_t)job->options.check_overlap;
 	options.guard = 1;
@@ -44,34 +54,28 @@ static int step_open(struct job *job)
 	return emit_result(&job->emission, outbuf_open(&job->ob, job->options.output, &options));
 }
 
-static int step_read(struct job *job)
+static int step_groups(struct job *job)
 {
-	for (size_t i = 0; i < job->options.n_inputs; i++) {
-		if (inputs_add(&job->in, job->options.inputs[i], &job->error))
-			return -1;
-	}
-	if (job->in.n_objects == 0)
-		return fail(&job->error, job->options.inputs[0], "no objects in the input files");
-	return inputs_read(&job->in, &job->error);
+	return groups_resolve(&job->in, &job->queue, &job->error);
 }
 
 static int step_layout(struct job *job)
 {
-	return layout_make(&job->layout, &job->in, &job->error);
+	return layout_make(&job->layout, &job->in, &job->queue, &job->error);
 }
 
 static int step_symbols(struct job *job)
 {
-	return symbols_resolve(&job->symbols, &job->in, &job->layout, &job->error);
+	return symbols_resolve(&job->symbols, &job->in, &job->layout, &job->queue, &job->error);
 }
 
 static int step_map(struct job *job)
 {
-	/* A guess until names are known: those of the inputs are not fewer. */
-	job->progress.total = job->layout.contents_end + job->symbols.total * sizeof(Elf64_Sym);
-	for (size_t i = 0; i < job->in.n_objects; i++)
-		job->progress.total += job->in.objects[i].strings_size;
 	job->emission.ob = job->ob;
+	emit_place(&job->emission);
+	if (!job->in.format.wide && job->emission.tables.end > INT32_MAX)
+		return fail(&job->error, NULL, "the output would be larger than 2 GiB, which 32-bit objects cannot be");
+	job->progress.total = job->emission.tables.end;
 	return emit_result(&job->emission, outbuf_map(job->ob, job->layout.contents_end));
 }
 
@@ -80,9 +84,21 @@ static int step_emit(struct job *job)
 	return emit_contents(&job->emission);
 }
 
+static int step_in_place(struct job *job)
+{
+	return relocate_in_place(&job->emission);
+}
+
 static int step_append(struct job *job)
 {
 	return emit_tables(&job->emission);
+}
+
+static int step_map_file(struct job *job)
+{
+	if (!job->options.map_file)
+		return 0;
+	return mapfile_write(job->options.map_file, &job->layout, &job->in, &job->error);
 }
 
 static int step_commit(struct job *job)
@@ -91,30 +107,46 @@ static int step_commit(struct job *job)
 }
 
 static int (*const steps[STEPS])(struct job *job) = {
-	[STEP_OPEN] = step_open,       [STEP_READ] = step_read, [STEP_LAYOUT] = step_layout,
-	[STEP_SYMBOLS] = step_symbols, [STEP_MAP] = step_map,   [STEP_EMIT] = step_emit,
-	[STEP_APPEND] = step_append,   [STEP_COMMIT] = step_commit,
+	[STEP_READ] = step_read,         [STEP_OPEN] = step_open,     [STEP_GROUPS] = step_groups,
+	[STEP_LAYOUT] = step_layout,     [STEP_SYMBOLS] = step_symbols, [STEP_MAP] = step_map,
+	[STEP_EMIT] = step_emit,         [STEP_IN_PLACE] = step_in_place, [STEP_APPEND] = step_append,
+	[STEP_MAP_FILE] = step_map_file, [STEP_COMMIT] = step_commit,
 };
 
-static uint64_t now_ns(void)
+static int do_step(struct job *job, enum step i)
 {
-	struct timespec ts;
+	struct event *event = job->trace ? trace_reserve(job->trace, 1, &job->error) : NULL;
+	size_t number = event ? job->trace->n - 1 : 0;
+	uint64_t before = now_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	if ((job->trace && !event) || steps[i](job))
+		return -1;
+	job->step_ns[i] = now_ns() - before;
+	if (job->trace) {
+		event = &job->trace->events[number]; /* more may have been made, and moved them */
+		event->what = step_names[i];
+		event->begin_ns = before;
+		event_end(job->trace, event);
+	}
+	return 0;
 }
 
 static int combine(struct job *job)
 {
-	for (int i = 0; i < STEPS; i++) {
-		uint64_t before = now_ns();
-		if (steps[i](job))
+	if (job->options.trace_file) {
+		job->emission.trace = job->trace = trace_new(&job->error);
+		if (!job->trace)
 			return -1;
-		job->step_ns[i] = now_ns() - before;
+	}
+	for (int i = 0; i < STEPS; i++) {
+		if (do_step(job, (enum step)i))
+			return -1;
 	}
 	atomic_store(&job->progress.done, job->progress.total);
 	progress_end(&job->progress);
-	return job->options.stats ? stats_print(job) : 0;
+	if (job->trace && trace_write(job->trace, job->options.trace_file, &job->error))
+		return -1;
+	return job->options.stats != STATS_NONE ? stats_print(job) : 0;
 }
 
 int job_run(struct job *job)
@@ -122,6 +154,7 @@ int job_run(struct job *job)
 	const char *output = job->options.output;
 	int r;
 
+	pthread_mutex_init(&job->in.arena.lock, NULL);
 	job->queue.threads = job->options.threads;
 	job->queue.tick = progress_tick;
 	job->queue.tick_arg = &job->progress;
@@ -147,6 +180,6 @@ void job_free(struct job *job)
 	inputs_free(&job->in);
 	layout_free(&job->layout);
 	symbols_free(&job->symbols);
-	free(job->emission.tables.section_names);
+	trace_free(job->trace);
 	error_free(&job->error);
 }

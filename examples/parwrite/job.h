@@ -14,15 +14,19 @@
 #include "progress.h"
 #include "report.h"
 #include "symbols.h"
+#include "trace.h"
 
 enum step {
-	STEP_OPEN,
 	STEP_READ,
+	STEP_OPEN,
+	STEP_GROUPS,
 	STEP_LAYOUT,
 	STEP_SYMBOLS,
 	STEP_MAP,
 	STEP_EMIT,
+	STEP_IN_PLACE,
 	STEP_APPEND,
+	STEP_MAP_FILE,
 	STEP_COMMIT,
 	STEPS
 };
@@ -37,6 +41,7 @@ struct job {
 	struct progress progress;
 	struct error error;
 	struct outbuf *ob;
+	struct trace *trace; /* NULL: nobody asked */
 	uint64_t step_ns[STEPS];
 };
 
@@ -48,6 +53,9 @@ int job_run(struct job *job);
 
 /* Free all but the options; also after a failed run, or none. */
 void job_free(struct job *job);
+
+/* stats.c: what a step is called. */
+extern const char *const step_names[STEPS];
 
 /* stats.c: what --stats prints, after commit. Returns 0 or -1. */
 int stats_print(struct job *job);

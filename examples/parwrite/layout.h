@@ -3,55 +3,79 @@
 #ifndef PARWRITE_LAYOUT_H
 #define PARWRITE_LAYOUT_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "input.h"
+#include "notes.h"
+
 struct error;
-struct inputs;
-struct object;
-struct section;
+struct workqueue;
 
-/* Members are layout_make()'s, constant afterwards, except those that say otherwise. */
+/*
+ * A section of the output, and the section with its relocations, if it has some. Members are
+ * layout_make()'s, constant afterwards, except those that say otherwise.
+ */
 struct output_section {
-	const char *name; /* of relocations: that of `target`, without the ".rela" */
-	uint64_t flags, entsize, align, size;
-	uint64_t file_offset;
+	const char *name;
+	uint32_t name_length;
 	uint32_t type;
+	uint32_t flags, entsize;
 	uint32_t index; /* in the section header table */
-	struct output_section *target; /* of relocations: what they are for; else NULL */
-	struct output_section *relocations; /* NULL: none */
-	size_t first_piece, n_pieces;       /* those with bytes in the file */
+	unsigned char align_log2;
+	_Atomic unsigned char wants_symbol; /* symbols.c, any thread: an object has a symbol for it */
+	uint32_t symbol; /* symbols.c: its number, 0: has none */
+	uint64_t size, file_offset;
 
-	uint32_t symbol;      /* its section symbol's number, 0: has none; symbols.c */
-	uint32_t name_offset; /* in the section name table; strings_build() */
+	uint32_t relocations_index; /* 0: there are none */
+	uint32_t relocations_type;  /* SHT_RELA or SHT_REL */
+	uint64_t relocations_size, relocations_offset;
+
+	struct output_section *ordered_by;        /* SHF_LINK_ORDER; or NULL */
+	struct output_section *dependents, *next; /* those that are ordered by this one; its own neighbour in such a list */
+
+	uint32_t n_pieces, n_relocation_pieces; /* with bytes in the file */
+	uint32_t first_piece, first_relocation_piece;
+	uint32_t name_offset; /* in the section name table; ".rela" is before it if it has relocations */
+};
+
+/* A section group of the output. Its section's data are made by layout.c. */
+struct output_group {
+	const struct object *object;
+	const struct group *group;
+	struct section section;
 };
 
 /* A run of bytes that come from one input section, and where they go. */
 struct piece {
-	const struct object *object;
+	const struct object *object; /* NULL: parwrite made it */
 	const struct section *section;
 	uint64_t file_offset;
 };
 
+/*
+ * Section headers, in this order: an empty one, groups, contents, relocations, .symtab, .symtab_shndx if
+ * there are more than other fields can number, .strtab, .shstrtab. Bytes in the file likewise, behind the
+ * file's header.
+ */
 struct layout {
-	struct output_section *sections; /* in file order, contents before relocations */
-	size_t n_sections, n_contents;
+	struct output_group *groups;
+	size_t n_groups;
+	unsigned char *group_words; /* contents of the groups, in one row */
+	struct output_section *sections; /* with contents */
+	size_t n_sections, n_relocations;
 	struct piece *pieces; /* in file order */
 	size_t n_pieces;
-	uint64_t contents_end; /* in the file: the end of all pieces */
-	unsigned char osabi;
+	uint64_t contents_start, contents_end; /* of all pieces, in the file */
+	uint64_t section_names_size;
+	uint32_t symtab, extended, strtab, shstrtab; /* section numbers; extended: 0 if there is none */
+	uint32_t n_headers;
+	struct notes notes;
+	struct section stack_note;
 };
 
-/* The file begins with its header. */
-#define CONTENTS_START ((uint64_t)64)
-
-/*
- * The last section headers are .symtab, .strtab and .shstrtab; the first is empty. A number of
- * headers from SHN_LORESERVE on needs other fields.
- */
-enum { EXTRA_HEADERS = 4, HEADERS_MAX = 65279 };
-
-int layout_make(struct layout *layout, struct inputs *in, struct error *error);
+int layout_make(struct layout *layout, struct inputs *in, struct workqueue *queue, struct error *error);
 
 void layout_free(struct layout *layout);
 

@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+#include "input.h"
+
 struct error;
 
 /* Words of a command line; args.c. All are copies. */
@@ -13,13 +15,18 @@ struct args {
 	size_t n, room;
 };
 
+enum stats_form { STATS_NONE, STATS_TEXT, STATS_JSON };
+
 struct options {
-	struct args args; /* what `output` and `inputs` point into */
+	struct args args; /* what the others point into */
 	const char *output;
-	char **inputs;
+	const char *map_file, *trace_file; /* NULL: none */
+	struct input *inputs;
 	size_t n_inputs;
+	struct leave_out leave_out;
 	unsigned threads;
-	int stats, no_map, recycle, check_overlap;
+	enum stats_form stats;
+	int no_map, recycle, check_overlap;
 	int progress; /* whether to show it */
 };
 
@@ -32,5 +39,16 @@ void options_free(struct options *options);
 int args_expand(struct args *args, int argc, char **argv, struct error *error);
 
 void args_free(struct args *args);
+
+/* libraries.c: -l and -L. */
+struct libraries {
+	const char **directories;
+	size_t n, room;
+};
+
+int libraries_add(struct libraries *l, const char *directory, struct error *error);
+
+/* The path of lib`name`.a, or of the file after ":", in the first directory that has it; to be freed. NULL: none. */
+char *libraries_find(const struct libraries *l, const char *name, struct error *error);
 
 #endif

@@ -12,6 +12,21 @@
 /* Names come from inputs, which may be hostile: a symbol's name can be the whole file. */
 enum { TEXT_MAX = 4096 };
 
+/* `text` is error's from here on; NULL: there was no memory for it. */
+static void keep_text(struct error *error, size_t order, char *text)
+{
+	pthread_mutex_lock(&error->lock);
+	if (!error->text || order < error->order) {
+		free(error->text);
+		/* An empty text still says that there was an error. */
+		error->text = text ? text : calloc(1, 1);
+		error->order = order;
+		text = NULL;
+	}
+	pthread_mutex_unlock(&error->lock);
+	free(text);
+}
+
 PRINTF_LIKE(4, 0)
 static int keep(struct error *error, size_t order, const char *file, const char *format,
                 va_list args)
@@ -22,18 +37,14 @@ static int keep(struct error *error, size_t order, const char *file, const char 
 	if (file)
 		n = snprintf(text, sizeof text, "%.2000s: ", file);
 	vsnprintf(text + n, sizeof text - (size_t)n, format, args);
-
-	pthread_mutex_lock(&error->lock);
-	if (!error->text || order < error->order) {
-		free(error->text);
-		/* Without memory for it, an empty text still says that there was an error. */
-		error->text = strdup(text);
-		if (!error->text)
-			error->text = calloc(1, 1);
-		error->order = order;
-	}
-	pthread_mutex_unlock(&error->lock);
+	keep_text(error, order, strdup(text));
 	return -1;
+}
+
+void error_move(struct error *error, size_t order, struct error *from)
+{
+	keep_text(error, order, from->text);
+	from->text = NULL;
 }
 
 int fail(struct error *error, const char *file, const char *format, ...)

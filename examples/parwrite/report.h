@@ -36,6 +36,9 @@ int fail(struct error *error, const char *file, const char *format, ...) PRINTF_
 int fail_at(struct error *error, size_t order, const char *file, const char *format, ...)
 	PRINTF_LIKE(4, 5);
 
+/* Keep what another one says, as from a task of that number; that one says nothing any more. */
+void error_move(struct error *error, size_t order, struct error *from);
+
 /* calloc() that fails with a message; n may be 0. */
 void *allocate(struct error *error, size_t n, size_t size);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats.c - what --stats prints: "name: value" lines, for people and for cut(1)
+ * stats.c - what --stats prints: "name: value" lines, for people and for cut(1), or JSON
  *
  * To standard output, as that is what was asked for; to standard error if the object went there.
  */
@@ -14,10 +14,18 @@
 
 #include "job.h"
 
-static const char *const step_names[STEPS] = {
-	[STEP_OPEN] = "open",       [STEP_READ] = "read",     [STEP_LAYOUT] = "layout",
-	[STEP_SYMBOLS] = "symbols", [STEP_MAP] = "map",       [STEP_EMIT] = "emit",
-	[STEP_APPEND] = "append",   [STEP_COMMIT] = "commit",
+/* Where the items go. In JSON all are one object, and names have underscores for spaces. */
+struct printer {
+	FILE *to;
+	int json;
+	int items; /* printed so far */
+};
+
+const char *const step_names[STEPS] = {
+	[STEP_READ] = "read",     [STEP_OPEN] = "open",         [STEP_GROUPS] = "groups",
+	[STEP_LAYOUT] = "layout", [STEP_SYMBOLS] = "symbols",   [STEP_MAP] = "map",
+	[STEP_EMIT] = "emit",     [STEP_IN_PLACE] = "in place", [STEP_APPEND] = "append",
+	[STEP_MAP_FILE] = "map file", [STEP_COMMIT] = "commit",
 };
 
 static const char *const phase_names[OUTBUF_PHASES] = {
@@ -38,66 +46,118 @@ static int is_standard_output(const char *path, const struct outbuf_stats *stats
 	        output.st_dev == standard.st_dev && output.st_ino == standard.st_ino);
 }
 
-static void print_time(FILE *to, const char *of, const char *name, uint64_t ns)
+static void print_name(struct printer *p, const char *name)
 {
-	fprintf(to, "%s %s: %.3f ms\n", of, name, (double)ns / 1e6);
+	if (!p->json) {
+		fprintf(p->to, "%s: ", name);
+		return;
+	}
+	fputs(p->items++ ? ",\n  \"" : "{\n  \"", p->to);
+	for (; *name; name++)
+		fputc(*name == ' ' ? '_' : *name, p->to);
+	fputs("\": ", p->to);
 }
 
-static void print_inputs(FILE *to, const struct job *job)
+static void print_number(struct printer *p, const char *name, uint64_t value, const char *unit)
 {
-	size_t sections = 0, relocations = 0;
+	print_name(p, name);
+	fprintf(p->to, "%" PRIu64 "%s", value, p->json ? "" : unit);
+	if (!p->json)
+		fputc('\n', p->to);
+}
 
-	for (size_t i = 0; i < job->in.n_objects; i++)
-		sections += job->in.objects[i].n_sections;
-	for (size_t i = job->layout.n_contents; i < job->layout.n_sections; i++)
-		relocations += job->layout.sections[i].size / sizeof(Elf64_Rela);
-	fprintf(to, "objects: %zu\n", job->in.n_objects);
-	fprintf(to, "sections: %zu in, %zu out\n", sections, job->layout.n_sections + EXTRA_HEADERS);
-	fprintf(to, "symbols: %" PRIu32 "\n", job->symbols.total);
-	fprintf(to, "relocations: %zu\n", relocations);
+/* The texts are the library's and ours: nothing in them needs to be escaped. */
+static void print_text(struct printer *p, const char *name, const char *value)
+{
+	print_name(p, name);
+	fprintf(p->to, p->json ? "\"%s\"" : "%s\n", value);
+}
+
+static void print_time(struct printer *p, const char *of, const char *name, uint64_t ns)
+{
+	char both[64];
+
+	snprintf(both, sizeof both, "%s %s%s", of, name, p->json ? " ms" : "");
+	print_name(p, both);
+	fprintf(p->to, p->json ? "%.3f" : "%.3f ms\n", (double)ns / 1e6);
+}
+
+static void print_inputs(struct printer *p, const struct job *job)
+{
+	uint64_t sections = 0, groups = 0, symbols = 0, relocations = 0;
+
+	for (size_t i = 0; i < job->in.n_objects; i++) {
+		const struct object *o = &job->in.objects[i];
+
+		sections += o->n_sections;
+		symbols += o->n_symbols;
+		groups += o->n_groups;
+	}
+	for (size_t i = 0; i < job->layout.n_sections; i++) {
+		const struct output_section *s = &job->layout.sections[i];
+
+		if (s->relocations_index)
+			relocations += s->relocations_size /
+			               relocation_size(&job->in.format, s->relocations_type == SHT_RELA);
+	}
+	print_number(p, "objects", job->in.n_objects, "");
+	print_number(p, "sections in", sections, "");
+	print_number(p, "sections out", job->layout.n_headers, "");
+	print_number(p, "groups in", groups, "");
+	print_number(p, "groups out", job->layout.n_groups, "");
+	print_number(p, "symbols in", symbols, "");
+	print_number(p, "symbols out", job->symbols.total, "");
+	print_number(p, "relocations", relocations, "");
+}
+
+static void print_output(struct printer *p, const struct job *job, const struct outbuf_stats *stats)
+{
+	print_number(p, "output", stats->output_size, " bytes");
+	print_number(p, "mapped", stats->mapped, " bytes");
+	print_number(p, "heap", stats->heap, " bytes");
+	print_number(p, "flushed", stats->flushed, " bytes");
+	if (stats->mapped == 0)
+		print_text(p, "not mapped", job->options.no_map ? "--no-map"
+		                            : stats->map_error  ? strerror(-stats->map_error)
+		                                                : stats->map_why);
+	if (stats->prealloc_error)
+		print_text(p, "blocks not reserved", strerror(-stats->prealloc_error));
+	print_number(p, "threads", job->queue.used, "");
+	print_number(p, "views", stats->views, "");
+	print_text(p, "file system", stats->file_system);
+	print_text(p, "staged", stats->staged ? "yes" : "no");
+	print_text(p, "backend", stats->backend);
+	print_text(p, "asked for by", stats->flush_why);
+	if (stats->flush_error)
+		print_text(p, "another backend refused", strerror(-stats->flush_error));
+	print_text(p, "placement", stats->placement);
+	if (stats->recycle_why != NULL)
+		print_text(p, "not recycled", stats->recycle_why);
 }
 
 int stats_print(struct job *job)
 {
 	struct outbuf_stats stats = { .size = sizeof stats };
+	struct printer p = { .json = job->options.stats == STATS_JSON };
 	uint64_t total = 0;
-	FILE *to;
 	int error = outbuf_stats(job->ob, &stats);
 
 	if (error)
 		return fail(&job->error, job->emission.path, "%s", strerror(-error));
-	to = is_standard_output(job->options.output, &stats) ? stderr : stdout;
-	print_inputs(to, job);
-	fprintf(to, "output: %" PRIu64 " bytes\n", stats.output_size);
-	fprintf(to, "mapped: %" PRIu64 " bytes\n", stats.mapped);
-	fprintf(to, "heap: %" PRIu64 " bytes\n", stats.heap);
-	fprintf(to, "flushed: %" PRIu64 " bytes\n", stats.flushed);
-	if (stats.mapped == 0)
-		fprintf(to, "not mapped: %s\n", job->options.no_map ? "--no-map"
-		                               : stats.map_error    ? strerror(-stats.map_error)
-		                                                    : stats.map_why);
-	if (stats.prealloc_error)
-		fprintf(to, "blocks not reserved: %s\n", strerror(-stats.prealloc_error));
-	fprintf(to, "threads: %u\n", job->queue.used);
-	fprintf(to, "views: %" PRIu64 "\n", stats.views);
-	fprintf(to, "file system: %s\n", stats.file_system);
-	fprintf(to, "staged: %s\n", stats.staged ? "yes" : "no");
-	fprintf(to, "backend: %s\n", stats.backend);
-	fprintf(to, "asked for by: %s\n", stats.flush_why);
-	if (stats.flush_error)
-		fprintf(to, "another backend refused: %s\n", strerror(-stats.flush_error));
-	fprintf(to, "placement: %s\n", stats.placement);
-	if (stats.recycle_why != NULL)
-		fprintf(to, "not recycled: %s\n", stats.recycle_why);
+	p.to = is_standard_output(job->options.output, &stats) ? stderr : stdout;
+	print_inputs(&p, job);
+	print_output(&p, job, &stats);
 	for (int i = 0; i < STEPS; i++) {
-		print_time(to, "time", step_names[i], job->step_ns[i]);
+		print_time(&p, "time", step_names[i], job->step_ns[i]);
 		total += job->step_ns[i];
 	}
-	print_time(to, "time", "total", total);
+	print_time(&p, "time", "total", total);
 	for (int i = 0; i < OUTBUF_PHASES; i++)
-		print_time(to, "library", phase_names[i], stats.phase_ns[i]);
-	if (fflush(to) || ferror(to))
+		print_time(&p, "library", phase_names[i], stats.phase_ns[i]);
+	if (p.json)
+		fputs("\n}\n", p.to);
+	if (fflush(p.to) || ferror(p.to))
 		return fail(&job->error, NULL, "standard %s: cannot be written",
-		            to == stdout ? "output" : "error");
+		            p.to == stdout ? "output" : "error");
 	return 0;
 }

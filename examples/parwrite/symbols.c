@@ -21,9 +21,18 @@
  *   A name that is thread-local in one object and not in another is refused, by ld.bfd and
  *   ld.gold even if the other does not define it: the code would use another address.
  *
+ *   A definition in a discarded section (groups.c) is a reference to the one that is kept.
+ *
  * Symbols of sections are special: an input has one per section, for relocations like "4 bytes
  * past .rodata". Its .rodata now begins somewhere inside the output's, so all of them
- * become the output section's only symbol, and the distance goes to the addend (emit.c).
+ * become the output section's only symbol, and the distance goes to the addend (relocate.c).
+ *
+ * Four passes over all symbols, each on all threads, none of which depends on who comes first:
+ *
+ *     scan     look up each name, merge what is said of it
+ *     count    what each stretch met first: so many global symbols, so many bytes of names
+ *     number   numbers and places of names for these, and for local symbols
+ *     map      each object's globals to these numbers
  *
  * Numbers are 32 bits wide here, as in relocations; that is checked once, at the end.
  */
@@ -35,309 +44,490 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hash.h"
+#include "../workqueue.h"
 #include "input.h"
 #include "layout.h"
+#include "machine.h"
 #include "report.h"
 
-struct output_section *section_output(const struct section *s)
-{
-	return s->kind == SECTION_CONTENT ? s->out : NULL;
-}
+/* Symbols are of 24 bytes and names of some 60: about 1 MiB of the output. */
+enum { STRETCH = 12288 };
 
-static int bad_symbol(struct error *error, const struct object *o, uint32_t number,
+/* What scan() leaves in symbol_map until there are numbers. */
+enum { LEFT_OUT, A_LOCAL, A_SECTION, A_GLOBAL };
+
+/* In struct name.seen. */
+enum seen { SEEN_THREAD_LOCAL = 1, SEEN_OTHER = 2, SEEN_TWICE = 4 };
+
+struct resolving {
+	struct symbols *symbols;
+	struct inputs *in;
+	struct layout *layout;
+	struct error *error;
+	_Atomic unsigned char conflicts; /* any thread: some name has SEEN_TWICE, or both of the others */
+};
+
+static int bad_symbol(struct error *error, size_t order, const struct object *o, uint32_t number,
                       const char *what)
 {
-	return fail(error, o->name, "symbol %u: %s", number, what);
+	return fail_at(error, order, o->name, "symbol %u: %s", number, what);
 }
 
-/* What is the same for all symbols. *section is NULL unless it is defined in one. */
-static int check_symbol(const struct object *o, uint32_t number, const Elf64_Sym *symbol,
-                        const struct section **section, struct error *error)
+int stretch_next(const struct stretch *stretch, const struct inputs *in, size_t i, uint32_t *from, uint32_t *to)
 {
-	*section = NULL;
-	if (symbol->st_name >= o->strings_size)
-		return bad_symbol(error, o, number, "its name lies outside the string table");
-	switch (symbol->st_shndx) {
+	const struct object *o = &in->objects[i];
+	uint64_t base;
+
+	if (i >= in->n_objects || o->first_symbol >= stretch->to)
+		return 0;
+	base = o->first_symbol;
+	*from = (uint32_t)(stretch->from > base ? stretch->from - base : 0);
+	*to = stretch->to - base < o->n_symbols ? (uint32_t)(stretch->to - base) : o->n_symbols;
+	if (*from == 0 && *to > 0)
+		*from = 1; /* the empty one */
+	return 1;
+}
+
+/* ------------------------------------------------------------------------- scan */
+
+/* What is the same for all symbols. */
+static int check_symbol(const struct resolving *r, size_t order, const struct object *o, uint32_t number,
+                        const struct symbol *symbol)
+{
+	if (symbol->name >= o->strings_size)
+		return bad_symbol(r->error, order, o, number, "its name lies outside the string table");
+	if (symbol->section >= o->n_sections)
+		return fail_at(r->error, order, o->name, "symbol %u: there is no section %u", number,
+		               (unsigned)symbol->section);
+	switch (symbol->special) {
 	case SHN_UNDEF:
 	case SHN_ABS:
 	case SHN_COMMON:
 		return 0;
 	default:
-		if (symbol->st_shndx >= SHN_LORESERVE)
-			return fail(error, o->name, "symbol %u: section 0x%x is not supported yet",
-			            number, (unsigned)symbol->st_shndx);
-		if (symbol->st_shndx >= o->n_sections)
-			return fail(error, o->name, "symbol %u: there is no section %u", number,
-			            (unsigned)symbol->st_shndx);
-		*section = &o->sections[symbol->st_shndx];
-		return 0;
+		if (is_common(&o->format, symbol->special))
+			return 0;
+		return fail_at(r->error, order, o->name, "symbol %u: section 0x%x is not supported", number,
+		               (unsigned)symbol->special);
 	}
 }
 
 /*
  * Names may share their ends, so 200,000 symbols whose names begin in one string of 5 MB have 500 GB of
- * them: reading those would take minutes before strings_build() finds that no table holds them. What
- * one object says of names is therefore bounded by what a table can be. (Of each, not of all: that
- * is 4 GiB in large programs.)
+ * them: reading those would take minutes before it is found that no table holds them. What a stretch
+ * says of names is therefore bounded by what a table can be.
  */
-static int too_many_names(const struct object *o, uint64_t *names, const char *name,
-                          struct error *error)
+static int too_many_names(const struct resolving *r, size_t order, const struct object *o, uint64_t *names,
+                          size_t length)
 {
-	*names += strlen(name);
+	*names += length;
 	if (*names > UINT32_MAX)
-		return fail(error, o->name, "the names of its symbols are longer than 4 GiB");
+		return fail_at(r->error, order, o->name, "the names of its symbols are longer than 4 GiB");
 	return 0;
 }
 
-/* Check an object's local symbols, count those kept, and note which sections need a symbol. */
-static int scan_locals(struct object *o, struct error *error)
+/* The entry for a name, locked, with this place taken into account. */
+static struct name *lock_name(struct resolving *r, size_t order, const char *name, size_t length, uint64_t place)
 {
+	struct name *n = table_lock(&r->symbols->table, name, (uint32_t)length, hash_bytes(name, length), NULL);
+
+	if (!n)
+		fail_at(r->error, order, NULL, "out of memory");
+	else if (n->first == 0 || n->first > place)
+		n->first = place;
+	return n;
+}
+
+/* -x and -X. */
+static int is_unwanted(const struct leave_out *leave_out, const struct object *o, uint32_t i, const char *name)
+{
+	return o->needed && !o->needed[i] &&
+	       (leave_out->locals || (leave_out->temporary && name[0] == '.' && name[1] == 'L'));
+}
+
+static int scan_local(struct resolving *r, size_t order, struct object *o, uint32_t i, uint64_t *names)
+{
+	struct symbol symbol = object_symbol(o, i);
+	const char *name = object_symbol_name(o, &symbol);
+	const struct section *section;
+	size_t length = strlen(name);
+	struct name *n;
+
+	if (ELF64_ST_BIND(symbol.info) != STB_LOCAL)
+		return bad_symbol(r->error, order, o, i, "a global one among the local ones");
+	if (check_symbol(r, order, o, i, &symbol) || too_many_names(r, order, o, names, length))
+		return -1;
+	if (is_common(&o->format, symbol.special))
+		return bad_symbol(r->error, order, o, i, "common and local");
+	section = symbol_section(o, &symbol);
+	if (ELF64_ST_TYPE(symbol.info) == STT_SECTION) {
+		if (!section)
+			return bad_symbol(r->error, order, o, i, "of a section, but of none");
+		if (!section_index(o, section) || section->kind != SECTION_CONTENT)
+			return 0;
+		o->symbol_map[i] = A_SECTION;
+		/* Mostly it is set already, and then other threads' caches are left alone. */
+		if (!atomic_load_explicit(&section->out->wants_symbol, memory_order_relaxed))
+			atomic_store_explicit(&section->out->wants_symbol, 1, memory_order_relaxed);
+		return 0;
+	}
+	if ((section && !section_index(o, section)) || is_unwanted(&r->in->leave_out, o, i, name))
+		return 0;
+	o->symbol_map[i] = A_LOCAL;
+	if (length == 0)
+		return 0;
+	n = lock_name(r, order, name, length, place_of(o, i));
+	if (!n)
+		return -1;
+	table_unlock(&r->symbols->table, n);
+	o->names[i] = n;
+	return 0;
+}
+
+/* What one object says of a name. */
+struct statement {
+	uint64_t place;
+	const struct object *object;
+	const struct section *section;
+	struct symbol symbol;
+	enum strength strength;
+};
+
+static int read_statement(const struct resolving *r, size_t order, const struct object *o, uint32_t i,
+                          struct statement *s)
+{
+	unsigned binding = ELF64_ST_BIND(s->symbol.info);
+	int weak = binding == STB_WEAK;
+
+	s->place = place_of(o, i);
+	s->object = o;
+	s->section = symbol_section(o, &s->symbol);
+	if (binding != STB_GLOBAL && binding != STB_WEAK && binding != STB_GNU_UNIQUE)
+		return fail_at(r->error, order, o->name, "symbol %u: binding %u among the global ones", i, binding);
+	if (s->section && s->section->kind == SECTION_DISCARDED) {
+		s->section = NULL;
+		s->symbol.value = s->symbol.size = 0;
+		s->symbol.section = 0;
+		s->symbol.special = SHN_UNDEF;
+	} else if (s->section && (s->section->kind != SECTION_CONTENT || !s->section->out)) {
+		return fail_at(r->error, order, o->name, "%.200s: defined in %s, which is left out",
+		               object_symbol_name(o, &s->symbol), s->section->name);
+	}
+	if (s->section || s->symbol.special == SHN_ABS)
+		s->strength = weak ? DEFINED_WEAK : DEFINED;
+	else if (s->symbol.special == SHN_UNDEF)
+		s->strength = weak ? UNDEFINED_WEAK : UNDEFINED;
+	else
+		s->strength = COMMON;
+	return 0;
+}
+
+/* 0 (default) is the least constraining; of the others the lowest is the most (gABI). */
+static unsigned char merge_visibility(unsigned a, unsigned b)
+{
+	return (unsigned char)(a == STV_DEFAULT || (b != STV_DEFAULT && b < a) ? b : a);
+}
+
+/* Are these two full definitions one, as both are of the same address? */
+static int same_absolute(const struct name *n, const struct statement *s)
+{
+	return !n->section && !s->section && n->value == s->symbol.value;
+}
+
+/*
+ * Take in one statement. The result must not depend on the order of them: that is why what holds of all is
+ * apart from what holds of the one that counts.
+ */
+static void merge(struct name *n, const struct statement *s)
+{
+	unsigned type = ELF64_ST_TYPE(s->symbol.info);
+
+	n->visibility = n->place ? merge_visibility(n->visibility, ELF64_ST_VISIBILITY(s->symbol.other))
+	                         : ELF64_ST_VISIBILITY(s->symbol.other);
+	n->seen |= type == STT_TLS ? SEEN_THREAD_LOCAL : SEEN_OTHER;
+	if (s->strength == COMMON) {
+		if (n->common_size < s->symbol.size)
+			n->common_size = s->symbol.size;
+		if (n->common_align < s->symbol.value)
+			n->common_align = s->symbol.value;
+	}
+	/* A reference may know more than the first one does. */
+	if (s->strength <= UNDEFINED && type != STT_NOTYPE && (n->type_place == 0 || s->place < n->type_place)) {
+		n->type_place = s->place;
+		n->reference_type = (unsigned char)type;
+	}
+	if (n->place && n->strength == DEFINED && s->strength == DEFINED && !same_absolute(n, s))
+		n->seen |= SEEN_TWICE;
+	if (n->first_global == 0 || s->place < n->first_global)
+		n->first_global = s->place;
+	if (n->place && (s->strength < n->strength || (s->strength == n->strength && s->place > n->place)))
+		return;
+	n->place = s->place;
+	n->object = s->object;
+	n->section = s->section;
+	n->value = s->symbol.value;
+	n->size = s->symbol.size;
+	n->special = s->symbol.special;
+	n->strength = (unsigned char)s->strength;
+	n->binding = ELF64_ST_BIND(s->symbol.info);
+	n->type = (unsigned char)type;
+	n->other = s->symbol.other;
+}
+
+static int is_conflict(const struct name *n)
+{
+	return n->seen & SEEN_TWICE || (n->seen & SEEN_THREAD_LOCAL && n->seen & SEEN_OTHER);
+}
+
+static int scan_global(struct resolving *r, size_t order, struct object *o, uint32_t i, uint64_t *names)
+{
+	struct statement s = { .symbol = object_symbol(o, i) };
+	const char *name = object_symbol_name(o, &s.symbol);
+	unsigned type = ELF64_ST_TYPE(s.symbol.info);
+	size_t length = strlen(name);
+	struct name *n;
+
+	if (check_symbol(r, order, o, i, &s.symbol) || read_statement(r, order, o, i, &s) ||
+	    too_many_names(r, order, o, names, length))
+		return -1;
+	if (length == 0 || type == STT_SECTION || type == STT_FILE)
+		return bad_symbol(r->error, order, o, i, "global, but has no name of its own");
+	if (s.strength == COMMON && !strcmp(name, "__gnu_lto_slim"))
+		return fail_at(r->error, order, o->name,
+		               "gcc's intermediate code, not machine code (made by -flto?)");
+	n = lock_name(r, order, name, length, s.place);
+	if (!n)
+		return -1;
+	merge(n, &s);
+	if (is_conflict(n))
+		atomic_store_explicit(&r->conflicts, 1, memory_order_relaxed);
+	table_unlock(&r->symbols->table, n);
+	o->names[i] = n;
+	o->symbol_map[i] = A_GLOBAL;
+	return 0;
+}
+
+static int scan(void *arg, size_t task)
+{
+	struct resolving *r = arg;
+	const struct stretch *s = &r->symbols->stretches[task];
 	uint64_t names = 0;
+	uint32_t from, to;
 
-	for (uint32_t i = 1; i < o->first_global; i++) {
-		Elf64_Sym symbol = object_symbol(o, i);
-		const struct section *section;
+	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
+		struct object *o = &r->in->objects[i];
 
-		if (ELF64_ST_BIND(symbol.st_info) != STB_LOCAL)
-			return bad_symbol(error, o, i, "a global one among the local ones");
-		if (check_symbol(o, i, &symbol, &section, error))
-			return -1;
-		if (too_many_names(o, &names, object_symbol_name(o, &symbol), error))
-			return -1;
-		if (symbol.st_shndx == SHN_COMMON)
-			return bad_symbol(error, o, i, "common and local");
-		if (ELF64_ST_TYPE(symbol.st_info) == STT_SECTION) {
-			if (!section)
-				return bad_symbol(error, o, i, "of a section, but of none");
-			if (section_output(section))
-				section_output(section)->symbol = 1; /* a number comes later */
-		} else if (!section || section_output(section)) {
-			o->n_locals++;
+		for (uint32_t j = from; j < to; j++) {
+			if (j < o->first_global ? scan_local(r, task, o, j, &names) : scan_global(r, task, o, j, &names))
+				return -1;
 		}
 	}
 	return 0;
 }
 
-/* Once all objects are scanned and numbers are known. */
-static void number_locals(struct object *o, uint32_t first)
+/* --------------------------------------------------------------------- conflicts */
+
+/* Something is wrong with a name: what, and between whom, told in the order of the inputs. */
+static int explain_one(struct resolving *r, const struct object *o, uint32_t i, struct name *n)
 {
-	uint32_t next = first;
+	struct statement s = { .symbol = object_symbol(o, i) };
 
-	o->first_local = first;
-	for (uint32_t i = 1; i < o->first_global; i++) {
-		Elf64_Sym symbol = object_symbol(o, i);
-		const struct section *section = NULL;
-
-		if (symbol.st_shndx != SHN_UNDEF && symbol.st_shndx < SHN_LORESERVE)
-			section = &o->sections[symbol.st_shndx];
-		if (section && !section_output(section))
-			continue;
-		if (section && ELF64_ST_TYPE(symbol.st_info) == STT_SECTION)
-			o->symbol_map[i] = section_output(section)->symbol;
-		else
-			o->symbol_map[i] = next++;
-	}
-}
-
-static int strength_of(const struct object *o, uint32_t number, const Elf64_Sym *symbol,
-                       enum strength *strength, struct error *error)
-{
-	int weak;
-
-	switch (ELF64_ST_BIND(symbol->st_info)) {
-	case STB_GLOBAL:
-	case STB_GNU_UNIQUE:
-		weak = 0;
-		break;
-	case STB_WEAK:
-		weak = 1;
-		break;
-	default:
-		return fail(error, o->name, "symbol %u: binding %u among the global ones", number,
-		            (unsigned)ELF64_ST_BIND(symbol->st_info));
-	}
-	if (symbol->st_shndx == SHN_UNDEF)
-		*strength = weak ? UNDEFINED_WEAK : UNDEFINED;
-	else if (symbol->st_shndx == SHN_COMMON)
-		*strength = COMMON;
-	else
-		*strength = weak ? DEFINED_WEAK : DEFINED;
+	if (read_statement(r, 0, o, i, &s))
+		return -1;
+	if (n->object && (n->type == STT_TLS) != (ELF64_ST_TYPE(s.symbol.info) == STT_TLS))
+		return fail(r->error, o->name, "%.200s: thread-local here or in %s, but not in both", n->entry.text,
+		            n->object->name);
+	if (n->object && n->strength == DEFINED && s.strength == DEFINED && !same_absolute(n, &s))
+		return fail(r->error, o->name, "duplicate definition of %.200s, first defined in %s", n->entry.text,
+		            n->object->name);
+	merge(n, &s);
 	return 0;
 }
 
-/* 0 (default) is the least constraining; of the others the lowest is the most (gABI). */
-static unsigned char merge_other(unsigned char winner, unsigned char loser)
+/*
+ * Which of several conflicts the threads met is chance. So all statements about names in conflict are
+ * gone through once more, in order: first these names are emptied and marked, by a number that they do not
+ * have yet.
+ */
+static int explain(struct resolving *r)
 {
-	unsigned a = ELF64_ST_VISIBILITY(winner), b = ELF64_ST_VISIBILITY(loser);
-	unsigned visibility = a == STV_DEFAULT || (b != STV_DEFAULT && b < a) ? b : a;
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < r->in->n_objects; i++) {
+			const struct object *o = &r->in->objects[i];
 
-	return (unsigned char)((winner & ~3u) | visibility);
-}
+			for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
+				struct name *n = o->names[j];
 
-/* The entry for a name, new or not. NULL: out of memory. */
-static struct global *find_or_add(struct symbols *symbols, struct hash *hash, const char *name,
-                                  uint32_t *number, struct error *error)
-{
-	uint32_t h = hash_name(name);
-	struct global *g;
-	size_t slot;
-
-	for (slot = h; hash->slots[slot & hash->mask]; slot++) {
-		*number = hash->slots[slot & hash->mask] - 1;
-		g = &symbols->globals[*number];
-		if (g->hash == h && !strcmp(g->name, name))
-			return g;
+				if (pass == 0 && n && is_conflict(n))
+					*n = (struct name){ .entry = n->entry, .number = UINT32_MAX };
+				else if (pass == 1 && n && n->number && explain_one(r, o, j, n))
+					return -1;
+			}
+		}
 	}
-	g = grow(error, symbols->globals, symbols->n_globals, &symbols->globals_room, sizeof *g);
-	if (!g)
-		return NULL;
-	symbols->globals = g;
-	*number = (uint32_t)symbols->n_globals++;
-	hash->slots[slot & hash->mask] = (uint32_t)symbols->n_globals;
-	g += *number;
-	*g = (struct global){ .name = name, .hash = h };
-	return g;
+	return fail(r->error, NULL, "symbols are in conflict");
 }
 
-static int is_absolute(const struct global *g)
+/* ----------------------------------------------------------------------- numbers */
+
+static int count(void *arg, size_t task)
 {
-	return !g->section && (g->strength == DEFINED || g->strength == DEFINED_WEAK);
-}
+	struct resolving *r = arg;
+	struct stretch *s = &r->symbols->stretches[task];
+	uint32_t from, to;
 
-/* Both name the same symbol; the result is in *g. */
-static int merge(struct global *g, const struct global *new, struct error *error)
-{
-	unsigned char other;
+	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
+		const struct object *o = &r->in->objects[i];
 
-	if ((g->type == STT_TLS) != (new->type == STT_TLS))
-		return fail(error, new->object->name,
-		            "%.200s: thread-local here or in %s, but not in both", new->name,
-		            g->object->name);
-	if (g->strength == DEFINED && new->strength == DEFINED &&
-	    !(is_absolute(g) && is_absolute(new) && g->value == new->value))
-		return fail(error, new->object->name,
-		            "duplicate definition of %.200s, first defined in %s", new->name,
-		            g->object->name);
-	if (new->strength > g->strength) {
-		other = merge_other(new->other, g->other);
-		*g = *new;
-		g->other = other;
-		return 0;
-	}
-	g->other = merge_other(g->other, new->other);
-	if (g->strength == COMMON && new->strength == COMMON) {
-		if (g->size < new->size)
-			g->size = new->size;
-		if (g->value < new->value)
-			g->value = new->value;
-	}
-	if (g->type == STT_NOTYPE && g->strength <= UNDEFINED)
-		g->type = new->type; /* a reference may know more than the first one did */
-	return 0;
-}
+		for (uint32_t j = from; j < to; j++) {
+			const struct name *n = o->names[j];
 
-static int add_globals(struct symbols *symbols, struct hash *hash, struct object *o,
-                       struct error *error)
-{
-	uint64_t names = 0;
-
-	for (uint32_t i = o->first_global ? o->first_global : 1; i < o->n_symbols; i++) {
-		Elf64_Sym symbol = object_symbol(o, i);
-		const char *name = object_symbol_name(o, &symbol);
-		const struct section *section;
-		enum strength strength = UNDEFINED;
-		struct global *g, new;
-
-		if (strength_of(o, i, &symbol, &strength, error) ||
-		    check_symbol(o, i, &symbol, &section, error))
-			return -1;
-		if (too_many_names(o, &names, name, error))
-			return -1;
-		if (!*name || ELF64_ST_TYPE(symbol.st_info) == STT_SECTION ||
-		    ELF64_ST_TYPE(symbol.st_info) == STT_FILE)
-			return bad_symbol(error, o, i, "global, but has no name of its own");
-		if (strength == COMMON && !strcmp(name, "__gnu_lto_slim"))
-			return fail(error, o->name,
-			            "gcc's intermediate code, not machine code (made by -flto?)");
-		if (section && !section_output(section))
-			return fail(error, o->name, "%.200s: defined in %s, which is left out",
-			            name, section->name);
-		new = (struct global){
-			.name = name,
-			.hash = 0,
-			.object = o,
-			.section = section,
-			.value = symbol.st_value,
-			.size = symbol.st_size,
-			.strength = (unsigned char)strength,
-			.binding = ELF64_ST_BIND(symbol.st_info),
-			.type = ELF64_ST_TYPE(symbol.st_info),
-			.other = symbol.st_other,
-		};
-		g = find_or_add(symbols, hash, name, &o->symbol_map[i], error);
-		if (!g)
-			return -1;
-		new.hash = g->hash;
-		if (!g->object)
-			*g = new;
-		else if (merge(g, &new, error))
-			return -1;
+			s->locals += o->symbol_map[j] == A_LOCAL;
+			if (!n)
+				continue;
+			s->globals += n->first_global == place_of(o, j);
+			if (n->first == place_of(o, j))
+				s->names += (uint64_t)n->entry.length + 1;
+		}
 	}
 	return 0;
 }
 
-/* Numbers for all, in the order that symbols.h draws. */
-static int number_all(struct symbols *symbols, struct inputs *in, struct layout *l,
-                      struct error *error)
+/* From counts to places, stretch after stretch. */
+static int add_up(struct resolving *r)
 {
-	uint64_t next = 1;
+	struct symbols *symbols = r->symbols;
+	struct layout *l = r->layout;
+	uint64_t next = 1, names = 1, local;
 
-	for (size_t i = 0; i < l->n_contents; i++) {
-		if (l->sections[i].symbol)
+	for (size_t i = 0; i < l->n_sections; i++) {
+		if (atomic_load_explicit(&l->sections[i].wants_symbol, memory_order_relaxed))
 			l->sections[i].symbol = (uint32_t)next++;
 	}
 	symbols->first_local = (uint32_t)next;
-	for (size_t i = 0; i < in->n_objects; i++)
-		next += in->objects[i].n_locals;
-	if (next + symbols->n_globals > UINT32_MAX)
-		return fail(error, NULL, "the output would have more than 4,294,967,295 symbols");
-	symbols->first_global = (uint32_t)next;
-	symbols->total = (uint32_t)(next + symbols->n_globals);
+	for (size_t i = 0; i < symbols->n_stretches; i++) {
+		struct stretch *s = &symbols->stretches[i];
 
-	next = symbols->first_local;
-	for (size_t i = 0; i < in->n_objects; i++) {
-		struct object *o = &in->objects[i];
-		number_locals(o, (uint32_t)next);
-		next += o->n_locals;
-		for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++)
-			o->symbol_map[j] += symbols->first_global;
+		local = s->locals;
+		s->locals = next;
+		next += local;
+	}
+	symbols->first_global = (uint32_t)next;
+	for (size_t i = 0; i < symbols->n_stretches; i++) {
+		struct stretch *s = &symbols->stretches[i];
+		uint64_t globals = s->globals, size = s->names;
+
+		s->globals = next;
+		s->names = names;
+		next += globals;
+		names += size;
+	}
+	if (next > UINT32_MAX)
+		return fail(r->error, NULL, "the output would have more than 4,294,967,295 symbols");
+	if (names > UINT32_MAX)
+		return fail(r->error, NULL, "the names of symbols are longer than 4 GiB");
+	symbols->total = (uint32_t)next;
+	symbols->names_size = names;
+	return 0;
+}
+
+static int number(void *arg, size_t task)
+{
+	struct resolving *r = arg;
+	const struct stretch *s = &r->symbols->stretches[task];
+	uint32_t local = (uint32_t)s->locals, global = (uint32_t)s->globals, names = (uint32_t)s->names;
+	uint32_t from, to;
+
+	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
+		struct object *o = &r->in->objects[i];
+
+		for (uint32_t j = from; j < to; j++) {
+			struct name *n = o->names[j];
+
+			if (o->symbol_map[j] == A_LOCAL) {
+				o->symbol_map[j] = local++;
+			} else if (o->symbol_map[j] == A_SECTION) {
+				struct symbol symbol = object_symbol(o, j);
+
+				o->symbol_map[j] = o->sections[symbol.section].out->symbol;
+			}
+			if (n && n->first_global == place_of(o, j))
+				n->number = global++;
+			if (n && n->first == place_of(o, j)) {
+				n->offset = names;
+				names += n->entry.length + 1;
+			}
+		}
 	}
 	return 0;
 }
 
-int symbols_resolve(struct symbols *symbols, struct inputs *in, struct layout *layout,
-                    struct error *error)
+static int map(void *arg, size_t task)
 {
-	struct hash hash;
-	size_t most = 0;
-	int failed = 0;
+	struct resolving *r = arg;
+	const struct stretch *s = &r->symbols->stretches[task];
+	uint32_t from, to;
 
-	for (size_t i = 0; i < in->n_objects; i++)
-		most += in->objects[i].n_symbols - in->objects[i].first_global;
-	if (hash_make(&hash, most, error))
-		return -1;
-	for (size_t i = 0; i < in->n_objects && !failed; i++) {
-		struct object *o = &in->objects[i];
-		o->symbol_map = allocate(error, o->n_symbols, sizeof *o->symbol_map);
-		failed = !o->symbol_map || scan_locals(o, error) ||
-		         add_globals(symbols, &hash, o, error);
+	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
+		struct object *o = &r->in->objects[i];
+
+		for (uint32_t j = from > o->first_global ? from : o->first_global; j < to; j++)
+			o->symbol_map[j] = o->names[j] ? o->names[j]->number : 0;
 	}
-	hash_free(&hash);
-	return failed ? -1 : number_all(symbols, in, layout, error);
+	return 0;
+}
+
+/* Room for what each symbol becomes, and the row cut in stretches. */
+static int begin(struct resolving *r)
+{
+	struct symbols *symbols = r->symbols;
+	struct inputs *in = r->in;
+	uint64_t total = 0;
+	size_t object = 0;
+
+	for (size_t i = 0; i < in->n_objects; i++) {
+		struct object *o = &in->objects[i];
+
+		o->first_symbol = total;
+		total += o->n_symbols;
+		o->symbol_map = arena_allocate(&in->arena, r->error, o->n_symbols, sizeof *o->symbol_map);
+		o->names = arena_allocate(&in->arena, r->error, o->n_symbols, sizeof(struct name *));
+		if (!o->symbol_map || !o->names)
+			return -1;
+	}
+	symbols->n_stretches = (size_t)((total + STRETCH - 1) / STRETCH);
+	symbols->stretches = arena_allocate(&in->arena, r->error, symbols->n_stretches, sizeof *symbols->stretches);
+	if (!symbols->stretches)
+		return -1;
+	for (size_t i = 0; i < symbols->n_stretches; i++) {
+		struct stretch *s = &symbols->stretches[i];
+
+		s->from = (uint64_t)i * STRETCH;
+		s->to = s->from + STRETCH < total ? s->from + STRETCH : total;
+		while (in->objects[object].first_symbol + in->objects[object].n_symbols <= s->from)
+			object++;
+		s->object = object;
+	}
+	return table_make(&symbols->table, sizeof(struct name), 0, &in->arena, r->error);
+}
+
+int symbols_resolve(struct symbols *symbols, struct inputs *in, struct layout *layout,
+                    struct workqueue *queue, struct error *error)
+{
+	struct resolving r = { .symbols = symbols, .in = in, .layout = layout, .error = error };
+
+	if (begin(&r) || workqueue_run(queue, symbols->n_stretches, scan, &r))
+		return -1;
+	if (atomic_load_explicit(&r.conflicts, memory_order_relaxed))
+		return explain(&r);
+	if (workqueue_run(queue, symbols->n_stretches, count, &r) || add_up(&r) ||
+	    workqueue_run(queue, symbols->n_stretches, number, &r) ||
+	    workqueue_run(queue, symbols->n_stretches, map, &r))
+		return -1;
+	return 0;
 }
 
 void symbols_free(struct symbols *symbols)
 {
-	free(symbols->globals);
+	table_free(&symbols->table); /* all else is in the inputs' arena */
 }

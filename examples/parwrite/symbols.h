@@ -5,18 +5,24 @@
  *     0            1               first_local      first_global         total
  *     [ the empty ][ sections     ][ locals, object ][ globals in the    ]
  *     [ symbol    ][ that need one][ by object      ][ order first met   ]
+ *
+ * All symbols of all inputs, in the order of the command line, are one row. It is cut in *stretches* of
+ * the same length; a stretch is a task of every pass, and has its own part of the output's symbol table
+ * and of the names.
  */
 #ifndef PARWRITE_SYMBOLS_H
 #define PARWRITE_SYMBOLS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "input.h"
+#include "layout.h"
+#include "table.h"
+
 struct error;
-struct inputs;
-struct layout;
-struct object;
-struct section;
+struct workqueue;
 
 /* What an object says of a global symbol, weakest first: the strongest one counts. */
 enum strength {
@@ -27,31 +33,79 @@ enum strength {
 	DEFINED,
 };
 
-/* All members are symbols_resolve()'s and constant afterwards, except name_offset. */
-struct global {
-	const char *name; /* in an input */
-	const struct object *object;   /* which the strongest is from */
-	const struct section *section; /* where it is defined; NULL: absolute, common or nowhere */
-	uint64_t value, size;          /* common: value is the alignment */
-	uint32_t hash;
-	unsigned char strength; /* enum strength */
-	unsigned char binding, type, other;
+/*
+ * A name, of local symbols, of a global one, or of both. Written under the table's lock while objects are
+ * scanned; numbers by the stretch that met it first; constant afterwards. Places are numbers in the row of
+ * all symbols, plus 1; 0: none.
+ */
+struct name {
+	struct entry entry;
+	uint64_t first;        /* the lowest place of a symbol of that name */
+	uint64_t first_global; /* and of a global one */
+	uint32_t offset;       /* in the string table */
 
-	uint64_t name_offset; /* in the string table; strings_build() */
+	/* The global symbol, if there is one. */
+	uint32_t number;
+	uint64_t place; /* of the statement that counts */
+	const struct object *object;
+	const struct section *section; /* where it is defined; NULL: absolute, common or nowhere */
+	uint64_t value, size;
+	uint64_t common_size, common_align; /* the largest */
+	uint64_t type_place; /* of the first reference that knows a type */
+	unsigned char strength; /* enum strength */
+	unsigned char binding, type, other, visibility;
+	unsigned char reference_type;
+	unsigned char seen; /* enum seen */
+	uint16_t special; /* SHN_COMMON, or the machine's own kind of it */
+};
+
+/* Part of the row. */
+struct stretch {
+	uint64_t from, to;
+	size_t object; /* the one that the first is in */
+	/* How many there are of what, then where theirs begin. */
+	uint64_t locals, globals, names;
 };
 
 struct symbols {
-	struct global *globals; /* in the order in which they are first met */
-	size_t n_globals, globals_room;
+	struct table table;
+	struct stretch *stretches;
+	size_t n_stretches;
 	uint32_t first_local, first_global, total; /* numbers in the output */
+	uint64_t names_size;                       /* of the string table */
 };
 
 int symbols_resolve(struct symbols *symbols, struct inputs *in, struct layout *layout,
-                    struct error *error);
-
-/* Where a section's bytes are in the output; NULL if it has none there that symbols can name. */
-struct output_section *section_output(const struct section *s);
+                    struct workqueue *queue, struct error *error);
 
 void symbols_free(struct symbols *symbols);
+
+/*
+ * Go through a stretch: object by object, symbols [*from, *to) of it. Begin with i = stretch->object; 0 at the
+ * end.
+ */
+int stretch_next(const struct stretch *stretch, const struct inputs *in, size_t i, uint32_t *from, uint32_t *to);
+
+static inline uint64_t place_of(const struct object *o, uint32_t symbol)
+{
+	return o->first_symbol + symbol + 1;
+}
+
+/* Where symbol i is defined. It was checked: see symbols.c. */
+static inline const struct section *symbol_section(const struct object *o, const struct symbol *symbol)
+{
+	return symbol->section ? &o->sections[symbol->section] : NULL;
+}
+
+/*
+ * The number in the output of the section that a symbol is defined in; 0: it is not there. A local symbol can
+ * be in a group's own section: gas makes such ones for signatures that are nothing else.
+ */
+static inline uint32_t section_index(const struct object *o, const struct section *s)
+{
+	if (s->kind == SECTION_CONTENT && s->out)
+		return s->out->index;
+	return s->kind == SECTION_GROUP ? o->groups[s->group - 1].index : 0;
+}
 
 #endif

@@ -1,202 +1,208 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tables.c - phase 2: what was not known when the output was mapped
+ * tables.c - phase 2: symbols and names
  *
- * Symbol table, string tables and section headers are appended past the mapping, where the
- * output's heap grows by itself. Go's linker does its second phase on one thread; nothing in
- * it demands that. When the sizes are known, every object's local symbols have a stretch of
- * the symbol table and one of the string table, and so has every range of global symbols, so
- * they are written by many tasks with two Views each:
+ * They are appended past the mapping, where the output's heap grows by itself. Go's linker does its second
+ * phase on one thread; nothing in it demands that. Every stretch of the inputs' symbols has a place of its
+ * own in the symbol table, for local and for global symbols, and in the string table, so they are
+ * written by many tasks with a few Views each:
  *
- *     task 0                  headers.c: header, section headers, names and symbols of sections
- *     the next few            local symbols, whole objects, about 1 MiB of symbols each
- *     the last                global symbols, 1 MiB of symbols each
- *
- * Objects are not cut, as only their first name's place is known; one with 100 MiB of local
- * symbols would be one long task. Then it would be time to cut it.
+ *     task 0                  headers.c: header, the symbols of sections, the last section headers
+ *     the next few            symbols and their names, stretch by stretch
+ *     the last                section headers and their names
  */
 #include "config.h"
 
 #include <elf.h>
 #include <outbuf.h>
+#include <string.h>
 
 #include "../workqueue.h"
 #include "emit.h"
-#include "input.h"
 #include "layout.h"
 #include "progress.h"
 #include "symbols.h"
+#include "trace.h"
 
-enum { SYMBOL = sizeof(Elf64_Sym) };
-
-void write_symbol(struct outbuf_view *view, uint64_t name, unsigned info, unsigned other,
-                  uint32_t section, uint64_t value, uint64_t size)
+void write_symbol(const struct format *f, struct outbuf_view *view, struct outbuf_view *extended,
+                  const struct symbol *symbol, uint32_t section)
 {
-	outbuf_write32le(view, (uint32_t)name);
-	outbuf_write8(view, (uint8_t)info);
-	outbuf_write8(view, (uint8_t)other);
-	outbuf_write16le(view, (uint16_t)section);
-	outbuf_write64le(view, value);
-	outbuf_write64le(view, size);
+	uint32_t field = section;
+
+	if (section == 0)
+		field = symbol->special;
+	else if (section >= SHN_LORESERVE)
+		field = SHN_XINDEX;
+	outbuf_write32(view, symbol->name);
+	if (f->wide) {
+		outbuf_write8(view, symbol->info);
+		outbuf_write8(view, symbol->other);
+		outbuf_write16(view, (uint16_t)field);
+		outbuf_write64(view, symbol->value);
+		outbuf_write64(view, symbol->size);
+	} else {
+		outbuf_write32(view, (uint32_t)symbol->value);
+		outbuf_write32(view, (uint32_t)symbol->size);
+		outbuf_write8(view, symbol->info);
+		outbuf_write8(view, symbol->other);
+		outbuf_write16(view, (uint16_t)field);
+	}
+	if (extended)
+		outbuf_write32(extended, field == SHN_XINDEX ? section : 0);
 }
 
-/* A stretch of the symbol table and the stretch of the string table that has its names. */
-struct stretch {
-	struct outbuf_view symbols, names;
+/* A stretch of symbols and their names, on the way out. */
+struct writer {
+	const struct emission *e;
+	struct outbuf_view locals, globals, names;
+	struct outbuf_view more_locals, more_globals; /* of .symtab_shndx, if there is one */
+	struct outbuf_view *open[5];
+	size_t n_open;
 };
 
-/* Errors stick to the Views, so ending the stretch is the only place to look. */
-static void stretch_begin(const struct emission *e, struct stretch *s, uint64_t first, uint64_t end,
-                          uint64_t names_from, uint64_t names_to)
+/* Records [first, first + n) of a table at `at`. Errors stick to Views, so ending them is the place to look. */
+static void open_records(struct writer *w, struct outbuf_view *view, uint64_t at, uint64_t first, uint64_t n,
+                         unsigned record)
 {
-	const struct tables *t = &e->tables;
-
-	outbuf_view(e->ob, &s->symbols, t->symbols_at + first * SYMBOL, (end - first) * SYMBOL);
-	outbuf_view(e->ob, &s->names, t->strings_at + names_from, names_to - names_from);
-	progress_add(e->progress, (end - first) * SYMBOL + names_to - names_from);
+	if (n == 0)
+		return;
+	outbuf_view(w->e->ob, view, at + first * record, n * record);
+	w->open[w->n_open++] = view;
+	progress_add(w->e->progress, n * record);
 }
 
-/* The string table offset for this name, which is written there; 0 for none. */
-static uint64_t stretch_name(const struct emission *e, struct stretch *s, const char *name)
+static int end_records(struct writer *w)
 {
-	uint64_t at = outbuf_tell(&s->names) - e->tables.strings_at;
+	int error = 0;
 
-	if (!*name)
-		return 0;
-	outbuf_write(&s->names, name, strlen(name) + 1);
-	return at;
+	for (size_t i = 0; i < w->n_open; i++) {
+		int other = outbuf_view_end(w->open[i]);
+
+		error = error ? error : other;
+	}
+	return error;
 }
 
-static int stretch_end(struct stretch *s)
+static void write_name(struct writer *w, const struct name *n)
 {
-	int error = outbuf_view_end(&s->symbols);
-	int other = outbuf_view_end(&s->names);
-
-	return error ? error : other;
+	/* With the NUL behind it, which the input has, too. */
+	outbuf_write(&w->names, n->entry.text, (size_t)n->entry.length + 1);
 }
 
-static void write_locals(const struct emission *e, struct stretch *s, const struct object *o)
+static void write_local(struct writer *w, const struct object *o, uint32_t i)
 {
-	for (uint32_t i = 1; i < o->first_global; i++) {
-		const struct section *section = NULL;
-		Elf64_Sym symbol;
-		uint64_t name;
+	struct symbol symbol = object_symbol(o, i);
+	const struct section *section = symbol_section(o, &symbol);
 
-		if (o->symbol_map[i] < o->first_local)
-			continue; /* left out, or a section's */
-		symbol = object_symbol(o, i);
-		if (symbol.st_shndx != SHN_UNDEF && symbol.st_shndx < SHN_LORESERVE)
-			section = &o->sections[symbol.st_shndx];
-		name = stretch_name(e, s, object_symbol_name(o, &symbol));
-		write_symbol(&s->symbols, name, symbol.st_info, symbol.st_other,
-		             section ? section->out->index : symbol.st_shndx,
-		             symbol.st_value + (section ? section->offset : 0), symbol.st_size);
+	symbol.name = o->names[i] ? o->names[i]->offset : 0;
+	if (section && section->kind == SECTION_CONTENT)
+		symbol.value += section->offset;
+	write_symbol(&w->e->in->format, &w->locals, w->e->layout->extended ? &w->more_locals : NULL, &symbol,
+	             section ? section_index(o, section) : 0);
+}
+
+static void write_global(struct writer *w, const struct name *n)
+{
+	struct symbol symbol = {
+		.name = n->offset,
+		.info = (unsigned char)ELF64_ST_INFO(n->binding, n->type),
+		.other = (unsigned char)((n->other & ~3u) | n->visibility),
+		.special = n->special,
+		.value = n->value,
+		.size = n->size,
+	};
+
+	if (n->strength == COMMON) {
+		symbol.value = n->common_align;
+		symbol.size = n->common_size;
+	}
+	if (n->strength <= UNDEFINED && n->type == STT_NOTYPE)
+		symbol.info = (unsigned char)ELF64_ST_INFO(n->binding, n->reference_type);
+	if (n->section)
+		symbol.value += n->section->offset;
+	write_symbol(&w->e->in->format, &w->globals, w->e->layout->extended ? &w->more_globals : NULL, &symbol,
+	             n->section ? n->section->out->index : 0);
+}
+
+static void write_stretch(struct writer *w, const struct stretch *s)
+{
+	const struct inputs *in = w->e->in;
+	uint32_t from, to;
+
+	for (size_t i = s->object; stretch_next(s, in, i, &from, &to); i++) {
+		const struct object *o = &in->objects[i];
+
+		for (uint32_t j = from; j < to; j++) {
+			const struct name *n = o->names[j];
+
+			/* Those of sections and those left out have lower numbers. */
+			if (j < o->first_global && o->symbol_map[j] >= w->e->symbols->first_local)
+				write_local(w, o, j);
+			else if (n && n->first_global == place_of(o, j))
+				write_global(w, n);
+			if (n && n->first == place_of(o, j))
+				write_name(w, n);
+		}
 	}
 }
 
-/* The first object whose local symbols start at or past this number. */
-static size_t object_from(const struct emission *e, uint64_t number)
-{
-	size_t low = 0, high = e->in->n_objects;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (e->in->objects[middle].first_local < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-/* Number of the first symbol in block i of a table of n. */
-static uint64_t symbol_from(uint64_t n, size_t i)
-{
-	return (workqueue_block_start(n * SYMBOL, i) + SYMBOL - 1) / SYMBOL;
-}
-
-static int locals_block(const struct emission *e, size_t i)
-{
-	uint32_t base = e->symbols->first_local;
-	uint64_t n = e->symbols->first_global - base;
-	size_t first = object_from(e, base + symbol_from(n, i));
-	size_t end = object_from(e, base + symbol_from(n, i + 1));
-	const struct object *objects = e->in->objects;
-	struct stretch s;
-
-	if (first == end)
-		return 0; /* inside one large object */
-	stretch_begin(e, &s, objects[first].first_local,
-	              objects[end - 1].first_local + objects[end - 1].n_locals,
-	              objects[first].names_offset,
-	              objects[end - 1].names_offset + objects[end - 1].names_size);
-	for (size_t o = first; o < end; o++)
-		write_locals(e, &s, &objects[o]);
-	return stretch_end(&s);
-}
-
-static int globals_block(const struct emission *e, size_t i)
+static int stretch_task(const struct emission *e, size_t i)
 {
 	const struct symbols *symbols = e->symbols;
-	size_t first = symbol_from(symbols->n_globals, i);
-	size_t end = symbol_from(symbols->n_globals, i + 1);
-	struct stretch s;
+	const struct stretch *s = &symbols->stretches[i], *next = s + 1;
+	int last = i + 1 == symbols->n_stretches;
+	uint64_t locals = (last ? symbols->first_global : next->locals) - s->locals;
+	uint64_t globals = (last ? symbols->total : next->globals) - s->globals;
+	uint64_t names = (last ? symbols->names_size : next->names) - s->names;
+	unsigned record = symbol_size(&e->in->format);
+	struct writer w = { .e = e };
 
-	stretch_begin(e, &s, symbols->first_global + first, symbols->first_global + end,
-	              symbols->globals[first].name_offset,
-	              end < symbols->n_globals ? symbols->globals[end].name_offset
-	                                       : e->tables.strings_size);
-	for (size_t g = first; g < end; g++) {
-		const struct global *global = &symbols->globals[g];
-		uint64_t name = stretch_name(e, &s, global->name), value = global->value;
-		uint32_t section = SHN_UNDEF;
-
-		if (global->strength == COMMON) {
-			section = SHN_COMMON;
-		} else if (global->section) {
-			section = global->section->out->index;
-			value += global->section->offset;
-		} else if (global->strength > UNDEFINED) {
-			section = SHN_ABS;
-		}
-		write_symbol(&s.symbols, name, ELF64_ST_INFO(global->binding, global->type),
-		             global->other, section, value, global->size);
+	open_records(&w, &w.locals, e->tables.symbols_at, s->locals, locals, record);
+	open_records(&w, &w.globals, e->tables.symbols_at, s->globals, globals, record);
+	open_records(&w, &w.names, e->tables.strings_at, s->names, names, 1);
+	if (e->layout->extended) {
+		open_records(&w, &w.more_locals, e->tables.extended_at, s->locals, locals, 4);
+		open_records(&w, &w.more_globals, e->tables.extended_at, s->globals, globals, 4);
 	}
-	return stretch_end(&s);
+	write_stretch(&w, s);
+	return end_records(&w);
 }
 
-static size_t locals_blocks(const struct emission *e)
+static int tables_task(const struct emission *e, size_t i)
 {
-	return workqueue_blocks((uint64_t)(e->symbols->first_global - e->symbols->first_local) *
-	                        SYMBOL);
-}
-
-static int tables_task(void *arg, size_t i)
-{
-	const struct emission *e = arg;
-
 	if (i == 0)
 		return headers_write(e);
 	i--;
-	return i < locals_blocks(e) ? locals_block(e, i) : globals_block(e, i - locals_blocks(e));
+	if (i < e->symbols->n_stretches)
+		return stretch_task(e, i);
+	return headers_block(e, i - e->symbols->n_stretches);
 }
 
-static uint64_t align8(uint64_t x)
+static void tables_event(const struct emission *e, size_t i, struct event *event)
 {
-	return (x + 7) & ~(uint64_t)7;
+	event->what = i == 0 ? "header" : i <= e->symbols->n_stretches ? "symbols" : "section headers";
+}
+
+static uint64_t align_to(uint64_t x, uint64_t n)
+{
+	return (x + n - 1) & ~(n - 1);
+}
+
+void emit_place(struct emission *e)
+{
+	const struct format *f = &e->in->format;
+	struct tables *t = &e->tables;
+	uint64_t word = f->wide ? 8 : 4;
+
+	t->symbols_at = align_to(e->layout->contents_end, word);
+	t->extended_at = t->symbols_at + (uint64_t)e->symbols->total * symbol_size(f);
+	t->strings_at = t->extended_at + (e->layout->extended ? (uint64_t)e->symbols->total * 4 : 0);
+	t->section_names_at = t->strings_at + e->symbols->names_size;
+	t->headers_at = align_to(t->section_names_at + e->layout->section_names_size, word);
+	t->end = t->headers_at + (uint64_t)e->layout->n_headers * section_header_size(f);
 }
 
 int emit_tables(struct emission *e)
 {
-	struct tables *t = &e->tables;
-	size_t globals = workqueue_blocks((uint64_t)e->symbols->n_globals * SYMBOL);
-	size_t tasks = 1 + locals_blocks(e) + globals;
-
-	t->symbols_at = align8(e->layout->contents_end);
-	t->strings_at = t->symbols_at + (uint64_t)e->symbols->total * SYMBOL;
-	t->section_names_at = t->strings_at + t->strings_size;
-	t->headers_at = align8(t->section_names_at + t->section_names_size);
-	t->end = t->headers_at + (e->layout->n_sections + EXTRA_HEADERS) * sizeof(Elf64_Shdr);
-	e->progress->total = t->end;
-	return emit_result(e, workqueue_run(e->queue, tasks, tables_task, e));
+	return emit_run(e, 1 + e->symbols->n_stretches + headers_blocks(e), tables_task, tables_event);
 }

@@ -42,11 +42,12 @@ static const char precious[] = "precious";
 static int run(char *input, const char *output, unsigned variant)
 {
 	struct job job = { .error = ERROR_INIT };
+	struct input file = { .path = input };
 	struct outbuf_overlap overlap;
 	int r, error;
 
 	job.options.output = output;
-	job.options.inputs = &input;
+	job.options.inputs = &file;
 	job.options.n_inputs = 1;
 	job.options.threads = 1 + (variant & 1);
 	job.options.no_map = variant >> 1 & 1;

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fields.h - the integers of ELF files, in the byte order and width of the files
+ *
+ * Inputs are mapped and stay as they are in the file: a member of an archive starts at any
+ * even offset, and the machine that runs parwrite may have another byte order. memcpy() and a swap
+ * are right everywhere, and compilers turn them into one load or store.
+ */
+#ifndef PARWRITE_FIELDS_H
+#define PARWRITE_FIELDS_H
+
+#include <stdint.h>
+#include <string.h>
+
+/* What kind of ELF file: the same for all inputs and the output. */
+struct format {
+	unsigned char wide; /* 64-bit */
+	unsigned char big;  /* most significant byte first */
+	unsigned char swap; /* ... and this machine's order is the other one */
+	unsigned char osabi;
+	uint16_t machine;
+	uint32_t flags; /* e_flags */
+};
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+enum { HOST_BIG = 1 };
+#else
+enum { HOST_BIG = 0 };
+#endif
+
+static inline uint32_t get16(const struct format *f, const unsigned char *p)
+{
+	uint16_t x;
+
+	memcpy(&x, p, sizeof x);
+	return f->swap ? (uint16_t)(x << 8 | x >> 8) : x;
+}
+
+static inline uint32_t get32(const struct format *f, const unsigned char *p)
+{
+	uint32_t x;
+
+	memcpy(&x, p, sizeof x);
+	return f->swap ? __builtin_bswap32(x) : x;
+}
+
+static inline uint64_t get64(const struct format *f, const unsigned char *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof x);
+	return f->swap ? __builtin_bswap64(x) : x;
+}
+
+/* An address, offset or size: 8 or 4 bytes. */
+static inline uint64_t get_word(const struct format *f, const unsigned char *p)
+{
+	return f->wide ? get64(f, p) : get32(f, p);
+}
+
+static inline void put16(const struct format *f, unsigned char *p, uint32_t value)
+{
+	uint16_t x = (uint16_t)value;
+
+	x = f->swap ? (uint16_t)(x << 8 | x >> 8) : x;
+	memcpy(p, &x, sizeof x);
+}
+
+static inline void put32(const struct format *f, unsigned char *p, uint32_t x)
+{
+	x = f->swap ? __builtin_bswap32(x) : x;
+	memcpy(p, &x, sizeof x);
+}
+
+static inline void put64(const struct format *f, unsigned char *p, uint64_t x)
+{
+	x = f->swap ? __builtin_bswap64(x) : x;
+	memcpy(p, &x, sizeof x);
+}
+
+static inline void put_word(const struct format *f, unsigned char *p, uint64_t x)
+{
+	if (f->wide)
+		put64(f, p, x);
+	else
+		put32(f, p, (uint32_t)x);
+}
+
+/* Sizes of records in bytes. */
+static inline unsigned header_size(const struct format *f)
+{
+	return f->wide ? 64 : 52;
+}
+
+static inline unsigned section_header_size(const struct format *f)
+{
+	return f->wide ? 64 : 40;
+}
+
+static inline unsigned symbol_size(const struct format *f)
+{
+	return f->wide ? 24 : 16;
+}
+
+static inline unsigned relocation_size(const struct format *f, int with_addend)
+{
+	return (f->wide ? 8u : 4u) * (with_addend ? 3 : 2);
+}
+
+#endif

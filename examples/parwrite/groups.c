@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * groups.c - COMDAT: of what several objects have, the first one's is kept
+ *
+ * An inline function of C++ is compiled into every object that calls it, each time in a section group
+ * whose *signature*, a symbol's name, is the same. A linker keeps one. Of the others all members
+ * are discarded, and with them their relocations and local symbols; a global symbol becomes a reference to
+ * the one that is kept.
+ *
+ * First is who comes first on the command line. Threads go through the objects in any order, so each group
+ * leaves the lowest place that it was seen at, and when all have, a group is kept if that is its own.
+ *
+ * Sections by the name of .gnu.linkonce.KIND.NAME are groups of one from before there were groups. Those of
+ * code have NAME as their signature, since libraries of i386 have the same functions in either form.
+ */
+#include "config.h"
+
+#include "groups.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../workqueue.h"
+#include "input.h"
+#include "report.h"
+#include "table.h"
+
+#define LINKONCE ".gnu.linkonce."
+
+/* Under the table's lock; constant when all objects have been there. */
+struct signature {
+	struct entry entry;
+	uint64_t first; /* object's number and group's, plus 1 */
+};
+
+struct resolving {
+	struct inputs *in;
+	struct table table;
+	struct error *error;
+};
+
+/* -------------------------------------------------------------- from the file */
+
+static int bad_group(const struct object *o, const struct section *s, const char *what, struct error *error)
+{
+	return fail(error, o->name, "section %s: %s", s->name, what);
+}
+
+/* A group's symbol is its signature; a section's symbol stands for the section's name. */
+static int name_group(const struct object *o, struct group *g, struct error *error)
+{
+	struct symbol symbol = object_symbol(o, g->symbol);
+
+	g->name = object_symbol_name(o, &symbol);
+	if (ELF64_ST_TYPE(symbol.info) == STT_SECTION && symbol.section > 0 && symbol.section < o->n_sections)
+		g->name = o->sections[symbol.section].name;
+	if (!*g->name)
+		return bad_group(o, &o->sections[g->section], "a group without a signature", error);
+	g->name_length = (uint32_t)strlen(g->name);
+	return 0;
+}
+
+static int read_group(struct object *o, uint32_t number, struct group *g, uint32_t *n_members, struct error *error)
+{
+	struct section *s = &o->sections[number];
+	uint32_t n = (uint32_t)(s->size / 4);
+
+	g->section = number;
+	g->symbol = s->info;
+	if (s->size < 4 || s->size % 4 || s->size / 4 > o->n_sections)
+		return bad_group(o, s, "a group of an odd size", error);
+	if (!o->symbols || s->link == 0 || o->sections[s->link].type != SHT_SYMTAB || s->info >= o->n_symbols)
+		return bad_group(o, s, "a group whose symbol does not exist", error);
+	g->flags = get32(&o->format, s->data);
+	if (g->flags & ~(uint32_t)GRP_COMDAT)
+		return fail(error, o->name, "section %s: a group with flags 0x%x, not supported", s->name,
+		            (unsigned)g->flags);
+	s->group = (uint32_t)(g - o->groups) + 1;
+	g->first_member = *n_members;
+	for (uint32_t i = 1; i < n; i++) {
+		uint32_t member = get32(&o->format, s->data + (size_t)i * 4);
+
+		if (member == 0 || member >= o->n_sections || o->sections[member].kind == SECTION_GROUP)
+			return bad_group(o, s, "a group of sections that do not exist", error);
+		if (o->sections[member].group)
+			return fail(error, o->name, "section %s: in two groups", o->sections[member].name);
+		o->sections[member].group = (uint32_t)(g - o->groups) + 1;
+		o->members[(*n_members)++] = member;
+		g->n_members++;
+	}
+	return name_group(o, g, error);
+}
+
+static int is_linkonce(const struct section *s)
+{
+	return !strncmp(s->name, LINKONCE, strlen(LINKONCE));
+}
+
+static const char *linkonce_name(const struct section *s)
+{
+	return !strncmp(s->name, LINKONCE "t.", strlen(LINKONCE "t.")) ? s->name + strlen(LINKONCE "t.") : s->name;
+}
+
+int object_read_groups(struct object *o, uint32_t symtab, struct error *error)
+{
+	uint32_t n = 0, n_members = 0;
+
+	for (uint32_t i = 1; i < o->n_sections; i++) {
+		const struct section *s = &o->sections[i];
+
+		if (s->kind == SECTION_GROUP && (s->link != symtab || symtab == 0))
+			return bad_group(o, s, "a group whose symbol does not exist", error);
+		n += s->kind == SECTION_GROUP || (s->kind == SECTION_CONTENT && is_linkonce(s));
+	}
+	if (n > 0) {
+		o->groups = arena_allocate(o->arena, error, n, sizeof *o->groups);
+		/* Each section is in one at most. */
+		o->members = arena_allocate(o->arena, error, o->n_sections, sizeof *o->members);
+		if (!o->groups || !o->members)
+			return -1;
+	}
+	for (uint32_t i = 1; i < o->n_sections && n > 0; i++) {
+		if (o->sections[i].kind == SECTION_GROUP &&
+		    read_group(o, i, &o->groups[o->n_groups++], &n_members, error))
+			return -1;
+	}
+	for (uint32_t i = 1; i < o->n_sections; i++) {
+		struct section *s = &o->sections[i];
+
+		if (s->group == 0)
+			s->flags &= ~(uint32_t)SHF_GROUP;
+		if (s->kind != SECTION_CONTENT || !is_linkonce(s) || s->group)
+			continue;
+		o->groups[o->n_groups++] = (struct group){
+			.name = linkonce_name(s),
+			.name_length = (uint32_t)strlen(linkonce_name(s)),
+			.flags = GRP_COMDAT,
+			.first_member = n_members,
+			.n_members = 1,
+		};
+		o->members[n_members++] = i;
+		s->group = o->n_groups;
+	}
+	return 0;
+}
+
+/* ---------------------------------------------------------------------- resolve */
+
+static uint64_t place(size_t object, uint32_t group)
+{
+	return ((uint64_t)object << 32 | group) + 1;
+}
+
+static int meet(void *arg, size_t i)
+{
+	struct resolving *r = arg;
+	struct object *o = &r->in->objects[i];
+
+	for (uint32_t j = 0; j < o->n_groups; j++) {
+		struct group *g = &o->groups[j];
+		struct signature *s;
+
+		if (!(g->flags & GRP_COMDAT))
+			continue;
+		s = table_lock(&r->table, g->name, g->name_length, hash_bytes(g->name, g->name_length), NULL);
+		if (!s)
+			return fail_at(r->error, i, NULL, "out of memory");
+		if (s->first == 0 || s->first > place(i, j))
+			s->first = place(i, j);
+		table_unlock(&r->table, s);
+		g->signature = s;
+	}
+	return 0;
+}
+
+static void discard(struct object *o, struct group *g)
+{
+	g->discarded = 1;
+	for (uint32_t i = 0; i < g->n_members; i++)
+		o->sections[o->members[g->first_member + i]].kind = SECTION_DISCARDED;
+	if (g->section)
+		o->sections[g->section].kind = SECTION_DISCARDED;
+}
+
+/* What is ordered by a discarded section (its unwind table, its list of patchable entries) goes with it. */
+static void discard_ordered(struct object *o)
+{
+	for (uint32_t i = 1; i < o->n_sections; i++) {
+		struct section *s = &o->sections[i];
+
+		if (s->kind == SECTION_CONTENT && s->flags & SHF_LINK_ORDER && s->link &&
+		    o->sections[s->link].kind == SECTION_DISCARDED)
+			s->kind = SECTION_DISCARDED;
+	}
+}
+
+/* And what relocates it, be it in the group or not. */
+static void discard_relocations(struct object *o)
+{
+	for (uint32_t i = 1; i < o->n_sections; i++) {
+		struct section *s = &o->sections[i];
+
+		if (s->kind == SECTION_RELOCATIONS && o->sections[s->info].kind == SECTION_DISCARDED)
+			s->kind = SECTION_DISCARDED;
+	}
+}
+
+static int part(void *arg, size_t i)
+{
+	struct resolving *r = arg;
+	struct object *o = &r->in->objects[i];
+	int any = 0;
+
+	for (uint32_t j = 0; j < o->n_groups; j++) {
+		struct group *g = &o->groups[j];
+
+		if (g->signature && g->signature->first != place(i, j)) {
+			discard(o, g);
+			any = 1;
+		}
+		g->signature = NULL;
+	}
+	if (any) {
+		discard_ordered(o);
+		discard_relocations(o);
+	}
+	return 0;
+}
+
+int groups_resolve(struct inputs *in, struct workqueue *queue, struct error *error)
+{
+	struct resolving r = { .in = in, .error = error };
+	int failed = table_make(&r.table, sizeof(struct signature), 0, &in->arena, error);
+
+	if (!failed)
+		failed = workqueue_run(queue, in->n_objects, meet, &r);
+	if (!failed)
+		failed = workqueue_run(queue, in->n_objects, part, &r); /* reads what meet() left */
+	table_free(&r.table);
+	return failed ? -1 : 0;
+}

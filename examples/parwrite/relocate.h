@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* relocate.h - records of relocation sections */
+#ifndef PARWRITE_RELOCATE_H
+#define PARWRITE_RELOCATE_H
+
+#include "fields.h"
+
+struct relocation {
+	uint64_t offset, addend; /* addend: 0 where the record has none */
+	uint32_t symbol, type;
+};
+
+static inline struct relocation get_relocation(const struct format *f, const unsigned char *p, int with_addend)
+{
+	struct relocation r = { .offset = get_word(f, p) };
+
+	if (f->wide) {
+		uint64_t info = get64(f, p + 8);
+
+		r.symbol = (uint32_t)(info >> 32);
+		r.type = (uint32_t)info;
+		r.addend = with_addend ? get64(f, p + 16) : 0;
+	} else {
+		uint32_t info = get32(f, p + 4);
+
+		r.symbol = info >> 8;
+		r.type = info & 0xff;
+		r.addend = with_addend ? get32(f, p + 8) : 0;
+	}
+	return r;
+}
+
+static inline void put_relocation(const struct format *f, unsigned char *p, const struct relocation *r, int with_addend)
+{
+	put_word(f, p, r->offset);
+	if (f->wide) {
+		put64(f, p + 8, (uint64_t)r->symbol << 32 | r->type);
+		if (with_addend)
+			put64(f, p + 16, r->addend);
+	} else {
+		put32(f, p + 4, r->symbol << 8 | r->type);
+		if (with_addend)
+			put32(f, p + 8, (uint32_t)r->addend);
+	}
+}
+
+#endif

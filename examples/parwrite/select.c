@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * select.c - what of the inputs is wanted
+ *
+ * Members of archives, with --no-whole-archive: a member comes in if it defines a name that an object which
+ * is in refers to, strongly, and no object does so before it. Its own references then count, too. Unlike
+ * GNU ld's, and as ld.lld's, the result does not depend on where an archive stands among the inputs: of
+ * several members that define a name the first counts.
+ *
+ * Who defines what is asked on all threads; following the references is one thread's, as each step depends
+ * on the one before.
+ */
+#include "config.h"
+
+#include "select.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../workqueue.h"
+#include "input.h"
+#include "relocate.h"
+#include "report.h"
+#include "table.h"
+
+struct provider {
+	struct entry entry;
+	size_t first;   /* the lazy object of the lowest number that defines it, plus 1; 0: none. Under the lock. */
+};
+
+struct selecting {
+	struct inputs *in;
+	struct table table;
+	struct error *error;
+	/* One thread. */
+	size_t *queue; /* objects whose references are to be followed */
+	size_t n_queue;
+};
+
+static int is_definition(const struct symbol *symbol)
+{
+	return symbol->section || symbol->special != SHN_UNDEF;
+}
+
+static struct provider *provider_of(struct selecting *s, const char *name, size_t order)
+{
+	size_t length = strlen(name);
+	struct provider *p = table_lock(&s->table, name, (uint32_t)length, hash_bytes(name, length), NULL);
+
+	if (!p)
+		fail_at(s->error, order, NULL, "out of memory");
+	return p;
+}
+
+static int offer(void *arg, size_t i)
+{
+	struct selecting *s = arg;
+	const struct object *o = &s->in->objects[i];
+
+	for (uint32_t j = o->first_global; o->lazy && j < o->n_symbols; j++) {
+		struct symbol symbol = object_symbol(o, j);
+		struct provider *p;
+
+		if (!is_definition(&symbol))
+			continue;
+		p = provider_of(s, object_symbol_name(o, &symbol), i);
+		if (!p)
+			return -1;
+		if (p->first == 0 || p->first > i + 1)
+			p->first = i + 1;
+		table_unlock(&s->table, p);
+	}
+	return 0;
+}
+
+static int follow(struct selecting *s, const struct object *o)
+{
+	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
+		struct symbol symbol = object_symbol(o, j);
+		struct provider *p;
+		struct object *by;
+
+		if (is_definition(&symbol) || ELF64_ST_BIND(symbol.info) == STB_WEAK)
+			continue;
+		p = provider_of(s, object_symbol_name(o, &symbol), 0);
+		if (!p)
+			return -1;
+		by = p->first ? &s->in->objects[p->first - 1] : NULL;
+		table_unlock(&s->table, p);
+		if (by && by->lazy) {
+			by->lazy = 0;
+			s->queue[s->n_queue++] = (size_t)(by - s->in->objects);
+		}
+	}
+	return 0;
+}
+
+static int select_all(struct selecting *s)
+{
+	struct inputs *in = s->in;
+	size_t n = 0;
+
+	for (size_t i = 0; i < in->n_objects; i++)
+		if (!in->objects[i].lazy)
+			s->queue[s->n_queue++] = i;
+	for (size_t i = 0; i < s->n_queue; i++)
+		if (follow(s, &in->objects[s->queue[i]]))
+			return -1;
+	for (size_t i = 0; i < in->n_objects; i++) {
+		if (in->objects[i].lazy)
+			object_free(&in->objects[i]);
+		else
+			in->objects[n++] = in->objects[i];
+	}
+	in->n_objects = n;
+	return n > 0 ? 0 : fail(s->error, NULL, "no objects: all are members of archives that nothing refers to");
+}
+
+int select_members(struct inputs *in, struct workqueue *queue, struct error *error)
+{
+	struct selecting s = { .in = in, .error = error };
+	int any = 0, failed;
+
+	for (size_t i = 0; i < in->n_objects && !any; i++)
+		any = in->objects[i].lazy;
+	if (!any)
+		return 0;
+	s.queue = arena_allocate(&in->arena, error, in->n_objects, sizeof *s.queue);
+	failed = !s.queue || table_make(&s.table, sizeof(struct provider), 0, &in->arena, error) ||
+	         workqueue_run(queue, in->n_objects, offer, &s) || select_all(&s);
+	table_free(&s.table);
+	return failed ? -1 : 0;
+}
+
+/* ------------------------------------------------------------- symbols that stay */
+
+static int mark(void *arg, size_t i)
+{
+	struct selecting *s = arg;
+	struct object *o = &s->in->objects[i];
+
+	o->needed = arena_allocate(o->arena, s->error, o->n_symbols, 1);
+	if (!o->needed)
+		return -1;
+	for (uint32_t j = 0; j < o->n_groups; j++)
+		o->needed[o->groups[j].symbol] = 1;
+	for (uint32_t j = 1; j < o->n_sections; j++) {
+		const struct section *section = &o->sections[j];
+		unsigned record = relocation_size(&o->format, section->type == SHT_RELA);
+
+		if (section->kind != SECTION_RELOCATIONS)
+			continue;
+		for (uint64_t at = 0; at < section->size; at += record) {
+			uint32_t symbol = get_relocation(&o->format, section->data + at, 0).symbol;
+
+			if (symbol < o->n_symbols)
+				o->needed[symbol] = 1;
+		}
+	}
+	return 0;
+}
+
+int select_needed(struct inputs *in, struct workqueue *queue, struct error *error)
+{
+	struct selecting s = { .in = in, .error = error };
+
+	return workqueue_run(queue, in->n_objects, mark, &s) ? -1 : 0;
+}

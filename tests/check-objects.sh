@@ -1,0 +1,261 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# parwrite on objects of every kind that compilers and linkers make: the combined object links, by every
+# linker there is, and its program says what the one linked from the parts says.
+. "$abs_top_srcdir/tests/tap.sh"
+
+programs=$abs_top_srcdir/tests/programs
+the_program_itself parwrite
+
+parwrite() { ${VALGRIND:+$VALGRIND -q --error-exitcode=9 --leak-check=full} "$real" "$@"; }
+there_is() { command -v "$1" >/dev/null 2>&1; }
+cc() { $CC "$@"; }
+
+: "${CXX:=c++}"
+# The C compiler's driver links C++ as well, by whatever linker is asked for.
+linkers='bfd gold lld mold'
+
+# ------------------------------------------------------------------------ a program
+
+# combines NAME FLAGS OBJECT...: in parts and as one, by each linker, the same words and status.
+combine_all() { parwrite -j 3 --check-overlap -o "$scratch/$name.all.o" "$@"; }
+links_with() {
+	rm -f "$scratch/$name.$1"
+	$driver -fuse-ld="$1" "$scratch/$name.all.o" $flags -o "$scratch/$name.$1" || return 1
+	"$scratch/$name.$1" >"$scratch/got" 2>&1
+	[ $? -eq "$want_status" ] && diff "$scratch/want" "$scratch/got"
+}
+again() {
+	parwrite -o "$scratch/$name.again.o" "$scratch/$name.all.o" && mv "$scratch/$name.again.o" "$scratch/$name.all.o" &&
+		links_with bfd
+}
+threads() {
+	for j in 1 2 7; do
+		parwrite -j $j -o "$scratch/$name.j.o" "$@" && cmp "$scratch/$name.all.o" "$scratch/$name.j.o" || return 1
+	done
+	parwrite --no-map -o "$scratch/$name.j.o" "$@" && cmp "$scratch/$name.all.o" "$scratch/$name.j.o"
+}
+no_new_complaints() {
+	ld -r "$@" -o "$scratch/ld.o" || return 1
+	readelf -aW "$scratch/$name.all.o" 2>&1 >/dev/null | grep . && return 1
+	there_is eu-elflint || return 0
+	for o in ld "$name.all"; do
+		eu-elflint --gnu-ld "$scratch/$o.o" | grep -v 'No errors' |
+			sed "s/'[^']*'//g; s/section \[ *[0-9]*\]//; s/[0-9][0-9]*//g" | sort -u >"$scratch/$o.lint"
+	done
+	comm -13 "$scratch/ld.lint" "$scratch/$name.all.lint" >"$scratch/new.lint"
+	cat "$scratch/new.lint"
+	test ! -s "$scratch/new.lint"
+}
+combines() {
+	name=$1 driver=$2 flags=$3
+	shift 3
+	$driver "$@" $flags -o "$scratch/$name.parts" 2>"$scratch/error" || {
+		try "$name: linked from the parts" cat "$scratch/error" /nonexistent
+		return
+	}
+	"$scratch/$name.parts" >"$scratch/want" 2>&1
+	want_status=$?
+	try "$name: combined" combine_all "$@"
+	for linker in $linkers; do
+		if there_is ld.$linker || there_is $linker; then
+			try "$name: linked by $linker, it says the same" links_with $linker
+		fi
+	done
+	try "$name: the same bytes from any number of threads" threads "$@"
+	try "$name: readelf and eu-elflint have nothing new to say" no_new_complaints "$@"
+	try "$name: combined again" again
+}
+
+# ----------------------------------------------------------------------- compilers
+
+cxx() { # compiler, then flags in one word each
+	driver=$1
+	there_is "$driver" || { skip "$driver" "not installed"; return; }
+	for cxx_flags in "-O0" "-O2 -g -ffunction-sections -fdata-sections" "-O2 -g3 -gz" "-O1 -g -fPIC -fdebug-types-section"; do
+		for unit in shapes main; do
+			# shellcheck disable=SC2086 # words
+			"$driver" $cxx_flags -std=c++17 -c "$programs/cxx_$unit.cc" -o "$scratch/cxx_$unit.o" || exit 99
+		done
+		combines "$driver $cxx_flags" "$driver" "-pthread" "$scratch/cxx_main.o" "$scratch/cxx_shapes.o"
+	done
+}
+cxx g++
+cxx clang++
+
+fortran() {
+	driver=$1
+	there_is "$driver" || { skip "$driver" "not installed"; return; }
+	for unit in sums main; do
+		"$driver" -O2 -g -c "$programs/fortran_$unit.f90" -J "$scratch" -o "$scratch/fortran_$unit.o" || exit 99
+	done
+	combines "$driver" "$driver" "" "$scratch/fortran_main.o" "$scratch/fortran_sums.o"
+}
+fortran gfortran
+
+# ------------------------------------------------------------------ kinds of archives
+
+for unit in one two main; do
+	cc -O1 -g -c "$programs/parts_$unit.c" -o "$scratch/a-rather-long-name-of-parts_$unit.o" || exit 99
+done
+parts="$scratch/a-rather-long-name-of-parts_one.o $scratch/a-rather-long-name-of-parts_two.o $scratch/a-rather-long-name-of-parts_main.o"
+combined_is_the_same() { # MADE-BY: the bytes from the objects are those from the archive
+	parwrite -o "$scratch/plain.o" $parts && parwrite -o "$scratch/archived.o" "$1" &&
+		cmp "$scratch/plain.o" "$scratch/archived.o"
+}
+gnu_archive() { rm -f "$scratch/$1.a"; (cd "$scratch" && ar "$2" "$1.a" $(for p in $parts; do basename "$p"; done)) && combined_is_the_same "$scratch/$1.a"; }
+bsd_archive() { rm -f "$scratch/bsd.a"; llvm-ar --format=bsd rcs "$scratch/bsd.a" $parts && combined_is_the_same "$scratch/bsd.a"; }
+nested_archive() { # of one archive in a thin one
+	(cd "$scratch" && mkdir -p deeper && rm -f deeper/inner.a nested.a &&
+		ar rc deeper/inner.a $(for p in $parts; do basename "$p"; done) && ar rcT nested.a deeper/inner.a) &&
+		head -c 8 "$scratch/nested.a" | grep -q thin && (cd / && combined_is_the_same "$scratch/nested.a")
+}
+try "an archive" gnu_archive plain rcs
+try "an archive without an index" gnu_archive bare rcS
+try "a thin archive" gnu_archive thin rcsT
+try "a thin archive of an archive" nested_archive
+if there_is llvm-ar; then
+	try "a BSD archive" bsd_archive
+else
+	skip "a BSD archive" "no llvm-ar"
+fi
+
+# ----------------------------------------------------------------------- selection
+
+library() {
+	ar rcs "$scratch/libparts.a" $parts
+	parwrite -o "$scratch/lazy.o" --no-whole-archive "$scratch/a-rather-long-name-of-parts_main.o" -L "$scratch" -lparts &&
+		nm "$scratch/lazy.o" >"$scratch/lazy.nm" && grep ' T one' "$scratch/lazy.nm" && ! grep two_only "$scratch/lazy.nm"
+}
+by_file_name() {
+	parwrite -o "$scratch/named.o" -L/nonexistent -L"$scratch" --no-whole-archive "$scratch/a-rather-long-name-of-parts_main.o" -l:libparts.a &&
+		cmp "$scratch/named.o" "$scratch/lazy.o"
+}
+whole_again() {
+	parwrite -o "$scratch/whole.o" --no-whole-archive --whole-archive "$scratch/libparts.a" && nm "$scratch/whole.o" | grep two_only
+}
+no_such_library() { ! parwrite -o "$scratch/none.o" -L "$scratch" -lnone 2>"$scratch/message" && grep 'no libnone.a' "$scratch/message"; }
+try "--no-whole-archive: what is referred to, and not the rest" library
+try "-l :FILE" by_file_name
+try "--whole-archive again" whole_again
+try "-l of what is not there" no_such_library
+
+# -------------------------------------------------------------------------- stripping
+
+symbols_of() { readelf -sW "$1" | awk '$4 != "SECTION" && $8 != "" { print $4, $5, $8 }' | sort; }
+like_ld() { # OPTION: the symbols of ld -r with the same option
+	parwrite "$1" -o "$scratch/ours.o" $parts && ld -r "$1" -o "$scratch/ld.o" $parts &&
+		symbols_of "$scratch/ours.o" >"$scratch/ours.symbols" && symbols_of "$scratch/ld.o" >"$scratch/ld.symbols" &&
+		diff "$scratch/ld.symbols" "$scratch/ours.symbols" && cc "$scratch/ours.o" -o "$scratch/stripped" && "$scratch/stripped"
+}
+no_debug() { like_ld -S && ! readelf -SW "$scratch/ours.o" | grep debug; }
+try "-S" no_debug
+try "-X" like_ld -X
+try "-x" like_ld -x
+
+# ------------------------------------------------------------------- many sections
+
+many() { # FILE FIRST N: an object with that many sections
+	awk -v first="$2" -v n="$3" 'BEGIN {
+		for (i = first; i < first + n; i++)
+			printf "\t.section .data.s%d,\"aw\"\n\t.globl s%d\ns%d:\t.long %d\n", i, i, i, i
+	}' | cc -c -x assembler - -o "$1"
+}
+count_sections() { readelf -hW "$1" | sed -n 's/.*Number of section headers: *[0-9]* *(\([0-9]*\)).*/\1/p'; }
+sums() { # OBJECT N: a program that adds up what the sections hold
+	awk -v n="$2" 'BEGIN {
+		print "#include <stdio.h>"
+		for (i = 0; i < n; i += 1000) printf "extern int s%d;\n", i
+		print "int main(void) { int sum = 0;"
+		for (i = 0; i < n; i += 1000) printf "sum += s%d;\n", i
+		print "printf(\"%d\\n\", sum); return 0; }"
+	}' >"$scratch/sums.c"
+	cc "$scratch/sums.c" "$1" -o "$scratch/sums" &&
+		test "$("$scratch/sums")" = "$(awk -v n="$2" 'BEGIN { for (i = 0; i < n; i += 1000) s += i; print s }')"
+}
+many_out() {
+	many "$scratch/many1.o" 0 40000 && many "$scratch/many2.o" 40000 40000 &&
+		parwrite -j 2 --check-overlap -o "$scratch/many.o" "$scratch/many1.o" "$scratch/many2.o" &&
+		test "$(count_sections "$scratch/many.o")" -gt 80000 && sums "$scratch/many.o" 80000
+}
+many_in() {
+	parwrite -j 2 -o "$scratch/many-again.o" "$scratch/many.o" && sums "$scratch/many-again.o" 80000 &&
+		! readelf -aW "$scratch/many-again.o" 2>&1 >/dev/null | grep .
+}
+try "80,000 sections in the output" many_out
+try "80,000 sections in an input" many_in
+
+# -------------------------------------------------------------------- sections by rules
+
+assemble() { cc -c -x assembler - -o "$scratch/$1.o"; }
+property() { # NAME MARKS: .note.gnu.property with GNU_PROPERTY_X86_FEATURE_1_AND
+	printf '\t.section .note.gnu.property,"a"\n\t.p2align 3\n\t.long 4,16,5\n\t.asciz "GNU"\n\t.long 0xc0000002,4,%s,0\n\t.section .note.GNU-stack,"",@progbits\n' "$2" | assemble "$1"
+}
+properties() {
+	property both 3 && property ibt 1 && property shstk 2 && printf '\t.text\n' | assemble bare &&
+		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/ibt.o" && readelf -nW "$scratch/p.o" | grep 'x86 feature: IBT$' &&
+		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/both.o" && readelf -nW "$scratch/p.o" | grep 'IBT, SHSTK$' &&
+		parwrite -o "$scratch/p.o" "$scratch/shstk.o" "$scratch/ibt.o" && ! readelf -SW "$scratch/p.o" | grep gnu.property &&
+		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/bare.o" && ! readelf -SW "$scratch/p.o" | grep gnu.property
+}
+stack_is() { readelf -SW "$scratch/p.o" | grep 'note.GNU-stack' | grep -q "$1"; }
+stack_notes() {
+	printf '\t.section .note.GNU-stack,"x",@progbits\n' | assemble executable &&
+		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/executable.o" && stack_is ' X ' &&
+		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/bare.o" && stack_is ' X ' &&
+		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/both.o" && ! stack_is ' X ' && stack_is ' 0 '
+}
+# Tables that are ordered by functions, in another order than these.
+ordered() {
+	for n in 1 2; do
+		cat <<-END | assemble "ordered$n" || return 1
+			.section .text.b$n,"ax"
+			.globl b$n
+			b$n: ret
+			.section .text.a$n,"ax"
+			.globl a$n
+			a$n: ret
+			.section table,"awo",@progbits,.text.a$n
+			.quad a$n
+			.section table,"awo",@progbits,.text.b$n
+			.quad b$n
+			.section .note.GNU-stack,"",@progbits
+		END
+	done
+	printf '%s\n' 'extern char __start_table[] __attribute__((weak)), __stop_table[] __attribute__((weak)); int main(void) { return __stop_table - __start_table == 32 ? 0 : 1; }' |
+		cc -c -x c - -o "$scratch/ordered_main.o"
+	parwrite -o "$scratch/p.o" "$scratch/ordered_main.o" "$scratch/ordered1.o" "$scratch/ordered2.o" &&
+		test "$(readelf -SW "$scratch/p.o" | grep -c ' table .* WAL ')" = 4 &&
+		cc "$scratch/p.o" -o "$scratch/ordered" && "$scratch/ordered" &&
+		{ ! there_is ld.lld || { cc -fuse-ld=lld "$scratch/p.o" -o "$scratch/ordered" && "$scratch/ordered"; }; }
+}
+case $(uname -m) in
+x86_64)
+	try ".note.gnu.property: what holds for all, holds for the output" properties
+	try ".note.GNU-stack: executable if any says so, or says nothing" stack_notes
+	try "SHF_LINK_ORDER" ordered
+	;;
+esac
+
+# ------------------------------------------------------------------------ other output
+
+map_file() {
+	parwrite -Map "$scratch/map" -o "$scratch/p.o" $parts && grep -q ' \.text$' "$scratch/map" &&
+		test "$(grep -c 'parts_one.o$' "$scratch/map")" -gt 2
+}
+trace_file() {
+	parwrite --trace "$scratch/trace" -j 2 -o "$scratch/p.o" $parts && python3 -m json.tool "$scratch/trace" >"$scratch/json" &&
+		grep -q '"contents"' "$scratch/json"
+}
+json_statistics() {
+	parwrite --stats=json -o "$scratch/p.o" $parts >"$scratch/stats" && python3 -m json.tool "$scratch/stats" >"$scratch/json" &&
+		grep -q '"objects": 3' "$scratch/json"
+}
+try "-Map" map_file
+if there_is python3; then
+	try "--trace" trace_file
+	try "--stats=json" json_statistics
+else
+	skip "--trace and --stats=json" "no python3 to read it"
+fi
+tap_end
