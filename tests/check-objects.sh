@@ -93,6 +93,71 @@ fortran() {
 }
 fortran gfortran
 
+# A static library, which has all of Rust's standard library in it.
+rust() {
+	there_is rustc || { skip rustc "not installed"; return; }
+	rustc --edition 2021 -O -g --crate-type=staticlib "$programs/rust.rs" -o "$scratch/librust.a" &&
+		cc -c "$programs/rust_main.c" -o "$scratch/rust_main.o" || exit 99
+	combines rustc "$CC" "-pthread -ldl -lm" "$scratch/rust_main.o" "$scratch/librust.a"
+}
+rust
+
+# All of the C library, linked statically.
+file_of() { cc -print-file-name="$1"; }
+static_program() { # the start files are in it, too: else libc.a's own would come in for their symbols
+	parwrite -o "$scratch/hello.o" --no-whole-archive "$(file_of crt1.o)" "$(file_of crti.o)" "$(file_of crtbeginT.o)" \
+		"$scratch/hello_main.o" "$1" "$(file_of libgcc.a)" "$(file_of libgcc_eh.a)" "$(file_of crtend.o)" "$(file_of crtn.o)" &&
+		cc -static -nostdlib "$scratch/hello.o" -o "$scratch/hello" && test "$("$scratch/hello")" = "hello 3.50"
+}
+whole_libc() { parwrite -j 2 --check-overlap -o "$scratch/libc.o" "$1" && ! readelf -aW "$scratch/libc.o" 2>&1 >/dev/null | grep .; }
+libc=$(cc -print-file-name=libc.a)
+if [ -f "$libc" ]; then
+	printf '#include <stdio.h>\nint main(void) { printf("%%s %%.2f\\n", "hello", 3.5); return 0; }\n' | cc -c -x c - -o "$scratch/hello_main.o"
+	try "libc.a: a static program" static_program "$libc"
+	try "libc.a: all of it" whole_libc "$libc"
+else
+	skip "libc.a" "not installed"
+fi
+
+# -------------------------------------------------------------------- other machines
+
+# cross COMPILER EMULATOR FLAG...: linked by that machine's linker and run.
+cross() {
+	driver=$1 emulator=$2
+	shift 2
+	there_is "$driver" && there_is "$emulator" || { skip "$driver $*" "not installed, or no $emulator"; return; }
+	for unit in main there; do
+		"$driver" "$@" -c "$programs/cross_$unit.c" -o "$scratch/cross_$unit.o" || exit 99
+	done
+	"$driver" "$@" -static "$scratch/cross_main.o" "$scratch/cross_there.o" -o "$scratch/cross.parts" || exit 99
+	"$emulator" "$scratch/cross.parts" >"$scratch/want"
+	want_status=$?
+	name=cross
+	try "$driver $*: combined" combine_all "$scratch/cross_main.o" "$scratch/cross_there.o"
+	try "$driver $*: linked and run, it says the same" cross_says "$driver" "$emulator" "$@"
+	try "$driver $*: the same bytes from any number of threads" threads "$scratch/cross_main.o" "$scratch/cross_there.o"
+	parwrite -o "$scratch/cross.again.o" "$scratch/cross.all.o" && mv "$scratch/cross.again.o" "$scratch/cross.all.o"
+	try "$driver $*: combined again" cross_says "$driver" "$emulator" "$@"
+}
+cross_says() {
+	driver=$1 emulator=$2
+	shift 2
+	rm -f "$scratch/cross.run"
+	readelf -aW "$scratch/cross.all.o" 2>&1 >/dev/null | grep . && return 1
+	"$driver" "$@" -static "$scratch/cross.all.o" -o "$scratch/cross.run" || return 1
+	"$emulator" "$scratch/cross.run" >"$scratch/got"
+	[ $? -eq "$want_status" ] && diff "$scratch/want" "$scratch/got"
+}
+for flags in -O0 "-O2 -g" "-O1 -ffunction-sections -fdata-sections -fPIC"; do
+	# shellcheck disable=SC2086 # words
+	{
+		cross aarch64-linux-gnu-gcc qemu-aarch64 $flags
+		cross s390x-linux-gnu-gcc qemu-s390x $flags
+		cross arm-linux-gnueabihf-gcc qemu-arm $flags
+		cross i686-linux-gnu-gcc qemu-i386 $flags
+	}
+done
+
 # ------------------------------------------------------------------ kinds of archives
 
 for unit in one two main; do

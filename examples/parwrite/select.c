@@ -25,7 +25,9 @@
 
 struct provider {
 	struct entry entry;
-	size_t first;   /* the lazy object of the lowest number that defines it, plus 1; 0: none. Under the lock. */
+	/* Under the lock. */
+	size_t first; /* the lazy object of the lowest number that defines it, plus 1; 0: none */
+	int defined;  /* by an object that is in */
 };
 
 struct selecting {
@@ -52,12 +54,13 @@ static struct provider *provider_of(struct selecting *s, const char *name, size_
 	return p;
 }
 
+/* Tell the table what an object defines: what it would, while it is lazy. */
 static int offer(void *arg, size_t i)
 {
 	struct selecting *s = arg;
 	const struct object *o = &s->in->objects[i];
 
-	for (uint32_t j = o->first_global; o->lazy && j < o->n_symbols; j++) {
+	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
 		struct symbol symbol = object_symbol(o, j);
 		struct provider *p;
 
@@ -66,31 +69,36 @@ static int offer(void *arg, size_t i)
 		p = provider_of(s, object_symbol_name(o, &symbol), i);
 		if (!p)
 			return -1;
-		if (p->first == 0 || p->first > i + 1)
+		if (!o->lazy)
+			p->defined = 1;
+		else if (p->first == 0 || p->first > i + 1)
 			p->first = i + 1;
 		table_unlock(&s->table, p);
 	}
 	return 0;
 }
 
+/* The object is in: so is what it refers to, and what is not there yet. */
 static int follow(struct selecting *s, const struct object *o)
 {
 	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
 		struct symbol symbol = object_symbol(o, j);
+		size_t by;
 		struct provider *p;
-		struct object *by;
 
 		if (is_definition(&symbol) || ELF64_ST_BIND(symbol.info) == STB_WEAK)
 			continue;
 		p = provider_of(s, object_symbol_name(o, &symbol), 0);
 		if (!p)
 			return -1;
-		by = p->first ? &s->in->objects[p->first - 1] : NULL;
+		by = p->defined ? 0 : p->first;
 		table_unlock(&s->table, p);
-		if (by && by->lazy) {
-			by->lazy = 0;
-			s->queue[s->n_queue++] = (size_t)(by - s->in->objects);
-		}
+		if (by == 0 || !s->in->objects[by - 1].lazy)
+			continue;
+		s->in->objects[by - 1].lazy = 0;
+		s->queue[s->n_queue++] = by - 1;
+		if (offer(s, by - 1))
+			return -1;
 	}
 	return 0;
 }
