@@ -28,13 +28,22 @@ struct chunk {
 	size_t size;
 };
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WATCHED 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
+#define WATCHED 1
+#endif
+
+#ifdef WATCHED
 #define CHUNK 1
 #else
 #define CHUNK (4 * HUGE)
 #endif
 
-#if defined(HAVE_VM) && !defined(__SANITIZE_ADDRESS__)
+#if defined(HAVE_VM) && !defined(WATCHED)
 /* Zero, at a multiple of HUGE; more is mapped, and what is around it given back. */
 static void *get_memory(size_t size)
 {

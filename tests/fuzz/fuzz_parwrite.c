@@ -11,7 +11,7 @@
  *     had the same bytes (check_overlap)
  *   - what parwrite makes it takes: its output goes through a second run
  *
- * The file's size chooses threads and mapping, so any file is an input and none needs a header. The
+ * The file's size chooses threads, mapping and what is left out, so any file is an input and none needs a header. The
  * library learns a limit of 64 MiB by RLIMIT_FSIZE: alignments are real padding, and a fuzzer
  * finds those of 1 GiB at once.
  */
@@ -51,6 +51,10 @@ static int run(char *input, const char *output, unsigned variant)
 	job.options.n_inputs = 1;
 	job.options.threads = 1 + (variant & 1);
 	job.options.no_map = variant >> 1 & 1;
+	job.options.leave_out.debug = variant >> 2 & 1;
+	job.options.leave_out.locals = variant >> 3 & 1;
+	job.options.leave_out.temporary = variant >> 4 & 1;
+	file.lazy = (variant >> 5 & 3) == 3;
 	job.options.check_overlap = 1;
 	r = job_run(&job);
 	error = job.ob != NULL ? outbuf_error(job.ob) : 0;
