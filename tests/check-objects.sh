@@ -316,6 +316,20 @@ json_statistics() {
 	parwrite --stats=json -o "$scratch/p.o" $parts >"$scratch/stats" && python3 -m json.tool "$scratch/stats" >"$scratch/json" &&
 		grep -q '"objects": 3' "$scratch/json"
 }
+build_id_of() { readelf -nW "$1" | sed -n 's/.*Build ID: //p'; }
+build_id() { # by the bytes, whoever writes them
+	parwrite --build-id -j 1 -o "$scratch/id1.o" $parts && parwrite --build-id=sha1 -j 3 --no-map -o "$scratch/id2.o" $parts &&
+		cmp "$scratch/id1.o" "$scratch/id2.o" && test "$(build_id_of "$scratch/id1.o" | wc -c)" = 41 &&
+		parwrite --build-id -S -o "$scratch/id3.o" $parts && test "$(build_id_of "$scratch/id1.o")" != "$(build_id_of "$scratch/id3.o")" &&
+		parwrite --build-id=0xDEADbeef01 -o "$scratch/id4.o" $parts && test "$(build_id_of "$scratch/id4.o")" = deadbeef01 &&
+		parwrite --build-id=none -o "$scratch/id5.o" $parts && test -z "$(build_id_of "$scratch/id5.o")" &&
+		parwrite --build-id=uuid -o "$scratch/id6.o" $parts && test "$(build_id_of "$scratch/id6.o" | wc -c)" = 33 &&
+		! parwrite --build-id=0x1 -o "$scratch/id7.o" $parts
+}
+case $(parwrite --build-id=fast -o "$scratch/p.o" $parts 2>&1) in
+*'built without libxxhash'*) skip "--build-id" "built without libxxhash" ;;
+*) try "--build-id" build_id ;;
+esac
 try "-Map" map_file
 if there_is python3; then
 	try "--trace" trace_file

@@ -8,6 +8,7 @@
 
 #include "input.h"
 
+struct arena;
 struct error;
 struct event;
 struct layout;
@@ -35,6 +36,7 @@ struct emission {
 	struct workqueue *queue;
 	struct progress *progress;
 	struct error *error;
+	struct arena *arena;   /* the inputs' */
 	struct trace *trace;   /* NULL: nobody asked */
 	struct event *events;  /* of the tasks that run; each writes its own */
 };
@@ -59,10 +61,11 @@ void write_symbol(const struct format *f, struct outbuf_view *view, struct outbu
                   const struct symbol *symbol, uint32_t section);
 
 /*
- * relocate.c: make n bytes of relocations, which are whole records and lie in the output at `at`, those of the
- * output. Returns 0, or -1 with a message of task `order`.
+ * relocate.c: write bytes [from, to) of a piece of relocations, which are whole records, as those of the output.
+ * Returns 0, or -1 with a message of task `order`; the output's errors stick to the View.
  */
-int relocate(const struct emission *e, const struct piece *piece, unsigned char *at, size_t n, size_t order);
+int relocate(const struct emission *e, const struct piece *piece, struct outbuf_view *view, uint64_t from, uint64_t to,
+             size_t order);
 
 /* relocate.c: addends that lie in the contents, when all contents are written. Returns 0 or -1. */
 int relocate_in_place(struct emission *e);

@@ -13,6 +13,7 @@
  *     emit     these, in parallel Views                       emit.c, relocate.c
  *     in place addends that lie in contents (REL)             relocate.c
  *     append   symbols, names and headers, past the mapping   tables.c, headers.c
+ *     build id a name made of all these bytes, if they ask    build_id.c
  *     map file for people, if they ask                        mapfile.c
  *     commit   the complete file stands at the path, or the one from before does
  *
@@ -61,6 +62,9 @@ static int step_groups(struct job *job)
 
 static int step_layout(struct job *job)
 {
+	if (job->options.build_id.kind != BUILD_ID_NONE &&
+	    build_id_section(&job->options.build_id, &job->in, &job->layout.build_id, &job->error))
+		return -1;
 	return layout_make(&job->layout, &job->in, &job->queue, &job->error);
 }
 
@@ -94,6 +98,13 @@ static int step_append(struct job *job)
 	return emit_tables(&job->emission);
 }
 
+static int step_build_id(struct job *job)
+{
+	if (job->options.build_id.kind == BUILD_ID_NONE)
+		return 0;
+	return build_id_write(&job->emission, &job->options.build_id, &job->layout.build_id);
+}
+
 static int step_map_file(struct job *job)
 {
 	if (!job->options.map_file)
@@ -110,7 +121,7 @@ static int (*const steps[STEPS])(struct job *job) = {
 	[STEP_READ] = step_read,         [STEP_OPEN] = step_open,     [STEP_GROUPS] = step_groups,
 	[STEP_LAYOUT] = step_layout,     [STEP_SYMBOLS] = step_symbols, [STEP_MAP] = step_map,
 	[STEP_EMIT] = step_emit,         [STEP_IN_PLACE] = step_in_place, [STEP_APPEND] = step_append,
-	[STEP_MAP_FILE] = step_map_file, [STEP_COMMIT] = step_commit,
+	[STEP_BUILD_ID] = step_build_id, [STEP_MAP_FILE] = step_map_file, [STEP_COMMIT] = step_commit,
 };
 
 static int do_step(struct job *job, enum step i)
@@ -167,6 +178,7 @@ int job_run(struct job *job)
 		.queue = &job->queue,
 		.progress = &job->progress,
 		.error = &job->error,
+		.arena = &job->in.arena,
 	};
 	r = combine(job);
 	progress_end(&job->progress);

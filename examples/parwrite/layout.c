@@ -255,6 +255,8 @@ static int place_notes(struct layout *l, struct inputs *in, struct error *error)
 		return -1;
 	if (l->notes.property.data && place(l, &none, &l->notes.property, error))
 		return -1;
+	if (l->build_id.data && place(l, &none, &l->build_id, error))
+		return -1;
 	if (!l->notes.stack)
 		return 0;
 	l->stack_note = (struct section){
@@ -369,6 +371,7 @@ static int list_pieces(struct layout *l, struct inputs *in, struct error *error)
 			list_piece(l, o, &o->sections[j]);
 	}
 	list_piece(l, NULL, &l->notes.property);
+	list_piece(l, NULL, &l->build_id);
 	for (size_t i = 0; i < l->n_sections; i++) {
 		struct output_section *out = &l->sections[i];
 
@@ -449,7 +452,7 @@ static void write_groups(struct layout *l, const struct format *f)
 int layout_make(struct layout *l, struct inputs *in, struct workqueue *queue, struct error *error)
 {
 	struct joining j = { .in = in, .error = error };
-	size_t most = 2; /* the notes */
+	size_t most = 3; /* the notes */
 	int failed;
 
 	for (size_t i = 0; i < in->n_objects; i++)

@@ -72,9 +72,10 @@ struct layout {
 	uint32_t symtab, extended, strtab, shstrtab; /* section numbers; extended: 0 if there is none */
 	uint32_t n_headers;
 	struct notes notes;
-	struct section stack_note;
+	struct section stack_note, build_id; /* build_id: without data if there is none; see build_id.c */
 };
 
+/* The caller has filled layout->build_id, all else is zero. Returns 0 or -1. */
 int layout_make(struct layout *layout, struct inputs *in, struct workqueue *queue, struct error *error);
 
 void layout_free(struct layout *layout);

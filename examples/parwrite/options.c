@@ -31,6 +31,8 @@ static const char help[] =
 	"  -S, --strip-debug       leave out debug information\n"
 	"  -x, --discard-all       leave out local symbols that no relocation names\n"
 	"  -X, --discard-locals    of these, only those whose names begin with .L\n"
+	"  --build-id[=KIND]       add a note that names the output by its bytes; KIND is fast,\n"
+	"                          md5, sha1 (default), tree, uuid, 0x and digits, or none\n"
 	"  -Map FILE, --map=FILE   write a text that tells where everything came to lie\n"
 	"  --trace FILE            write what each thread did, for chrome://tracing\n"
 	"  --stats[=json]          print sizes, times and how the output was written\n"
@@ -43,7 +45,7 @@ static const char help[] =
 	"  @FILE                   read more arguments from FILE";
 
 enum { AN_INPUT = 1, OPT_WHOLE_ARCHIVE = 256, OPT_NO_WHOLE_ARCHIVE, OPT_STATS, OPT_PROGRESS, OPT_NO_PROGRESS,
-       OPT_NO_MAP, OPT_MAP, OPT_TRACE, OPT_RECYCLE, OPT_CHECK, OPT_HELP, OPT_VERSION };
+       OPT_NO_MAP, OPT_BUILD_ID, OPT_MAP, OPT_TRACE, OPT_RECYCLE, OPT_CHECK, OPT_HELP, OPT_VERSION };
 
 /* '-': words that are no options come in their place, as AN_INPUT. */
 static const char short_options[] = "-:o:j:rL:l:SxX";
@@ -59,6 +61,7 @@ static const struct option long_options[] = {
 	{ "strip-debug", no_argument, NULL, 'S' },
 	{ "discard-all", no_argument, NULL, 'x' },
 	{ "discard-locals", no_argument, NULL, 'X' },
+	{ "build-id", optional_argument, NULL, OPT_BUILD_ID },
 	{ "Map", required_argument, NULL, OPT_MAP },
 	{ "map", required_argument, NULL, OPT_MAP },
 	{ "trace", required_argument, NULL, OPT_TRACE },
@@ -185,6 +188,13 @@ static int parse_stats(struct options *options, const char *form)
 	return -1;
 }
 
+static int parse_build_id(struct options *options, const char *kind)
+{
+	const char *problem = build_id_parse(kind, &options->build_id);
+
+	return problem ? usage(problem, kind) : -1;
+}
+
 /* One option as getopt_long_only() found it. Returns as options_parse(). */
 static int apply(struct parsing *p, int option)
 {
@@ -217,6 +227,8 @@ static int apply(struct parsing *p, int option)
 	case OPT_NO_WHOLE_ARCHIVE:
 		p->whole = option == OPT_WHOLE_ARCHIVE;
 		return -1;
+	case OPT_BUILD_ID:
+		return parse_build_id(options, optarg ? optarg : "sha1");
 	case OPT_MAP:
 		options->map_file = optarg;
 		return -1;

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "build_id.h"
 #include "input.h"
 
 struct error;
@@ -24,6 +25,7 @@ struct options {
 	struct input *inputs;
 	size_t n_inputs;
 	struct leave_out leave_out;
+	struct build_id build_id;
 	unsigned threads;
 	enum stats_form stats;
 	int no_map, recycle, check_overlap;

@@ -91,27 +91,49 @@ static inline int rebase(const struct emission *e, const struct piece *piece, st
 	return 0;
 }
 
-/* For a format that the compiler knows, as the usual one below. */
-static inline int relocate_all(const struct emission *e, const struct format *f, const struct piece *piece,
-                               unsigned char *at, size_t n, int with_addend, size_t order)
+/* A View whose small writes are in registers: see outbuf.h. */
+static inline void write_word(const struct format *f, struct outbuf_view *view, uint64_t x)
 {
-	unsigned record = relocation_size(f, with_addend);
-
-	for (unsigned char *p = at; p < at + n; p += record) {
-		struct relocation r = get_relocation(f, p, with_addend);
-		uint64_t delta;
-
-		if (rebase(e, piece, &r, &delta, order))
-			return -1;
-		if (!f->wide && r.symbol > 0xffffff)
-			return bad_relocation(e, order, piece, "for a symbol whose number has more than 24 bits", r.symbol);
-		r.addend += delta;
-		put_relocation(f, p, &r, with_addend);
-	}
-	return 0;
+	if (f->wide)
+		outbuf_write64(view, x);
+	else
+		outbuf_write32(view, (uint32_t)x);
 }
 
-int relocate(const struct emission *e, const struct piece *piece, unsigned char *at, size_t n, size_t order)
+static inline void write_relocation(const struct format *f, struct outbuf_view *view, const struct relocation *r,
+                                    int with_addend)
+{
+	write_word(f, view, r->offset);
+	write_word(f, view, relocation_info(f, r));
+	if (with_addend)
+		write_word(f, view, r->addend);
+}
+
+/* For a format that the compiler knows, as the usual one below. */
+static inline int relocate_all(const struct emission *e, const struct format *f, const struct piece *piece,
+                               struct outbuf_view *view, uint64_t from, uint64_t to, int with_addend, size_t order)
+{
+	const unsigned char *data = piece->section->data;
+	unsigned record = relocation_size(f, with_addend);
+	struct outbuf_view local = *view;
+	int failed = 0;
+
+	for (uint64_t at = from; at < to && !failed; at += record) {
+		struct relocation r = get_relocation(f, data + at, with_addend);
+		uint64_t delta;
+
+		failed = rebase(e, piece, &r, &delta, order);
+		if (!failed && !f->wide && r.symbol > 0xffffff)
+			failed = bad_relocation(e, order, piece, "for a symbol whose number has more than 24 bits", r.symbol);
+		r.addend += delta;
+		write_relocation(f, &local, &r, with_addend);
+	}
+	*view = local;
+	return failed;
+}
+
+int relocate(const struct emission *e, const struct piece *piece, struct outbuf_view *view, uint64_t from, uint64_t to,
+             size_t order)
 {
 	const struct format *f = &e->in->format;
 	int with_addend = piece->section->type == SHT_RELA;
@@ -119,9 +141,9 @@ int relocate(const struct emission *e, const struct piece *piece, unsigned char 
 	if (f->wide && !f->swap && with_addend) {
 		const struct format usual = { .wide = 1, .big = HOST_BIG };
 
-		return relocate_all(e, &usual, piece, at, n, 1, order);
+		return relocate_all(e, &usual, piece, view, from, to, 1, order);
 	}
-	return relocate_all(e, f, piece, at, n, with_addend, order);
+	return relocate_all(e, f, piece, view, from, to, with_addend, order);
 }
 
 /* ------------------------------------------------------- addends in the contents */

@@ -30,18 +30,10 @@ static inline struct relocation get_relocation(const struct format *f, const uns
 	return r;
 }
 
-static inline void put_relocation(const struct format *f, unsigned char *p, const struct relocation *r, int with_addend)
+/* The word of a record that has both. */
+static inline uint64_t relocation_info(const struct format *f, const struct relocation *r)
 {
-	put_word(f, p, r->offset);
-	if (f->wide) {
-		put64(f, p + 8, (uint64_t)r->symbol << 32 | r->type);
-		if (with_addend)
-			put64(f, p + 16, r->addend);
-	} else {
-		put32(f, p + 4, r->symbol << 8 | r->type);
-		if (with_addend)
-			put32(f, p + 8, (uint32_t)r->addend);
-	}
+	return f->wide ? (uint64_t)r->symbol << 32 | r->type : r->symbol << 8 | r->type;
 }
 
 #endif

@@ -25,7 +25,7 @@ const char *const step_names[STEPS] = {
 	[STEP_READ] = "read",     [STEP_OPEN] = "open",         [STEP_GROUPS] = "groups",
 	[STEP_LAYOUT] = "layout", [STEP_SYMBOLS] = "symbols",   [STEP_MAP] = "map",
 	[STEP_EMIT] = "emit",     [STEP_IN_PLACE] = "in place", [STEP_APPEND] = "append",
-	[STEP_MAP_FILE] = "map file", [STEP_COMMIT] = "commit",
+	[STEP_BUILD_ID] = "build id", [STEP_MAP_FILE] = "map file", [STEP_COMMIT] = "commit",
 };
 
 static const char *const phase_names[OUTBUF_PHASES] = {
