@@ -90,6 +90,7 @@ static void measure_memory(struct command *c, const char *output)
 		c->private_kib = kib > c->private_kib ? kib : c->private_kib;
 		nanosleep(&moment, NULL);
 	}
+	c->failed |= status != 0;
 }
 
 static void print(const struct command *c, const struct command *first, int rounds)

@@ -17,6 +17,15 @@ all_of_it() { [ "${OUTBUF_TEST_EVERY:-1}" -eq 1 ]; }
 linkers='bfd gold lld mold'
 all_of_it || linkers=lld
 
+out=$scratch/precious.o
+refused() { # WORDS INPUT...
+	words=$1
+	shift
+	printf precious >"$out"
+	parwrite -o "$out" "$@" 2>"$scratch/message"
+	[ $? -eq 1 ] && [ "$(wc -l <"$scratch/message")" -eq 1 ] && grep -F "$words" "$scratch/message" &&
+		[ "$(cat "$out")" = precious ]
+}
 # ------------------------------------------------------------------------ a program
 
 # combines NAME FLAGS OBJECT...: in parts and as one, by each linker, the same words and status.
@@ -35,7 +44,10 @@ threads() {
 	for j in 1 2 7; do
 		parwrite -j $j -o "$scratch/$name.j.o" "$@" && cmp "$scratch/$name.all.o" "$scratch/$name.j.o" || return 1
 	done
-	parwrite --no-map -o "$scratch/$name.j.o" "$@" && cmp "$scratch/$name.all.o" "$scratch/$name.j.o"
+	parwrite --no-map -o "$scratch/$name.j.o" "$@" && cmp "$scratch/$name.all.o" "$scratch/$name.j.o" || return 1
+	for way in OUTBUF_STAGE=no OUTBUF_FLUSH=uring OUTBUF_FLUSH=stream; do
+		(export "${way?}" && parwrite -o "$scratch/$name.j.o" "$@") && cmp "$scratch/$name.all.o" "$scratch/$name.j.o" || return 1
+	done
 }
 no_new_complaints() {
 	ld -r "$@" -o "$scratch/ld.o" || return 1
@@ -64,7 +76,7 @@ combines() {
 			try "$name: linked by $linker, it says the same" links_with $linker
 		fi
 	done
-	try "$name: the same bytes from any number of threads" threads "$@"
+	try "$name: the same bytes from any number of threads, by any backend" threads "$@"
 	try "$name: readelf and eu-elflint have nothing new to say" no_new_complaints "$@"
 	try "$name: combined again" again
 }
@@ -138,9 +150,12 @@ cross() {
 	name=cross
 	try "$driver $*: combined" combine_all "$scratch/cross_main.o" "$scratch/cross_there.o"
 	try "$driver $*: linked and run, it says the same" cross_says "$driver" "$emulator" "$@"
-	try "$driver $*: the same bytes from any number of threads" threads "$scratch/cross_main.o" "$scratch/cross_there.o"
-	parwrite -o "$scratch/cross.again.o" "$scratch/cross.all.o" && mv "$scratch/cross.again.o" "$scratch/cross.all.o"
-	try "$driver $*: combined again" cross_says "$driver" "$emulator" "$@"
+	try "$driver $*: the same bytes from any number of threads, by any backend" threads "$scratch/cross_main.o" "$scratch/cross_there.o"
+	try "$driver $*: combined again" cross_again "$driver" "$emulator" "$@"
+}
+cross_again() {
+	parwrite -o "$scratch/cross.again.o" "$scratch/cross.all.o" && mv "$scratch/cross.again.o" "$scratch/cross.all.o" &&
+		cross_says "$@"
 }
 cross_says() {
 	driver=$1 emulator=$2
@@ -274,35 +289,88 @@ stack_notes() {
 		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/bare.o" && stack_is ' X ' &&
 		parwrite -o "$scratch/p.o" "$scratch/both.o" "$scratch/both.o" && ! stack_is ' X ' && stack_is ' 0 '
 }
-# Tables that are ordered by functions, in another order than these.
+# Tables that are ordered by functions, and come in another order than these: so must end as the functions do.
 ordered() {
 	for n in 1 2; do
 		cat <<-END | assemble "ordered$n" || return 1
-			.section .text.b$n,"ax"
-			.globl b$n
-			b$n: ret
-			.section .text.a$n,"ax"
+			.section .text.f,"ax"
 			.globl a$n
-			a$n: ret
-			.section table,"awo",@progbits,.text.a$n
-			.quad a$n
-			.section table,"awo",@progbits,.text.b$n
+			a$n: .byte 0x31, 0xc0, 0xc3, $n
+			.section .text.f,"ax",@progbits,unique,1
+			b$n: .byte 0x31, 0xc0, 0xc3, $n
+			.section table,"awo",@progbits,b$n
 			.quad b$n
+			.section table,"awo",@progbits,a$n
+			.quad a$n
 			.section .note.GNU-stack,"",@progbits
 		END
 	done
-	printf '%s\n' 'extern char __start_table[] __attribute__((weak)), __stop_table[] __attribute__((weak)); int main(void) { return __stop_table - __start_table == 32 ? 0 : 1; }' |
-		cc -c -x c - -o "$scratch/ordered_main.o"
+	cat <<-'END' | cc -c -x c - -o "$scratch/ordered_main.o"
+		extern char *__start_table[], *__stop_table[];
+		int main(void)
+		{
+			int i, n = (int)(__stop_table - __start_table);
+			for (i = 1; i < n; i++)
+				if (__start_table[i - 1] >= __start_table[i])
+					return 1;
+			return n == 4 ? 0 : 2;
+		}
+	END
 	parwrite -o "$scratch/p.o" "$scratch/ordered_main.o" "$scratch/ordered1.o" "$scratch/ordered2.o" &&
-		test "$(readelf -SW "$scratch/p.o" | grep -c ' table .* WAL ')" = 4 &&
-		cc "$scratch/p.o" -o "$scratch/ordered" && "$scratch/ordered" &&
-		{ ! there_is ld.lld || { cc -fuse-ld=lld "$scratch/p.o" -o "$scratch/ordered" && "$scratch/ordered"; }; }
+		test "$(readelf -SW "$scratch/p.o" | grep -c ' table .* WAL ')" = 1 &&
+		cc "$scratch/p.o" -o "$scratch/ordered" && "$scratch/ordered"
 }
+# .init is one function in pieces: what is between them is run.
+init_padding() {
+	printf '\t.section .init,"ax"\n\tnop\n\t.section .note.GNU-stack,"",@progbits\n' | assemble init1
+	printf '\t.section .init,"ax"\n\t.p2align 4\n\tnop\n\t.section .note.GNU-stack,"",@progbits\n' | assemble init2
+	echo 'int main(void) { return 0; }' | cc -c -x c - -o "$scratch/init_main.o"
+	parwrite -o "$scratch/p.o" "$scratch/init1.o" "$scratch/init2.o" "$scratch/init_main.o" &&
+		cc "$scratch/p.o" -o "$scratch/init" && "$scratch/init"
+}
+# The address lists of debug information: of a discarded function's section they tell of the kept one's.
+kept_in_debug() {
+	for n in 1 2; do
+		printf 'inline int shared(int x) { return x * 3; }\nint use%s(int x) { return shared(x); }\nint more%s() { return %s; }\n' $n $n $n |
+			g++ -O0 -gdwarf-4 -ffunction-sections -x c++ -c - -o "$scratch/ranges$n.o" || return 1
+	done
+	parwrite -o "$scratch/p.o" "$scratch/ranges1.o" "$scratch/ranges2.o" && ld -r -o "$scratch/ld.o" "$scratch/ranges1.o" "$scratch/ranges2.o" &&
+		for o in p ld; do
+			readelf -rW "$scratch/$o.o" | awk '/^Relocation section/ { want = /debug_ranges/ } want && /R_X86/ { print $3, $5 }' >"$scratch/$o.ranges"
+		done && test -s "$scratch/ld.ranges" && diff "$scratch/ld.ranges" "$scratch/p.ranges"
+}
+twice_identified() { # the last one counts
+	parwrite --build-id -o "$scratch/id1.o" $parts && parwrite --build-id -o "$scratch/id2.o" "$scratch/id1.o" &&
+		test "$(readelf -SW "$scratch/id2.o" | grep -c build-id)" = 1 && parwrite -o "$scratch/id3.o" "$scratch/id2.o" &&
+		! readelf -SW "$scratch/id3.o" | grep build-id
+}
+# 32 bits hold no 5 GB.
+too_large() {
+	for n in 1 2; do
+		printf '\t.section .bss,"aw",@nobits\n\t.globl h%s\nh%s:\t.zero 0xb0000004\n' $n $n | i686-linux-gnu-gcc -c -x assembler - -o "$scratch/large$n.o" || return 1
+	done
+	refused 'section .bss: too large' "$scratch/large1.o" "$scratch/large2.o"
+}
+of_ld() { # an object made by another linker's -r
+	ld -r -o "$scratch/ld.o" $parts && parwrite -o "$scratch/p.o" "$scratch/ld.o" && cc "$scratch/p.o" -o "$scratch/of_ld" && "$scratch/of_ld"
+}
+try "an object of ld -r" of_ld
 case $(uname -m) in
 x86_64)
 	try ".note.gnu.property: what holds for all, holds for the output" properties
 	try ".note.GNU-stack: executable if any says so, or says nothing" stack_notes
 	try "SHF_LINK_ORDER" ordered
+	try "padding in .init" init_padding
+	if there_is g++; then
+		try "debug information of what was discarded" kept_in_debug
+	else
+		skip "debug information of what was discarded" "no g++"
+	fi
+	if there_is i686-linux-gnu-gcc; then
+		try "a section too large for 32 bits" too_large
+	else
+		skip "a section too large for 32 bits" "no i686-linux-gnu-gcc"
+	fi
 	;;
 esac
 
@@ -317,20 +385,44 @@ template <class T> struct S { static T n; virtual T f() { return g(); } T g(); }
 template <class T> T S<T>::n = 1;
 int use() { S<int> s; return s.f() + S<int>::n; }
 END
-(cd "$scratch" && ar rc rich.a rich.o "$(basename "${parts%% *}")")
-out=$scratch/precious.o
 damage() { # MODE FILE STEP [FIRST LAST]
 	mode=$1 file=$2
 	seq "${4:-0}" $(($3 * step)) "${5:-$(($(wc -c <"$file") - 1))}" |
 		"$abs_top_builddir/tests/damage" "$mode" "$file" "$scratch/damaged" "$out" \
 			${VALGRIND:+$VALGRIND -q --error-exitcode=9} "$real" -j 2 -o "$out"
 }
-try "every byte of an object set" damage set "$scratch/rich.o" 1
-try "... and cleared" damage clear "$scratch/rich.o" 1
-try "... and eight of them at once" damage words "$scratch/rich.o" 4
+try "every byte of an object set" damage set "$scratch/rich.o" 2
+try "... and cleared" damage clear "$scratch/rich.o" 5
+try "... and eight of them at once" damage words "$scratch/rich.o" 7
 try "an object cut short" damage cut "$scratch/rich.o" 61
-try "every byte of an archive's headers set" damage set "$scratch/rich.a" 1 8 220
-try "... and cleared" damage clear "$scratch/rich.a" 1 8 220
+# To the end of the first member's header, and around the second one's; of all kinds.
+rm -f "$scratch"/rich.a "$scratch"/thin.a "$scratch"/bsd.a
+(cd "$scratch" && second=$(basename "${parts%% *}") && ar rcS rich.a "$second" rich.o && ar rcST thin.a "$second" rich.o &&
+	{ ! there_is llvm-ar || llvm-ar --format=bsd rcS bsd.a "$second" rich.o; })
+archive_damage() { # MODE NAME STEP
+	size=$(wc -c <"$scratch/$2.a") first=$(wc -c <"$scratch/a-rather-long-name-of-parts_one.o")
+	damage "$1" "$scratch/$2.a" "$3" 8 $((size < 260 ? size - 1 : 260)) || return 1
+	[ "$size" -lt 1000 ] || damage "$1" "$scratch/$2.a" "$3" $((first + 128)) $((first + 340))
+}
+for kind in rich thin bsd; do
+	[ -f "$scratch/$kind.a" ] || continue
+	try "an archive's headers ($kind), bytes set" archive_damage set $kind 1
+	try "... bytes cleared" archive_damage clear $kind 3
+	try "... words set" archive_damage words $kind 5
+done
+# A nested member that would begin where the file nearly ends.
+nested_end() {
+	head -c 4096 /dev/zero | tr '\0' x >"$scratch/end.bin"
+	for at in 4036 4037 4090 4096 9999; do
+		{
+			echo '!<thin>'
+			printf '%-48s%-10s`\nend.bin/\n\n' // 10
+			printf '%-48s%-10s`\n' "/0:$at" 60
+		} >"$scratch/end.a"
+		refused "end.bin has no member at offset $at" "$scratch/end.a" || return 1
+	done
+}
+try "a member at the end of what has none" nested_end
 
 ten_thousand() { # and no more descriptors than a few
 	echo 'static int quiet; static int *g(void) { return &quiet; } static int *(*volatile p)(void) = g;' |
@@ -367,7 +459,10 @@ build_id() { # by the bytes, whoever writes them
 }
 case $(parwrite --build-id=fast -o "$scratch/p.o" $parts 2>&1) in
 *'built without libxxhash'*) skip "--build-id" "built without libxxhash" ;;
-*) try "--build-id" build_id ;;
+*)
+	try "--build-id" build_id
+	try "--build-id of what has one" twice_identified
+	;;
 esac
 try "-Map" map_file
 if there_is python3; then

@@ -17,7 +17,6 @@
 #include "image.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,29 +174,36 @@ static char *beside(const char *archive, const char *name, struct error *error)
 static int find_thin(struct image **list, const struct image *archive, struct member *m, struct error *error)
 {
 	char *path = beside(archive->path, m->name, error);
-	struct image *image = *list;
+	struct image *image = m->offset > 0 ? *list : NULL;
 
 	if (!path)
 		return -1;
-	/* All members of one archive, mostly: that was opened last. */
+	/* Members of one archive have one image. It was opened last, mostly. */
 	while (image && (strcmp(image->path, path) != 0 || image == archive))
 		image = image->next;
-	if (!image)
-		image = image_open(list, path, error);
+	if (!image) {
+		struct error own = ERROR_INIT;
+
+		image = image_open(list, path, &own);
+		if (!image)
+			fail(error, archive->path, "its member %s", own.text);
+		error_free(&own);
+	}
 	free(path);
 	if (!image)
 		return -1;
 	m->data = image->data;
 	m->size = image->size;
 	if (m->offset > 0) {
-		uint64_t size = UINT64_MAX;
+		const unsigned char *header = image->data + m->offset;
+		uint64_t size;
 
-		if (image_is_archive(image) && m->offset <= image->size && image->size - m->offset >= HEADER)
-			size = number(image->data + m->offset + SIZE_AT, SIZE_DIGITS);
-		if (size > image->size - m->offset - HEADER) /* UINT64_MAX is */
+		if (!image_is_archive(image) || m->offset > image->size || image->size - m->offset < HEADER ||
+		    memcmp(header + END_AT, "`\n", 2) != 0 ||
+		    (size = number(header + SIZE_AT, SIZE_DIGITS)) > image->size - m->offset - HEADER)
 			return fail(error, archive->path, "%s has no member at offset %llu", image->path,
 			            (unsigned long long)m->offset);
-		m->data += m->offset + HEADER;
+		m->data = header + HEADER;
 		m->size = (size_t)size;
 	}
 	return 0;

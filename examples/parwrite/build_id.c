@@ -14,7 +14,6 @@
 
 #include "build_id.h"
 
-#include <errno.h>
 #include <outbuf.h>
 #include <string.h>
 #include <sys/random.h>

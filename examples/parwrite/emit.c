@@ -24,7 +24,6 @@
 
 #include "emit.h"
 
-#include <elf.h>
 #include <outbuf.h>
 
 #include "../workqueue.h"
@@ -132,7 +131,15 @@ static int write_part(const struct emission *e, struct outbuf_view *view, const 
 	return relocate(e, piece, view, from, to, order) ? TASK_FAILED : 0;
 }
 
-static int emit_block(const struct emission *e, size_t i, size_t order)
+/* Between two pieces of one section it is the section's. */
+static unsigned char padding_before(const struct piece *piece)
+{
+	const struct section *s = piece->section;
+
+	return s->kind == SECTION_CONTENT && s->offset > 0 ? s->out->fill : 0;
+}
+
+static int emit_block(const struct emission *e, size_t i)
 {
 	const struct layout *l = e->layout;
 	uint64_t start = block_start(l, i), end = block_start(l, i + 1);
@@ -150,9 +157,9 @@ static int emit_block(const struct emission *e, size_t i, size_t order)
 		if (piece->file_offset + piece->section->size <= start)
 			continue;
 		if (piece->file_offset > outbuf_tell(&view))
-			error = outbuf_fill(&view, 0, piece->file_offset - outbuf_tell(&view));
+			error = outbuf_fill(&view, padding_before(piece), piece->file_offset - outbuf_tell(&view));
 		if (!error)
-			error = write_part(e, &view, piece, end, order);
+			error = write_part(e, &view, piece, end, i);
 	}
 	if (!error)
 		outbuf_fill(&view, 0, end - outbuf_tell(&view));
@@ -163,7 +170,12 @@ static int emit_block(const struct emission *e, size_t i, size_t order)
 
 static int contents_task(const struct emission *e, size_t i)
 {
-	return emit_block(e, i, i);
+	return emit_block(e, i);
+}
+
+static const char *piece_name(const struct piece *piece)
+{
+	return piece->section->kind == SECTION_GROUP ? ".group" : piece->section->name;
 }
 
 static void contents_event(const struct emission *e, size_t i, struct event *event)
@@ -173,7 +185,8 @@ static void contents_event(const struct emission *e, size_t i, struct event *eve
 	event->offset = block_start(l, i);
 	event->size = block_start(l, i + 1) - event->offset;
 	event->what = "contents";
-	event->name = l->pieces[piece_at(l, event->offset)].section->name;
+	event->name = piece_name(&l->pieces[piece_at(l, event->offset)]);
+	event->last = piece_name(&l->pieces[piece_at(l, event->offset + event->size - 1)]);
 }
 
 int emit_contents(struct emission *e)

@@ -6,14 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <outbuf.h>
+
 #include "input.h"
 
 struct arena;
 struct error;
 struct event;
 struct layout;
-struct outbuf;
-struct outbuf_view;
 struct piece;
 struct progress;
 struct symbols;
@@ -55,6 +55,15 @@ size_t headers_blocks(const struct emission *e);
 int headers_block(const struct emission *e, size_t i);
 /* The header, what is in the tables once, and the symbols of sections. */
 int headers_write(const struct emission *e);
+
+/* An address, offset or size. */
+static inline void write_word(const struct format *f, struct outbuf_view *view, uint64_t x)
+{
+	if (f->wide)
+		outbuf_write64(view, x);
+	else
+		outbuf_write32(view, (uint32_t)x);
+}
 
 /* tables.c: one record of the symbol table; what does not fit into 16 bits goes to `extended` as well. */
 void write_symbol(const struct format *f, struct outbuf_view *view, struct outbuf_view *extended,

@@ -17,7 +17,7 @@ struct format {
 	unsigned char wide; /* 64-bit */
 	unsigned char big;  /* most significant byte first */
 	unsigned char swap; /* ... and this machine's order is the other one */
-	unsigned char osabi;
+	unsigned char osabi, abi_version;
 	uint16_t machine;
 	uint32_t flags; /* e_flags */
 };

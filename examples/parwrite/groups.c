@@ -47,7 +47,7 @@ static int bad_group(const struct object *o, const struct section *s, const char
 }
 
 /* A group's symbol is its signature; a section's symbol stands for the section's name. */
-static int name_group(const struct object *o, struct group *g, struct error *error)
+static int name_group(const struct object *o, struct group *g, uint64_t *names, struct error *error)
 {
 	struct symbol symbol = object_symbol(o, g->symbol);
 
@@ -57,10 +57,15 @@ static int name_group(const struct object *o, struct group *g, struct error *err
 	if (!*g->name)
 		return bad_group(o, &o->sections[g->section], "a group without a signature", error);
 	g->name_length = (uint32_t)strlen(g->name);
+	/* They may share their ends: see too_many_names() in symbols.c. */
+	*names += g->name_length;
+	if (*names > UINT32_MAX)
+		return fail(error, o->name, "the names of its groups are longer than 4 GiB");
 	return 0;
 }
 
-static int read_group(struct object *o, uint32_t number, struct group *g, uint32_t *n_members, struct error *error)
+static int read_group(struct object *o, uint32_t number, uint32_t symtab, struct group *g, uint32_t *n_members,
+                      uint64_t *names, struct error *error)
 {
 	struct section *s = &o->sections[number];
 	uint32_t n = (uint32_t)(s->size / 4);
@@ -69,7 +74,7 @@ static int read_group(struct object *o, uint32_t number, struct group *g, uint32
 	g->symbol = s->info;
 	if (s->size < 4 || s->size % 4 || s->size / 4 > o->n_sections)
 		return bad_group(o, s, "a group of an odd size", error);
-	if (!o->symbols || s->link == 0 || o->sections[s->link].type != SHT_SYMTAB || s->info >= o->n_symbols)
+	if (s->link != symtab || s->info >= o->n_symbols)
 		return bad_group(o, s, "a group whose symbol does not exist", error);
 	g->flags = get32(&o->format, s->data);
 	if (g->flags & ~(uint32_t)GRP_COMDAT)
@@ -88,7 +93,7 @@ static int read_group(struct object *o, uint32_t number, struct group *g, uint32
 		o->members[(*n_members)++] = member;
 		g->n_members++;
 	}
-	return name_group(o, g, error);
+	return name_group(o, g, names, error);
 }
 
 static int is_linkonce(const struct section *s)
@@ -104,12 +109,11 @@ static const char *linkonce_name(const struct section *s)
 int object_read_groups(struct object *o, uint32_t symtab, struct error *error)
 {
 	uint32_t n = 0, n_members = 0;
+	uint64_t names = 0;
 
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		const struct section *s = &o->sections[i];
 
-		if (s->kind == SECTION_GROUP && (s->link != symtab || symtab == 0))
-			return bad_group(o, s, "a group whose symbol does not exist", error);
 		n += s->kind == SECTION_GROUP || (s->kind == SECTION_CONTENT && is_linkonce(s));
 	}
 	if (n > 0) {
@@ -121,7 +125,7 @@ int object_read_groups(struct object *o, uint32_t symtab, struct error *error)
 	}
 	for (uint32_t i = 1; i < o->n_sections && n > 0; i++) {
 		if (o->sections[i].kind == SECTION_GROUP &&
-		    read_group(o, i, &o->groups[o->n_groups++], &n_members, error))
+		    read_group(o, i, symtab, &o->groups[o->n_groups++], &n_members, &names, error))
 			return -1;
 	}
 	for (uint32_t i = 1; i < o->n_sections; i++) {
@@ -218,13 +222,32 @@ static int part(void *arg, size_t i)
 			discard(o, g);
 			any = 1;
 		}
-		g->signature = NULL;
 	}
 	if (any) {
 		discard_ordered(o);
 		discard_relocations(o);
 	}
 	return 0;
+}
+
+const struct section *groups_kept(const struct inputs *in, const struct object *o, const struct section *s)
+{
+	const struct group *g = s->group ? &o->groups[s->group - 1] : NULL, *kept;
+	uint64_t first;
+
+	if (!g || !g->discarded)
+		return NULL;
+	first = g->signature->first - 1;
+	o = &in->objects[first >> 32];
+	kept = &o->groups[(uint32_t)first];
+	for (uint32_t i = 0; i < kept->n_members; i++) {
+		const struct section *other = &o->sections[o->members[kept->first_member + i]];
+
+		if (other->kind == SECTION_CONTENT && other->size == s->size && other->name_length == s->name_length &&
+		    !memcmp(other->name, s->name, s->name_length))
+			return other;
+	}
+	return NULL;
 }
 
 int groups_resolve(struct inputs *in, struct workqueue *queue, struct error *error)

@@ -5,9 +5,17 @@
 
 struct error;
 struct inputs;
+struct object;
+struct section;
 struct workqueue;
 
 /* Decide for each group, and make members of those not kept SECTION_DISCARDED. Returns 0 or -1. */
 int groups_resolve(struct inputs *in, struct workqueue *queue, struct error *error);
+
+/*
+ * What is kept in a discarded section's stead: the section of the same name and size in the group that was first; or
+ * NULL.
+ */
+const struct section *groups_kept(const struct inputs *in, const struct object *o, const struct section *s);
 
 #endif

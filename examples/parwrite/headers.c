@@ -43,14 +43,6 @@ static uint32_t own_name(const struct emission *e, const char *name)
 	return (uint32_t)at;
 }
 
-static void write_word(const struct format *f, struct outbuf_view *view, uint64_t x)
-{
-	if (f->wide)
-		outbuf_write64(view, x);
-	else
-		outbuf_write32(view, (uint32_t)x);
-}
-
 static void write_section_header(const struct format *f, struct outbuf_view *view, const Elf64_Shdr *h)
 {
 	outbuf_write32(view, h->sh_name);
@@ -299,7 +291,8 @@ static int write_header(const struct emission *e)
 	outbuf_write8(&view, f->big ? ELFDATA2MSB : ELFDATA2LSB);
 	outbuf_write8(&view, EV_CURRENT);
 	outbuf_write8(&view, f->osabi);
-	outbuf_fill(&view, 0, EI_NIDENT - 8);
+	outbuf_write8(&view, f->abi_version);
+	outbuf_fill(&view, 0, EI_NIDENT - 9);
 	outbuf_write16(&view, ET_REL);
 	outbuf_write16(&view, f->machine);
 	outbuf_write32(&view, EV_CURRENT);

@@ -3,9 +3,8 @@
  * image.c - files as bytes in memory
  *
  * Each file is mapped once and stays mapped until the output is committed: contents go from there
- * straight into the output. Its descriptor is closed at once, so 100,000 inputs need one.
- *
- * The mapping is private and read-only. Where nothing can be mapped the file is read.
+ * straight into the output. Its descriptor is closed at once, so any number of inputs need one. A process can have
+ * 65,530 mappings (vm.max_map_count): files beyond that, and where nothing can be mapped, are read.
  */
 #include "config.h"
 
@@ -36,45 +35,52 @@ const char *image_problem(const unsigned char *data, size_t size)
 	return "neither an ELF object nor an ar archive";
 }
 
-#ifdef HAVE_VM
-static const unsigned char *map_file(int fd, size_t size)
+static void read_file(struct image *image, int fd)
 {
-	void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static void unmap_file(const unsigned char *data, size_t size)
-{
-	munmap((void *)(uintptr_t)data, size);
-}
-#else
-static const unsigned char *map_file(int fd, size_t size)
-{
-	unsigned char *data = malloc(size);
+	unsigned char *data = malloc(image->size);
 	size_t at = 0;
 
-	while (data && at < size) {
-		ssize_t n = read(fd, data + at, size - at);
+	while (data && at < image->size) {
+		ssize_t n = pread(fd, data + at, image->size - at, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
 			if (n == 0)
 				errno = EIO; /* it has become shorter */
 			free(data);
-			return NULL;
+			return;
 		}
 		at += (size_t)n;
 	}
-	return data;
+	image->data = data;
 }
 
-static void unmap_file(const unsigned char *data, size_t size)
+/* The whole file, mapped if it can be; else data stays NULL. */
+static void get_file(struct image *image, int fd)
 {
-	(void)size;
-	free((void *)(uintptr_t)data);
-}
+#ifdef HAVE_VM
+	void *p = mmap(NULL, image->size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	image->mapped = p != MAP_FAILED;
+	if (image->mapped)
+		image->data = p;
 #endif
+	if (!image->mapped)
+		read_file(image, fd);
+}
+
+static void forget_file(struct image *image)
+{
+	void *data = (void *)(uintptr_t)image->data;
+
+#ifdef HAVE_VM
+	if (image->mapped)
+		munmap(data, image->size);
+	else
+#endif
+	if (image->size > 0)
+		free(data);
+}
 
 /* Descriptor of a regular file, or -1. */
 static int open_regular(const char *path, struct stat *st, struct error *error)
@@ -108,7 +114,11 @@ struct image *image_open(struct image **list, const char *path, struct error *er
 	if (image) {
 		image->path = strdup(path);
 		image->size = (size_t)st.st_size;
-		image->data = image->size > 0 ? map_file(fd, image->size) : (const unsigned char *)"";
+		image->data = (const unsigned char *)"";
+		if (image->size > 0) {
+			image->data = NULL;
+			get_file(image, fd);
+		}
 	}
 	if (!image || !image->path || !image->data) {
 		fail(error, path, "%s", strerror(errno));
@@ -129,8 +139,7 @@ void images_free(struct image *list)
 	while (list) {
 		struct image *next = list->next;
 
-		if (list->size > 0)
-			unmap_file(list->data, list->size);
+		forget_file(list);
 		free(list->path);
 		free(list);
 		list = next;

@@ -13,6 +13,7 @@ struct image {
 	char *path;
 	const unsigned char *data;
 	size_t size;
+	int mapped; /* or in memory */
 };
 
 /* Add the file to the front of the list. NULL: there is a message. */

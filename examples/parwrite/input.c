@@ -150,8 +150,11 @@ static int agree(struct inputs *in, struct error *error)
 			            f->big ? "big" : "little", machine_name(f->machine, other));
 		/* Which ABI's extensions may be met: the one that objects name, if they name one. */
 		if (o->format.osabi != f->osabi && o->format.osabi != ELFOSABI_NONE && f->osabi != ELFOSABI_NONE)
-			return fail(error, o->name, "for OS ABI %u, other objects are for %u",
-			            (unsigned)o->format.osabi, (unsigned)f->osabi);
+			return fail(error, o->name, "for OS ABI %u, objects from %.1000s on are for %u",
+			            (unsigned)o->format.osabi, first->name, (unsigned)f->osabi);
+		if (o->format.abi_version != f->abi_version)
+			return fail(error, o->name, "of ABI version %u; %.1000s is of %u", (unsigned)o->format.abi_version,
+			            first->name, (unsigned)f->abi_version);
 		if (f->osabi == ELFOSABI_NONE)
 			f->osabi = o->format.osabi;
 		if (format_merge_flags(f, o->format.flags))
@@ -181,8 +184,8 @@ int inputs_read(struct inputs *in, const struct input *files, size_t n, const st
 		return -1;
 	if (in->n_objects == 0)
 		return fail(error, files[0].path, "no objects in the input files");
-	if (workqueue_run(queue, in->n_objects, object_task, &r) || agree(in, error) ||
-	    select_members(in, queue, error))
+	if (workqueue_run(queue, in->n_objects, object_task, &r) ||
+	    select_members(in, queue, error) || agree(in, error))
 		return -1;
 	return leave_out->locals || leave_out->temporary ? select_needed(in, queue, error) : 0;
 }

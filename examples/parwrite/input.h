@@ -32,6 +32,9 @@ enum section_kind {
 	SECTION_GROUP,
 };
 
+/* Of sections that speak for the whole program, the first object's stands for all. */
+enum once { ONCE_NOT, ONCE_FIRST, ONCE_SAME /* and others must be the same */ };
+
 struct section {
 	const char *name;
 	const unsigned char *data; /* NULL if it has none: SHT_NOBITS, or size 0 */
@@ -49,8 +52,9 @@ struct section {
 	uint32_t name_length;
 	uint32_t group; /* the number in object.groups of the one it is in, or is, plus 1; 0: none */
 	unsigned char align_log2;
-	unsigned char first_only; /* speaks for the whole program: the first object's stands for all */
+	unsigned char once; /* enum once */
 	unsigned char kind; /* enum section_kind; groups.c makes some SECTION_DISCARDED */
+	unsigned char relocated; /* there are relocations for it */
 };
 
 static inline uint64_t section_align(const struct section *s)
@@ -67,7 +71,7 @@ struct group {
 	uint32_t flags;   /* GRP_COMDAT, or 0: always kept */
 	uint32_t first_member, n_members; /* in object.members */
 	/* Written by groups.c. */
-	struct signature *signature; /* while they are resolved */
+	struct signature *signature; /* of COMDAT ones */
 	int discarded;
 	/* Written by layout.c: its section's number in the output, 0: it has none. */
 	uint32_t index;
@@ -78,8 +82,7 @@ struct object {
 	const unsigned char *image;
 	size_t size;
 	struct arena *arena; /* the inputs' */
-	void *elf; /* libelf's handle, if it holds sections that were decompressed, of: */
-	unsigned char *copy;
+	void *elf; /* libelf's handle, if it holds sections that were decompressed */
 	struct format format;
 	struct section *sections;
 	uint32_t n_sections; /* number 0 counts, and is SECTION_DROPPED */
@@ -147,6 +150,9 @@ void inputs_free(struct inputs *in);
 int object_read(struct object *o, const struct leave_out *leave_out, struct error *error);
 
 void object_free(struct object *o);
+
+/* classify.c, part of it: what becomes of one of its sections. */
+int section_classify(struct object *o, struct section *s, const struct leave_out *leave_out, struct error *error);
 
 /* groups.c, part of it: list the groups and who is in them. */
 int object_read_groups(struct object *o, uint32_t symtab, struct error *error);

@@ -27,6 +27,7 @@
  */
 #include "config.h"
 
+#include "clock.h"
 #include "groups.h"
 #include "job.h"
 #include "mapfile.h"
@@ -145,7 +146,7 @@ static int do_step(struct job *job, enum step i)
 static int combine(struct job *job)
 {
 	if (job->options.trace_file) {
-		job->emission.trace = job->trace = trace_new(&job->error);
+		job->emission.trace = job->trace = trace_new(job->options.trace_file, &job->error);
 		if (!job->trace)
 			return -1;
 	}
@@ -155,7 +156,7 @@ static int combine(struct job *job)
 	}
 	atomic_store(&job->progress.done, job->progress.total);
 	progress_end(&job->progress);
-	if (job->trace && trace_write(job->trace, job->options.trace_file, &job->error))
+	if (job->trace && trace_write(job->trace, &job->error))
 		return -1;
 	return job->options.stats != STATS_NONE ? stats_print(job) : 0;
 }
@@ -165,7 +166,7 @@ int job_run(struct job *job)
 	const char *output = job->options.output;
 	int r;
 
-	pthread_mutex_init(&job->in.arena.lock, NULL);
+	job->in.arena = (struct arena)ARENA_INIT;
 	job->queue.threads = job->options.threads;
 	job->queue.tick = progress_tick;
 	job->queue.tick_arg = &job->progress;

@@ -48,7 +48,8 @@ struct job {
 
 /*
  * Do what the options say, in a job that is otherwise zero but for ERROR_INIT. Returns 0, or -1 with
- * one line in job->error, and the output is as it was.
+ * one line in job->error, and the output is as it was (but if the trace or
+ * the statistics could not be written: these tell of the commit, too).
  */
 int job_run(struct job *job);
 

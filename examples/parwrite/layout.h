@@ -24,6 +24,7 @@ struct output_section {
 	uint32_t flags, entsize;
 	uint32_t index; /* in the section header table */
 	unsigned char align_log2;
+	unsigned char fill; /* what is between its pieces */
 	_Atomic unsigned char wants_symbol; /* symbols.c, any thread: an object has a symbol for it */
 	uint32_t symbol; /* symbols.c: its number, 0: has none */
 	uint64_t size, file_offset;
@@ -37,6 +38,7 @@ struct output_section {
 
 	uint32_t n_pieces, n_relocation_pieces; /* with bytes in the file */
 	uint32_t first_piece, first_relocation_piece;
+	const struct section *first; /* its only piece, if that speaks for all objects */
 	uint32_t name_offset; /* in the section name table; ".rela" is before it if it has relocations */
 };
 
@@ -64,7 +66,9 @@ struct layout {
 	size_t n_groups;
 	unsigned char *group_words; /* contents of the groups, in one row */
 	struct output_section *sections; /* with contents */
-	size_t n_sections, n_relocations;
+	size_t n_sections;
+	uint16_t machine;
+	uint64_t limit; /* no offset or size is larger */
 	struct piece *pieces; /* in file order */
 	size_t n_pieces;
 	uint64_t contents_start, contents_end; /* of all pieces, in the file */
@@ -77,6 +81,12 @@ struct layout {
 
 /* The caller has filled layout->build_id, all else is zero. Returns 0 or -1. */
 int layout_make(struct layout *layout, struct inputs *in, struct workqueue *queue, struct error *error);
+
+/* place.c, part of it: when all sections are known. */
+int layout_place(struct layout *layout, struct inputs *in, struct error *error);
+
+/* n bytes at the end of *size, aligned. Returns where they begin, or UINT64_MAX: too large. */
+uint64_t layout_append(const struct layout *l, uint64_t *size, uint64_t n, uint64_t align);
 
 void layout_free(struct layout *layout);
 

@@ -6,9 +6,7 @@
 #include <elf.h>
 #include <stdio.h>
 
-#ifndef SHT_AARCH64_ATTRIBUTES
-#define SHT_AARCH64_ATTRIBUTES 0x70000003
-#endif
+#define TYPE_MIPS_ABIFLAGS 0x7000002a
 #ifndef SHN_X86_64_LCOMMON
 #define SHN_X86_64_LCOMMON 0xff02
 #endif
@@ -52,6 +50,11 @@ int format_merge_flags(struct format *f, uint32_t flags)
 		f->flags |= flags;
 		return 0;
 	}
+	/* MIPS: what any of them uses (noreorder, PIC, CPIC) */
+	if (f->machine == EM_MIPS && (f->flags & ~(uint32_t)7) == (flags & ~(uint32_t)7)) {
+		f->flags |= flags;
+		return 0;
+	}
 	/* PPC64: which ABI; 0 is said by those that do not care. */
 	if (f->machine == EM_PPC64 && (f->flags == 0 || flags == 0)) {
 		f->flags |= flags;
@@ -81,9 +84,14 @@ enum machine_section machine_section(const struct format *f, uint32_t type)
 		if (type == SHT_ARM_EXIDX)
 			return MACHINE_ORDINARY;
 		/* fall through */
-	case EM_RISCV:
 	case EM_AARCH64:
 		return type == SHT_ARM_ATTRIBUTES ? MACHINE_FIRST : MACHINE_UNKNOWN;
+	case EM_RISCV: /* the instructions that may be used: it takes more to merge two than to compare them */
+		return type == SHT_ARM_ATTRIBUTES ? MACHINE_SAME : MACHINE_UNKNOWN;
+	case EM_MIPS:
+		return type == SHT_MIPS_REGINFO || type == SHT_MIPS_OPTIONS || type == TYPE_MIPS_ABIFLAGS
+		               ? MACHINE_SAME
+		               : MACHINE_UNKNOWN;
 	default:
 		return MACHINE_UNKNOWN;
 	}

@@ -25,7 +25,8 @@ int is_common(const struct format *f, uint32_t special);
 /* What is done with a section type that the machine has to itself, by joining's rules. */
 enum machine_section {
 	MACHINE_ORDINARY, /* as SHT_PROGBITS */
-	MACHINE_FIRST,    /* describes the whole: the first object's stands for all */
+	MACHINE_FIRST,    /* describes the whole: the first object's stands for all, as with ld.lld */
+	MACHINE_SAME,     /* likewise, but others must be the same */
 	MACHINE_UNKNOWN
 };
 enum machine_section machine_section(const struct format *f, uint32_t type);

@@ -5,7 +5,8 @@
  * Inputs are not to be trusted: an offset or an index from a file is checked here, before anyone
  * uses it, and once. What later phases may rely on:
  *
- *   - section data lies in the file, and all of it together is no more than the file; names end in NUL
+ *   - section data lies in the file, and all of it together is no more than the file, or it was decompressed;
+ *     names end in NUL
  *   - alignments are powers of two, or 1 where the file says 0
  *   - relocations are whole records, for a section with bytes of its own, and speak of this
  *     object's only symbol table
@@ -19,11 +20,6 @@
  * All is read straight from the mapped file (fields.h). libelf decompresses; it does not read headers here,
  * as it makes 230 bytes of each section's: for 442,000 sections (LLVM's archives) that takes it 71 to 113 ms,
  * as long as cat(1) takes for all of these files.
- *
- * Concatenation is right for a section whose meaning does not depend on where its parts begin:
- * code, data, notes, DWARF. Others need to be understood or would be silently wrong (tables of symbol
- * numbers). So classify() lists what is known to be right or superfluous, and all else is an error that
- * names it.
  */
 #include "config.h"
 
@@ -32,14 +28,7 @@
 #include <string.h>
 
 #include "input.h"
-#include "machine.h"
 #include "report.h"
-
-/* Newer than some <elf.h>. */
-#define TYPE_LLVM_CALL_GRAPH_OLD 0x6fff4c02u
-#define TYPE_LLVM_ADDRSIG 0x6fff4c03u
-#define TYPE_LLVM_CALL_GRAPH 0x6fff4c09u
-#define TYPE_LLVM_LTO 0x6fff4c0cu
 
 /* More would go wrong in offsets long before anybody meant it. */
 #define ALIGN_MAX ((uint64_t)1 << 30)
@@ -63,8 +52,7 @@ static int check_sizes(const struct object *o, struct error *error)
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		const struct section *s = &o->sections[i];
 		/* Each is in the file: no overflow below 2^32 sections of 2^32 bytes, or 2^16 of 2^47. */
-		if (s->data && s->data >= o->image && s->data < o->image + o->size)
-			total += s->size;
+		total += s->data ? s->size : 0;
 		if (total > o->size)
 			return bad_section(error, o, s, "the sections are larger than the file: they overlap");
 	}
@@ -89,6 +77,7 @@ static int read_format(struct object *o, struct error *error)
 	f->big = ident[EI_DATA] == ELFDATA2MSB;
 	f->swap = f->big != HOST_BIG;
 	f->osabi = ident[EI_OSABI];
+	f->abi_version = ident[EI_ABIVERSION];
 	if (o->size < header_size(f))
 		return fail(error, o->name, "too short for an ELF object");
 	f->machine = (uint16_t)get16(f, o->image + 18);
@@ -138,119 +127,15 @@ static int read_header(struct object *o, const unsigned char **headers, uint32_t
 	return 0;
 }
 
-/* Notes that only compilers and linkers talk of among themselves. */
-static int is_superfluous(const struct section *s)
-{
-	switch (s->type) {
-	case SHT_NULL:
-	case SHT_SYMTAB:
-	case SHT_SYMTAB_SHNDX:
-	case SHT_STRTAB:
-		return 1; /* one of each is made anew */
-	case TYPE_LLVM_ADDRSIG:
-	case TYPE_LLVM_CALL_GRAPH_OLD:
-	case TYPE_LLVM_CALL_GRAPH:
-		return 1; /* hints that name symbols by number: wrong if moved, harmless to lose */
-	case TYPE_LLVM_LTO:
-		return 1; /* clang's own code beside machine code; gcc's is below */
-	default:
-		/* The compiler's own code beside machine code (-ffat-lto-objects), per object. */
-		return !strncmp(s->name, ".gnu.lto_", strlen(".gnu.lto_"));
-	}
-}
-
-/* Notes that are made anew, by rules: see notes.c. */
-static int is_note(struct object *o, const struct section *s)
-{
-	if (!strcmp(s->name, ".note.GNU-stack")) {
-		o->has_stack_note = 1;
-		o->stack_flags |= s->flags;
-		return 1;
-	}
-	if (s->type == SHT_NOTE && !strcmp(s->name, ".note.gnu.property")) {
-		o->property_note = o->property_note ? UINT32_MAX : (uint32_t)(s - o->sections);
-		return 1;
-	}
-	return 0;
-}
-
-/* What -S leaves out, as ld.bfd's. */
-static int is_debug(const struct section *s)
-{
-	static const char *const names[] = { ".debug", ".zdebug", ".stab", ".line", ".gdb_index", ".gnu.debuglto_.debug" };
-
-	for (size_t i = 0; i < sizeof names / sizeof *names && !(s->flags & SHF_ALLOC); i++) {
-		if (!strncmp(s->name, names[i], strlen(names[i])))
-			return 1;
-	}
-	return 0;
-}
-
-static int classify(struct object *o, struct section *s, const struct leave_out *leave_out, struct error *error)
-{
-	if (is_superfluous(s) || is_note(o, s) || (leave_out->debug && is_debug(s)))
-		return 0;
-	if (!strncmp(s->name, ".zdebug", strlen(".zdebug")))
-		return bad_section(error, o, s, "compressed in the way of before 2015, not supported");
-
-	switch (s->type) {
-	case SHT_GROUP:
-		s->kind = SECTION_GROUP;
-		return 0;
-	case SHT_REL:
-	case SHT_RELA:
-		s->kind = SECTION_RELOCATIONS;
-		return 0;
-	case SHT_PROGBITS:
-	case SHT_NOBITS:
-	case SHT_NOTE:
-	case SHT_INIT_ARRAY:
-	case SHT_FINI_ARRAY:
-	case SHT_PREINIT_ARRAY:
-		break;
-	case SHT_GNU_ATTRIBUTES:
-		s->first_only = 1;
-		break;
-	default:
-		switch (machine_section(&o->format, s->type)) {
-		case MACHINE_ORDINARY:
-			/*
-			 * x86-64: what the psABI wants .eh_frame to be, and clang writes; gcc's is SHT_PROGBITS,
-			 * and both must become one section, as ld.bfd and ld.lld do it.
-			 */
-			if (o->format.machine == EM_X86_64)
-				s->type = SHT_PROGBITS;
-			break;
-		case MACHINE_FIRST:
-			s->first_only = 1;
-			break;
-		case MACHINE_UNKNOWN:
-			/* Reserved for systems, processors, applications: ordinary if it looks so. */
-			if (s->type < SHT_LOOS || (!(s->flags & SHF_LINK_ORDER) && s->link) || s->info)
-				return fail(error, o->name, "section %s: type 0x%x is not supported", s->name,
-				            (unsigned)s->type);
-		}
-	}
-	if (s->flags & SHF_LINK_ORDER) {
-		if (s->link >= o->n_sections || (s->link && &o->sections[s->link] == s))
-			return bad_section(error, o, s, "ordered by a section that does not exist");
-	} else if (s->link) {
-		return bad_section(error, o, s, "refers to another section, not supported");
-	}
-	if (s->info)
-		return bad_section(error, o, s, "has information in its header, not supported");
-	s->kind = SECTION_CONTENT;
-	return 0;
-}
-
 /* libelf writes into the headers of what it decompresses, so it gets bytes of its own. */
 static int make_copy(struct object *o, struct error *error)
 {
-	o->copy = arena_allocate(o->arena, error, o->size, 1);
-	if (!o->copy)
+	char *copy = arena_allocate(o->arena, error, o->size, 1);
+
+	if (!copy)
 		return -1;
-	memcpy(o->copy, o->image, o->size);
-	o->elf = elf_memory((char *)o->copy, o->size);
+	memcpy(copy, o->image, o->size);
+	o->elf = elf_memory(copy, o->size);
 	return o->elf ? 0 : fail(error, o->name, "%s", elf_errmsg(-1));
 }
 
@@ -357,7 +242,7 @@ static int read_symbols(struct object *o, uint32_t number, struct error *error)
 static int check_relocations(struct object *o, struct section *s, uint32_t symtab,
                              struct error *error)
 {
-	const struct section *target;
+	struct section *target;
 	unsigned record = relocation_size(&o->format, s->type == SHT_RELA);
 
 	if (s->info == 0 || s->info >= o->n_sections)
@@ -376,6 +261,10 @@ static int check_relocations(struct object *o, struct section *s, uint32_t symta
 		            target->name);
 	if (s->link != symtab || symtab == 0)
 		return bad_section(error, o, s, "not for this object's symbol table");
+	/* Two tasks would change the same addends. */
+	if (target->relocated)
+		return fail(error, o->name, "section %s: the second one with relocations for %s", s->name, target->name);
+	target->relocated = 1;
 	return 0;
 }
 
@@ -398,13 +287,18 @@ static int read_sections(struct object *o, const unsigned char *headers, uint32_
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		struct section *s = &o->sections[i];
 
-		if (name_section(o, s, table, &names_size, error) || classify(o, s, leave_out, error))
-			return -1;
-		if (s->kind == SECTION_CONTENT && s->flags & SHF_COMPRESSED && s->data &&
-		    decompress(o, i, s, error))
+		if (name_section(o, s, table, &names_size, error) || section_classify(o, s, leave_out, error))
 			return -1;
 	}
-	return check_sizes(o, error);
+	if (check_sizes(o, error))
+		return -1;
+	for (uint32_t i = 1; i < o->n_sections; i++) {
+		struct section *s = &o->sections[i];
+
+		if (s->kind == SECTION_CONTENT && s->flags & SHF_COMPRESSED && s->data && decompress(o, i, s, error))
+			return -1;
+	}
+	return 0;
 }
 
 int object_read(struct object *o, const struct leave_out *leave_out, struct error *error)

@@ -13,7 +13,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
+
+#include "clock.h"
 
 enum { BAR = 40, INTERVAL_NS = 100000000 };
 
@@ -36,13 +37,10 @@ static void draw(struct progress *p)
 void progress_tick(void *arg)
 {
 	struct progress *p = arg;
-	struct timespec ts;
-	uint64_t now;
+	uint64_t now = p->shown ? now_ns() : 0;
 
 	if (!p->shown)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 	if (p->drawn_ns && now - p->drawn_ns < INTERVAL_NS)
 		return;
 	p->drawn_ns = now;

@@ -10,8 +10,9 @@
  * whose fields are not known it is an error.
  *
  * Symbols of discarded sections (groups.c) have no number. What refers to them tells of code that is not
- * there any more: debug information, unwind tables. Such a relocation becomes one of type 0, which on
- * every machine does nothing, as ld.bfd and ld.lld have it. Anywhere else it is an error.
+ * there any more. Debug information then tells of what is kept in its stead, if that has the same name and size, as
+ * with ld.bfd: a zero would end a list of addresses before its end. Otherwise, and in unwind tables, the
+ * relocation becomes one of type 0, which on every machine does nothing. Anywhere else it is an error.
  */
 #include "config.h"
 
@@ -21,6 +22,7 @@
 
 #include "../workqueue.h"
 #include "emit.h"
+#include "groups.h"
 #include "layout.h"
 #include "machine.h"
 #include "relocate.h"
@@ -34,29 +36,44 @@ static int bad_relocation(const struct emission *e, size_t order, const struct p
 	               piece->section->name, what, (unsigned long long)value);
 }
 
+static int is_debug_name(const char *name)
+{
+	return !strncmp(name, ".debug", strlen(".debug"));
+}
+
 /* Sections that tell of code, and stay right if some of it is gone. */
 static int may_lose_symbols(const char *name)
 {
-	static const char *const names[] = { ".debug", ".eh_frame", ".gcc_except_table", ".stab", ".sframe", ".toc", ".got2" };
+	static const char *const names[] = { ".eh_frame", ".gcc_except_table", ".stab", ".sframe", ".toc", ".got2" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		if (!strncmp(name, names[i], strlen(names[i])))
 			return 1;
 	}
-	return 0;
+	return is_debug_name(name);
 }
 
-/* The symbol has no number: does the relocation lose it? Else *r is as it was. */
-static int lose_symbol(const struct object *o, const struct section *target, struct relocation *r)
+/*
+ * The symbol has no number, as it is in a section that was discarded. *r is changed and 0 returned if the relocation
+ * can do without it.
+ */
+static int lose_symbol(const struct emission *e, const struct object *o, const struct section *target,
+                       struct relocation *r, uint64_t *delta)
 {
 	struct symbol symbol = object_symbol(o, r->symbol);
-	const struct section *section = symbol_section(o, &symbol);
+	const struct section *section = symbol_section(o, &symbol), *kept;
 
 	if (!section || section->kind != SECTION_DISCARDED || !may_lose_symbols(target->name))
+		return -1;
+	kept = is_debug_name(target->name) ? groups_kept(e->in, o, section) : NULL;
+	if (kept && kept->out && kept->out->symbol) {
+		r->symbol = kept->out->symbol;
+		*delta = kept->offset + symbol.value;
 		return 0;
+	}
 	r->symbol = r->type = 0;
 	r->addend = 0;
-	return 1;
+	return 0;
 }
 
 /* The whole of one, read and checked. `delta` is what its addend has to grow by. */
@@ -78,26 +95,17 @@ static inline int rebase(const struct emission *e, const struct piece *piece, st
 		return bad_relocation(e, order, piece, "for a missing symbol", r->symbol);
 	new = o->symbol_map[r->symbol];
 	if (new == 0) {
-		if (lose_symbol(o, target, r))
+		if (lose_symbol(e, o, target, r, delta) == 0)
 			return 0;
 		return bad_relocation(e, order, piece, "for a symbol left out", r->symbol);
 	}
-	if (new < e->symbols->first_local) {
+	if (new < e->symbols->first_local && r->type != 0) {
 		struct symbol symbol = object_symbol(o, r->symbol);
 
 		*delta = o->sections[symbol.section].offset + symbol.value;
 	}
 	r->symbol = new;
 	return 0;
-}
-
-/* A View whose small writes are in registers: see outbuf.h. */
-static inline void write_word(const struct format *f, struct outbuf_view *view, uint64_t x)
-{
-	if (f->wide)
-		outbuf_write64(view, x);
-	else
-		outbuf_write32(view, (uint32_t)x);
 }
 
 static inline void write_relocation(const struct format *f, struct outbuf_view *view, const struct relocation *r,
@@ -109,7 +117,7 @@ static inline void write_relocation(const struct format *f, struct outbuf_view *
 		write_word(f, view, r->addend);
 }
 
-/* For a format that the compiler knows, as the usual one below. */
+/* For a format that the compiler knows, as the usual one below; and a View that is in registers, see outbuf.h. */
 static inline int relocate_all(const struct emission *e, const struct format *f, const struct piece *piece,
                                struct outbuf_view *view, uint64_t from, uint64_t to, int with_addend, size_t order)
 {
@@ -172,7 +180,7 @@ static int add_in_place(const struct emission *e, const struct piece *piece, uns
 	return 0;
 }
 
-/* One piece of relocations, and the contents that they are for, which no other task has. */
+/* One piece of relocations, and the contents that they are for, which no other task has: see check_relocations(). */
 static int in_place_task(void *arg, size_t i)
 {
 	const struct emission *e = arg;

@@ -44,10 +44,20 @@ static int is_definition(const struct symbol *symbol)
 	return symbol->section || symbol->special != SHN_UNDEF;
 }
 
-static struct provider *provider_of(struct selecting *s, const char *name, size_t order)
+/* *names adds up their lengths, as they may share their ends: see too_many_names() in symbols.c. */
+static struct provider *provider_of(struct selecting *s, const struct object *o, const struct symbol *symbol,
+                                    uint64_t *names, size_t order)
 {
+	const char *name = object_symbol_name(o, symbol);
 	size_t length = strlen(name);
-	struct provider *p = table_lock(&s->table, name, (uint32_t)length, hash_bytes(name, length), NULL);
+	struct provider *p;
+
+	*names += length;
+	if (*names > UINT32_MAX) {
+		fail_at(s->error, order, o->name, "the names of its symbols are longer than 4 GiB");
+		return NULL;
+	}
+	p = table_lock(&s->table, name, (uint32_t)length, hash_bytes(name, length), NULL);
 
 	if (!p)
 		fail_at(s->error, order, NULL, "out of memory");
@@ -59,6 +69,7 @@ static int offer(void *arg, size_t i)
 {
 	struct selecting *s = arg;
 	const struct object *o = &s->in->objects[i];
+	uint64_t names = 0;
 
 	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
 		struct symbol symbol = object_symbol(o, j);
@@ -66,7 +77,7 @@ static int offer(void *arg, size_t i)
 
 		if (!is_definition(&symbol))
 			continue;
-		p = provider_of(s, object_symbol_name(o, &symbol), i);
+		p = provider_of(s, o, &symbol, &names, i);
 		if (!p)
 			return -1;
 		if (!o->lazy)
@@ -81,6 +92,8 @@ static int offer(void *arg, size_t i)
 /* The object is in: so is what it refers to, and what is not there yet. */
 static int follow(struct selecting *s, const struct object *o)
 {
+	uint64_t names = 0;
+
 	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
 		struct symbol symbol = object_symbol(o, j);
 		size_t by;
@@ -88,7 +101,7 @@ static int follow(struct selecting *s, const struct object *o)
 
 		if (is_definition(&symbol) || ELF64_ST_BIND(symbol.info) == STB_WEAK)
 			continue;
-		p = provider_of(s, object_symbol_name(o, &symbol), 0);
+		p = provider_of(s, o, &symbol, &names, 0);
 		if (!p)
 			return -1;
 		by = p->defined ? 0 : p->first;

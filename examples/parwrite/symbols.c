@@ -27,14 +27,8 @@
  * past .rodata". Its .rodata now begins somewhere inside the output's, so all of them
  * become the output section's only symbol, and the distance goes to the addend (relocate.c).
  *
- * Four passes over all symbols, each on all threads, none of which depends on who comes first:
- *
- *     scan     look up each name, merge what is said of it
- *     count    what each stretch met first: so many global symbols, so many bytes of names
- *     number   numbers and places of names for these, and for local symbols
- *     map      each object's globals to these numbers
- *
- * Numbers are 32 bits wide here, as in relocations; that is checked once, at the end.
+ * All threads go through all symbols, and nothing that they leave depends on who comes first. Numbers come
+ * after that: numbers.c.
  */
 #include "config.h"
 
@@ -45,6 +39,7 @@
 #include <string.h>
 
 #include "../workqueue.h"
+#include "groups.h"
 #include "input.h"
 #include "layout.h"
 #include "machine.h"
@@ -52,9 +47,6 @@
 
 /* Symbols are of 24 bytes and names of some 60: about 1 MiB of the output. */
 enum { STRETCH = 12288 };
-
-/* What scan() leaves in symbol_map until there are numbers. */
-enum { LEFT_OUT, A_LOCAL, A_SECTION, A_GLOBAL };
 
 /* In struct name.seen. */
 enum seen { SEEN_THREAD_LOCAL = 1, SEEN_OTHER = 2, SEEN_TWICE = 4 };
@@ -71,21 +63,6 @@ static int bad_symbol(struct error *error, size_t order, const struct object *o,
                       const char *what)
 {
 	return fail_at(error, order, o->name, "symbol %u: %s", number, what);
-}
-
-int stretch_next(const struct stretch *stretch, const struct inputs *in, size_t i, uint32_t *from, uint32_t *to)
-{
-	const struct object *o = &in->objects[i];
-	uint64_t base;
-
-	if (i >= in->n_objects || o->first_symbol >= stretch->to)
-		return 0;
-	base = o->first_symbol;
-	*from = (uint32_t)(stretch->from > base ? stretch->from - base : 0);
-	*to = stretch->to - base < o->n_symbols ? (uint32_t)(stretch->to - base) : o->n_symbols;
-	if (*from == 0 && *to > 0)
-		*from = 1; /* the empty one */
-	return 1;
 }
 
 /* ------------------------------------------------------------------------- scan */
@@ -138,6 +115,14 @@ static struct name *lock_name(struct resolving *r, size_t order, const char *nam
 	return n;
 }
 
+/* The section it goes to needs a symbol. NULL: none does. */
+static void want_symbol(const struct section *s)
+{
+	/* Mostly it is set already, and then other threads' caches are left alone. */
+	if (s && s->out && !atomic_load_explicit(&s->out->wants_symbol, memory_order_relaxed))
+		atomic_store_explicit(&s->out->wants_symbol, 1, memory_order_relaxed);
+}
+
 /* -x and -X. */
 static int is_unwanted(const struct leave_out *leave_out, const struct object *o, uint32_t i, const char *name)
 {
@@ -160,15 +145,15 @@ static int scan_local(struct resolving *r, size_t order, struct object *o, uint3
 	if (is_common(&o->format, symbol.special))
 		return bad_symbol(r->error, order, o, i, "common and local");
 	section = symbol_section(o, &symbol);
+	if (section && section->kind == SECTION_DISCARDED)
+		want_symbol(groups_kept(r->in, o, section)); /* debug information may be turned to it: relocate.c */
 	if (ELF64_ST_TYPE(symbol.info) == STT_SECTION) {
 		if (!section)
 			return bad_symbol(r->error, order, o, i, "of a section, but of none");
 		if (!section_index(o, section) || section->kind != SECTION_CONTENT)
 			return 0;
 		o->symbol_map[i] = A_SECTION;
-		/* Mostly it is set already, and then other threads' caches are left alone. */
-		if (!atomic_load_explicit(&section->out->wants_symbol, memory_order_relaxed))
-			atomic_store_explicit(&section->out->wants_symbol, 1, memory_order_relaxed);
+		want_symbol(section);
 		return 0;
 	}
 	if ((section && !section_index(o, section)) || is_unwanted(&r->in->leave_out, o, i, name))
@@ -368,115 +353,6 @@ static int explain(struct resolving *r)
 	return fail(r->error, NULL, "symbols are in conflict");
 }
 
-/* ----------------------------------------------------------------------- numbers */
-
-static int count(void *arg, size_t task)
-{
-	struct resolving *r = arg;
-	struct stretch *s = &r->symbols->stretches[task];
-	uint32_t from, to;
-
-	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
-		const struct object *o = &r->in->objects[i];
-
-		for (uint32_t j = from; j < to; j++) {
-			const struct name *n = o->names[j];
-
-			s->locals += o->symbol_map[j] == A_LOCAL;
-			if (!n)
-				continue;
-			s->globals += n->first_global == place_of(o, j);
-			if (n->first == place_of(o, j))
-				s->names += (uint64_t)n->entry.length + 1;
-		}
-	}
-	return 0;
-}
-
-/* From counts to places, stretch after stretch. */
-static int add_up(struct resolving *r)
-{
-	struct symbols *symbols = r->symbols;
-	struct layout *l = r->layout;
-	uint64_t next = 1, names = 1, local;
-
-	for (size_t i = 0; i < l->n_sections; i++) {
-		if (atomic_load_explicit(&l->sections[i].wants_symbol, memory_order_relaxed))
-			l->sections[i].symbol = (uint32_t)next++;
-	}
-	symbols->first_local = (uint32_t)next;
-	for (size_t i = 0; i < symbols->n_stretches; i++) {
-		struct stretch *s = &symbols->stretches[i];
-
-		local = s->locals;
-		s->locals = next;
-		next += local;
-	}
-	symbols->first_global = (uint32_t)next;
-	for (size_t i = 0; i < symbols->n_stretches; i++) {
-		struct stretch *s = &symbols->stretches[i];
-		uint64_t globals = s->globals, size = s->names;
-
-		s->globals = next;
-		s->names = names;
-		next += globals;
-		names += size;
-	}
-	if (next > UINT32_MAX)
-		return fail(r->error, NULL, "the output would have more than 4,294,967,295 symbols");
-	if (names > UINT32_MAX)
-		return fail(r->error, NULL, "the names of symbols are longer than 4 GiB");
-	symbols->total = (uint32_t)next;
-	symbols->names_size = names;
-	return 0;
-}
-
-static int number(void *arg, size_t task)
-{
-	struct resolving *r = arg;
-	const struct stretch *s = &r->symbols->stretches[task];
-	uint32_t local = (uint32_t)s->locals, global = (uint32_t)s->globals, names = (uint32_t)s->names;
-	uint32_t from, to;
-
-	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
-		struct object *o = &r->in->objects[i];
-
-		for (uint32_t j = from; j < to; j++) {
-			struct name *n = o->names[j];
-
-			if (o->symbol_map[j] == A_LOCAL) {
-				o->symbol_map[j] = local++;
-			} else if (o->symbol_map[j] == A_SECTION) {
-				struct symbol symbol = object_symbol(o, j);
-
-				o->symbol_map[j] = o->sections[symbol.section].out->symbol;
-			}
-			if (n && n->first_global == place_of(o, j))
-				n->number = global++;
-			if (n && n->first == place_of(o, j)) {
-				n->offset = names;
-				names += n->entry.length + 1;
-			}
-		}
-	}
-	return 0;
-}
-
-static int map(void *arg, size_t task)
-{
-	struct resolving *r = arg;
-	const struct stretch *s = &r->symbols->stretches[task];
-	uint32_t from, to;
-
-	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
-		struct object *o = &r->in->objects[i];
-
-		for (uint32_t j = from > o->first_global ? from : o->first_global; j < to; j++)
-			o->symbol_map[j] = o->names[j] ? o->names[j]->number : 0;
-	}
-	return 0;
-}
-
 /* Room for what each symbol becomes, and the row cut in stretches. */
 static int begin(struct resolving *r)
 {
@@ -520,11 +396,7 @@ int symbols_resolve(struct symbols *symbols, struct inputs *in, struct layout *l
 		return -1;
 	if (atomic_load_explicit(&r.conflicts, memory_order_relaxed))
 		return explain(&r);
-	if (workqueue_run(queue, symbols->n_stretches, count, &r) || add_up(&r) ||
-	    workqueue_run(queue, symbols->n_stretches, number, &r) ||
-	    workqueue_run(queue, symbols->n_stretches, map, &r))
-		return -1;
-	return 0;
+	return numbers_give(symbols, in, layout, queue, error);
 }
 
 void symbols_free(struct symbols *symbols)

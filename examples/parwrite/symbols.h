@@ -78,6 +78,13 @@ struct symbols {
 int symbols_resolve(struct symbols *symbols, struct inputs *in, struct layout *layout,
                     struct workqueue *queue, struct error *error);
 
+/* numbers.c, part of it: when all names are known. */
+int numbers_give(struct symbols *symbols, struct inputs *in, struct layout *layout, struct workqueue *queue,
+                 struct error *error);
+
+/* What object.symbol_map holds until then. */
+enum { LEFT_OUT, A_LOCAL, A_SECTION, A_GLOBAL };
+
 void symbols_free(struct symbols *symbols);
 
 /*

@@ -8,27 +8,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "report.h"
 
-uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-struct trace *trace_new(struct error *error)
+struct trace *trace_new(const char *path, struct error *error)
 {
 	struct trace *trace = allocate(error, 1, sizeof *trace);
 
 	if (trace) {
+		trace->path = path;
+		trace->file = fopen(path, "we");
 		pthread_mutex_init(&trace->lock, NULL);
 		trace->origin_ns = now_ns();
 		trace->threads[0] = pthread_self();
 		trace->n_threads = 1;
+		if (!trace->file) {
+			fail(error, path, "%s", strerror(errno));
+			trace_free(trace);
+			trace = NULL;
+		}
 	}
 	return trace;
 }
@@ -108,21 +107,21 @@ static void write_event(FILE *f, const struct trace *trace, const struct event *
 	if (e->name || e->size) {
 		fprintf(f, ",\"args\":{\"offset\":%" PRIu64 ",\"size\":%" PRIu64, e->offset, e->size);
 		if (e->name) {
-			fputs(",\"section\":", f);
+			fputs(",\"from section\":", f);
 			write_string(f, e->name);
+			fputs(",\"to section\":", f);
+			write_string(f, e->last);
 		}
 		fputc('}', f);
 	}
 	fputc('}', f);
 }
 
-int trace_write(const struct trace *trace, const char *path, struct error *error)
+int trace_write(struct trace *trace, struct error *error)
 {
-	FILE *f = fopen(path, "we");
+	FILE *f = trace->file;
 	int failed, comma = 0;
 
-	if (!f)
-		return fail(error, path, "%s", strerror(errno));
 	fputs("{\"traceEvents\":[\n", f);
 	for (size_t i = 0; i < trace->n; i++) {
 		if (trace->events[i].end_ns == 0)
@@ -133,13 +132,16 @@ int trace_write(const struct trace *trace, const char *path, struct error *error
 	fputs("\n]}\n", f);
 	failed = ferror(f) || fflush(f);
 	failed |= fclose(f);
-	return failed ? fail(error, path, "%s", strerror(errno ? errno : EIO)) : 0;
+	trace->file = NULL;
+	return failed ? fail(error, trace->path, "%s", strerror(errno ? errno : EIO)) : 0;
 }
 
 void trace_free(struct trace *trace)
 {
 	if (!trace)
 		return;
+	if (trace->file)
+		fclose(trace->file);
 	pthread_mutex_destroy(&trace->lock);
 	free(trace->events);
 	free(trace);

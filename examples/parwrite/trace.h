@@ -17,7 +17,7 @@ struct error;
 struct event {
 	uint64_t begin_ns, end_ns;
 	const char *what;    /* "contents" */
-	const char *name;    /* of the first section or object; NULL: none */
+	const char *name, *last; /* of the first and last section; NULL: none */
 	uint64_t offset, size; /* bytes of the output */
 	unsigned thread;
 };
@@ -27,16 +27,16 @@ struct trace {
 	struct event *events;
 	size_t n, room;
 	uint64_t origin_ns;
+	void *file;
+	const char *path;
 	/* Any thread, under the lock. */
 	pthread_mutex_t lock;
 	pthread_t threads[1024];
 	unsigned n_threads;
 };
 
-uint64_t now_ns(void);
-
-/* NULL: out of memory, and there is a message. */
-struct trace *trace_new(struct error *error);
+/* For a file that is opened now. NULL: there is a message. */
+struct trace *trace_new(const char *path, struct error *error);
 
 /* The main thread: room for n more events, the first of which is returned. NULL: as above. */
 struct event *trace_reserve(struct trace *trace, size_t n, struct error *error);
@@ -46,7 +46,7 @@ void event_begin(struct event *event);
 void event_end(struct trace *trace, struct event *event);
 
 /* Write all of them. Returns 0 or -1. */
-int trace_write(const struct trace *trace, const char *path, struct error *error);
+int trace_write(struct trace *trace, struct error *error);
 
 void trace_free(struct trace *trace);
 
