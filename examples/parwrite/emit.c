@@ -15,7 +15,7 @@
  * Relocations are read from the input, changed, and written field by field (relocate.c). outbuf_write_ref() would
  * let them be copied and changed where they lie in the output, but a pointer that stays valid must
  * point into the mapping, whose new pages cost a fault each, and not into the block that the library hands to
- * pwrite(2): 60 MB of relocations took MEASURED.
+ * pwrite(2). All contents of LLVM (130 MB) by two threads: 122 ms so, 69 as it is.
  *
  * Padding is written and not skipped. It is zero in a new file anyway, but not in one that is
  * written over.
