@@ -12,8 +12,9 @@
  *
  * "turned" is an output in the other byte order than the machine's.
  *
- * All write over the same 1 MiB again and again, so that it is the call and not memory that
- * is measured; stdio into /dev/null with a buffer of 64 KiB.
+ * All write over 1 MiB again and again, so that it is the call and not memory that is measured: Views over the
+ * first of an output that is mapped and not staged, raw stores over the second. (Staged, each MiB would go to the
+ * file: 0.13 ns more per call of 32 bits, 0.26 of 64.) stdio into /dev/null with a buffer of 64 KiB.
  */
 #include "config.h"
 
@@ -197,21 +198,22 @@ int main(int argc, char **argv)
 	char path[] = "/tmp/bench_small-XXXXXX";
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct outbuf *ob, *other;
+	void *second = NULL;
 	size_t i;
 	int r, fd = mkstemp(path);
 
 	if (fd < 0)
 		die(path, 1);
 	close(fd);
-	memory = malloc(SPAN);
 	null = fopen("/dev/null", "w");
-	if (memory == NULL || null == NULL || setvbuf(null, NULL, _IOFBF, 65536) != 0)
+	if (null == NULL || setvbuf(null, NULL, _IOFBF, 65536) != 0)
 		die("setting up", 12);
-	memset(memory, 1, SPAN);
-	cursor.end = memory + SPAN;
-	r = outbuf_open(&ob, path, NULL);
+	options.stage = OUTBUF_NO;
+	r = outbuf_open(&ob, path, &options);
 	if (r == 0)
-		r = outbuf_map(ob, SPAN);
+		r = outbuf_map(ob, 2 * SPAN);
+	if (r == 0)
+		r = outbuf_data(ob, SPAN, SPAN, &second);
 	if (r == 0)
 		r = outbuf_view(ob, &view, 0, SPAN);
 	options.order = OUTBUF_HOST_BIG ? OUTBUF_LITTLE_ENDIAN : OUTBUF_BIG_ENDIAN;
@@ -221,6 +223,9 @@ int main(int argc, char **argv)
 		r = outbuf_view(other, &turned, 0, SPAN);
 	if (r < 0)
 		die(path, r);
+	memory = second;
+	memset(memory, 1, SPAN);
+	cursor.end = memory + SPAN;
 	outbuf_fill(&view, 1, SPAN);
 	outbuf_fill(&turned, 1, SPAN);
 
@@ -240,6 +245,5 @@ int main(int argc, char **argv)
 	outbuf_close(other);
 	unlink(path);
 	fclose(null);
-	free(memory);
 	return 0;
 }

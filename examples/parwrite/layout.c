@@ -10,7 +10,7 @@
  * (SHF_LINK_ORDER) only with those that are ordered by the same.
  *
  * By name they are found on all threads (join). Then one thread goes through all sections in their order and
- * adds up: it looks at no name, and takes 15 ms for 400,000 sections.
+ * adds up, without a look at names. Both together take 50 ms for 444,000 sections, on 2 cores.
  *
  * Relocations of one output section are one section too, at the end of the contents.
  * They need no place of their own near them, and so contents stay dense.

@@ -46,8 +46,8 @@ static int number(struct layout *l, struct error *error)
 			return fail(error, NULL, "the names of sections would be longer than 4 GiB");
 	}
 	l->section_names_size = names + fixed;
-	/* Two of them lie beyond what a symbol's 16 bits can say: those are in a table of their own. */
 	l->symtab = (uint32_t)next++;
+	/* Sections that 16 bits cannot say are named to symbols in a table of their own. */
 	l->extended = l->sections[l->n_sections > 0 ? l->n_sections - 1 : 0].index >= SHN_LORESERVE ? (uint32_t)next++ : 0;
 	l->strtab = (uint32_t)next++;
 	l->shstrtab = (uint32_t)next++;
