@@ -85,6 +85,12 @@ else
 	skip "bz2" "no libbz2.a"
 fi
 
+if archive=$(find_archive libsqlite3.a); then
+	archive_tests sqlite "$archive" "" "-lm -lpthread -ldl -lz" ""
+else
+	skip "sqlite" "no libsqlite3.a"
+fi
+
 # -------------------------------------------------------------- symbols and sections
 
 compile() { # compile NAME [FLAG...] < source
