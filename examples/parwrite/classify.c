@@ -22,12 +22,6 @@
 #define TYPE_LLVM_CALL_GRAPH 0x6fff4c09u
 #define TYPE_LLVM_LTO 0x6fff4c0cu
 
-static int bad_section(struct error *error, const struct object *o, const struct section *s,
-                       const char *what)
-{
-	return fail(error, o->name, "section %s: %s", s->name, what);
-}
-
 /* Notes that only compilers and linkers talk of among themselves. */
 static int is_superfluous(const struct section *s)
 {

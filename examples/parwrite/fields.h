@@ -78,14 +78,6 @@ static inline void put64(const struct format *f, unsigned char *p, uint64_t x)
 	memcpy(p, &x, sizeof x);
 }
 
-static inline void put_word(const struct format *f, unsigned char *p, uint64_t x)
-{
-	if (f->wide)
-		put64(f, p, x);
-	else
-		put32(f, p, (uint32_t)x);
-}
-
 /* Sizes of records in bytes. */
 static inline unsigned header_size(const struct format *f)
 {

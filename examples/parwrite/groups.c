@@ -41,11 +41,6 @@ struct resolving {
 
 /* -------------------------------------------------------------- from the file */
 
-static int bad_group(const struct object *o, const struct section *s, const char *what, struct error *error)
-{
-	return fail(error, o->name, "section %s: %s", s->name, what);
-}
-
 /* A group's symbol is its signature; a section's symbol stands for the section's name. */
 static int name_group(const struct object *o, struct group *g, uint64_t *names, struct error *error)
 {
@@ -55,7 +50,7 @@ static int name_group(const struct object *o, struct group *g, uint64_t *names, 
 	if (ELF64_ST_TYPE(symbol.info) == STT_SECTION && symbol.section > 0 && symbol.section < o->n_sections)
 		g->name = o->sections[symbol.section].name;
 	if (!*g->name)
-		return bad_group(o, &o->sections[g->section], "a group without a signature", error);
+		return bad_section(error, o, &o->sections[g->section], "a group without a signature");
 	g->name_length = (uint32_t)strlen(g->name);
 	/* They may share their ends: see too_many_names() in symbols.c. */
 	*names += g->name_length;
@@ -73,9 +68,9 @@ static int read_group(struct object *o, uint32_t number, uint32_t symtab, struct
 	g->section = number;
 	g->symbol = s->info;
 	if (s->size < 4 || s->size % 4 || s->size / 4 > o->n_sections)
-		return bad_group(o, s, "a group of an odd size", error);
+		return bad_section(error, o, s, "a group of an odd size");
 	if (s->link != symtab || s->info >= o->n_symbols)
-		return bad_group(o, s, "a group whose symbol does not exist", error);
+		return bad_section(error, o, s, "a group whose symbol does not exist");
 	g->flags = get32(&o->format, s->data);
 	if (g->flags & ~(uint32_t)GRP_COMDAT)
 		return fail(error, o->name, "section %s: a group with flags 0x%x, not supported", s->name,
@@ -86,7 +81,7 @@ static int read_group(struct object *o, uint32_t number, uint32_t symtab, struct
 		uint32_t member = get32(&o->format, s->data + (size_t)i * 4);
 
 		if (member == 0 || member >= o->n_sections || o->sections[member].kind == SECTION_GROUP)
-			return bad_group(o, s, "a group of sections that do not exist", error);
+			return bad_section(error, o, s, "a group of sections that do not exist");
 		if (o->sections[member].group)
 			return fail(error, o->name, "section %s: in two groups", o->sections[member].name);
 		o->sections[member].group = (uint32_t)(g - o->groups) + 1;

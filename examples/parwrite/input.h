@@ -151,6 +151,9 @@ int object_read(struct object *o, const struct leave_out *leave_out, struct erro
 
 void object_free(struct object *o);
 
+/* object.c: "OBJECT: section NAME: what". Returns -1. */
+int bad_section(struct error *error, const struct object *o, const struct section *s, const char *what);
+
 /* classify.c, part of it: what becomes of one of its sections. */
 int section_classify(struct object *o, struct section *s, const struct leave_out *leave_out, struct error *error);
 

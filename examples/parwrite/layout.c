@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layout.c - input sections are piled up in output sections, and those get a place
+ * layout.c - input sections are piled up in output sections; place.c gives these a place
  *
  * What a final link decides by its script, a relocatable link must not decide yet: sections are
  * joined only where nobody can tell the difference, that is with the same name, type and flags

@@ -13,8 +13,6 @@
  */
 #include "config.h"
 
-#include <elf.h>
-
 #include "../workqueue.h"
 #include "layout.h"
 #include "report.h"

@@ -35,8 +35,7 @@
 /* What zlib and zstd make of zeros: a header that promises more lies. */
 #define RATIO_MAX 20000
 
-static int bad_section(struct error *error, const struct object *o, const struct section *s,
-                       const char *what)
+int bad_section(struct error *error, const struct object *o, const struct section *s, const char *what)
 {
 	return fail(error, o->name, "section %s: %s", s->name, what);
 }
