@@ -121,8 +121,8 @@
  *   device or (in place) file that somebody else has put at the path is not written to or followed: -EPERM.
  * - The old output's blocks are given back in the background, by a thread, if they are 16 MiB or
  *   more. If the process ends at once the kernel does it while the process ends.
- * - The address range of an output is reserved once (1 TiB on 64-bit, 512 MiB on 32-bit
- *   machines, less under `ulimit -v`); no memory is spent on it, but VSZ shows it.
+ * - The address range of an output is reserved once (1 TiB on 64-bit, 512 MiB on 32-bit machines, 16 GiB
+ *   under ThreadSanitizer, less under `ulimit -v`); no memory is spent on it, but VSZ shows it.
  */
 #ifndef OUTBUF_H
 #define OUTBUF_H
@@ -257,9 +257,9 @@ struct outbuf_options {
 	uint32_t flush; /* enum outbuf_flush */
 	/*
 	 * The largest size the output may reach, in bytes: so much address space is reserved.
-	 * 0: 1 TiB on 64-bit machines, 512 MiB on 32-bit ones, 256 MiB where the library was built
-	 * without mmap (that much is real memory there). If the size given to outbuf_map() is more
-	 * than a quarter of that: four times that size.
+	 * 0: 1 TiB on 64-bit machines (16 GiB under ThreadSanitizer), 512 MiB on 32-bit ones, 256 MiB
+	 * where the library was built without mmap (that much is real memory there). If the size
+	 * given to outbuf_map() is more than a quarter of that: four times that size.
 	 */
 	uint64_t max_size;
 	/*

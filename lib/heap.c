@@ -42,7 +42,7 @@ static int reserve(struct heap *h, uint64_t size)
 	if (h->space.base == NULL) {
 		if (h->limit == 0) {
 			/* Four times a known size: for what follows it, and to map again larger. */
-			h->limit = space_default;
+			h->limit = space_default();
 			if (size > h->limit / 4)
 				h->limit = size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
 		}

@@ -20,7 +20,7 @@ struct space {
 };
 
 /* Address space to reserve when nobody says how much will be needed. */
-extern const uint64_t space_default;
+uint64_t space_default(void);
 
 /* Offsets that space_map_file() and space_usable() work on are multiples of this. */
 uint64_t space_page(void);

@@ -17,7 +17,10 @@
 
 #define PAGE ((uint64_t)4096)
 
-const uint64_t space_default = (uint64_t)256 << 20;
+uint64_t space_default(void)
+{
+	return (uint64_t)256 << 20;
+}
 
 uint64_t space_page(void)
 {

@@ -96,6 +96,8 @@ suite() {
 		if [ "$f" -gt 0 ]; then
 			echo "FAIL: $way: $program (status $status)"
 			grep -A 8 '^not ok' "$log" | grep -v '# SKIP'
+			# What a tool had to say, or how far it came.
+			grep -v '^ok' "$log" | tail -n 60
 		fi
 		passed=$((passed + p)) failed=$((failed + f)) left_out=$((left_out + s))
 	done

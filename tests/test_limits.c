@@ -243,6 +243,36 @@ static void test_address_space(void **state)
 	assert_int_equal(sandbox_entries(*state), 0);
 }
 
+/*
+ * Many outputs at once: with 48 bits of addresses each has room for 16 GiB. ThreadSanitizer leaves 1.5 TiB, and
+ * dies of threads that map when they are used up.
+ */
+#define OUTPUTS 40
+#define ROOM ((uint64_t)16 << 30)
+
+static void test_many_reservations(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob[OUTPUTS];
+	int i, refused = 0;
+
+	if (getenv("VALGRIND") != NULL || !has_vm() || sizeof(void *) < 8) {
+		print_message("not that many addresses here\n");
+		skip();
+	}
+	for (i = 0; i < OUTPUTS; i++) {
+		struct outbuf_view v;
+
+		ob[i] = open_with(s->path, NULL);
+		refused += outbuf_view(ob[i], &v, ROOM - 1, OUTBUF_UNBOUNDED) != 0;
+		outbuf_view_end(&v);
+	}
+	for (i = 0; i < OUTPUTS; i++)
+		outbuf_close(ob[i]);
+	assert_int_equal(refused, 0);
+	assert_int_equal(sandbox_entries(s), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +282,7 @@ int main(void)
 		sandbox_test(test_file_size_limit),
 		sandbox_test(test_mapping_required),
 		sandbox_test(test_address_space),
+		sandbox_test(test_many_reservations),
 	};
 
 	return cmocka_run_group_tests_name("limits", tests, NULL, NULL);
