@@ -431,6 +431,11 @@ unsigned long one_in(void)
 	return n > 0 ? n : 1;
 }
 
+int is_turn(unsigned long number, unsigned long most)
+{
+	return number % (one_in() < most ? one_in() : most) == 0;
+}
+
 unsigned long sequences(unsigned long n)
 {
 	return env_number("OUTBUF_TEST_SEQUENCES", (n + one_in() - 1) / one_in());

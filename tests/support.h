@@ -96,6 +96,8 @@ unsigned long env_number(const char *name, unsigned long otherwise);
  * 5 under sanitizers, where a process is slow to come and go. scripts/check says which builds do how much.
  */
 unsigned long one_in(void);
+/* Of dozens: one in one_in(), but at least one in `most`. Is it the turn of this one, whatever its number? */
+int is_turn(unsigned long number, unsigned long most);
 /* Random sequences, then: $OUTBUF_TEST_SEQUENCES, else one_in() of these. */
 unsigned long sequences(unsigned long n);
 

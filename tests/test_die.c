@@ -132,7 +132,7 @@ static unsigned stop_everywhere(const struct sandbox *s, const struct way *way, 
 	struct attempt a = { .way = way, .path = s->path };
 	unsigned stops = 0, at, missed = 0;
 
-	for (at = first; missed < 3; at += step) {
+	for (at = first; missed < (step > 1 ? 1 : 3); at += step) {
 		unsigned before = stops;
 
 		a.plan = (struct inject_plan){ .at = at, .what = INJECT_DIE_BEFORE };
