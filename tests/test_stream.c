@@ -12,9 +12,9 @@
 #include "sys.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct sys_table real;
