@@ -120,6 +120,38 @@ rust() {
 }
 ! all_of_it || rust
 
+ada() {
+	there_is gnatmake && there_is gnatls || { skip gnat "not installed"; return; }
+	mkdir -p "$scratch/ada"
+	(cd "$scratch/ada" && gnatmake -q -c -O1 -g -aI"$programs" ada_main && gnatbind -aI"$programs" ada_main &&
+		gnatmake -q -c b~ada_main.adb) || exit 99
+	combines gnat "$CC" "-L$(gnatls -v | sed -n 's/^ *\(.*adalib\)$/\1/p') -lgnarl -lgnat -pthread -ldl -lm" "$scratch/ada/b~ada_main.o" \
+		"$scratch/ada/ada_main.o" "$scratch/ada/ada_shapes.o"
+}
+! all_of_it || ada
+
+# A version is a part of a name until a final link: the same dynamic symbols by each linker.
+dynamic_symbols() { # LINKER OBJECT...
+	linker=$1
+	shift
+	rm -f "$scratch/versions.so"
+	cc -shared -fuse-ld="$linker" -Wl,--version-script="$scratch/versions.map" "$@" -o "$scratch/versions.so" &&
+		nm -D "$scratch/versions.so" | cut -c 18- | grep 'foo\|use' | sort
+}
+symbol_versions() {
+	parwrite -j 2 -o "$scratch/versions.o" "$scratch/version_uses.o" "$scratch/version_has.o" &&
+		dynamic_symbols "$1" "$scratch/version_uses.o" "$scratch/version_has.o" >"$scratch/want" &&
+		dynamic_symbols "$1" "$scratch/versions.o" >"$scratch/got" && diff "$scratch/want" "$scratch/got" &&
+		grep 'foo@@V1' "$scratch/got" && grep 'foo@V0' "$scratch/got"
+}
+cc -fPIC -c "$programs/version_has.c" -o "$scratch/version_has.o" && cc -fPIC -c "$programs/version_uses.c" -o "$scratch/version_uses.o" || exit 99
+echo 'V0 { global: foo; local: *; }; V1 { global: foo; use*; } V0;' >"$scratch/versions.map"
+for linker in $linkers; do
+	if there_is ld.$linker || there_is $linker; then
+		try "symbol versions: $linker makes the same of them" symbol_versions $linker
+	fi
+done
+
 # All of the C library, linked statically.
 file_of() { cc -print-file-name="$1"; }
 static_program() { # the start files are in it, too: else libc.a's own would come in for their symbols
@@ -442,9 +474,32 @@ map_file() {
 	parwrite -Map "$scratch/map" -o "$scratch/p.o" $parts && grep -q ' \.text$' "$scratch/map" &&
 		test "$(grep -c 'parts_one.o$' "$scratch/map")" -gt 2
 }
+# Each section's bytes were written by somebody, once, within a task of his, within a step of the main thread.
 trace_file() {
-	parwrite --trace "$scratch/trace" -j 2 -o "$scratch/p.o" $parts && python3 -m json.tool "$scratch/trace" >"$scratch/json" &&
-		grep -q '"contents"' "$scratch/json"
+	parwrite --trace "$scratch/trace" -j 2 -o "$scratch/p.o" $parts && readelf -SW "$scratch/p.o" >"$scratch/sections" || return 1
+	python3 - "$scratch/trace" "$scratch/sections" <<'END'
+import json, re, sys
+events = json.load(open(sys.argv[1]))["traceEvents"]
+def kind(key): return [e for e in events if (key in e.get("args", {})) == (key != "") and (key or "args" not in e)]
+spans, tasks, steps = kind("size"), kind("task"), kind("")
+def lies_in(e, others, same):
+    return any(o["ts"] <= e["ts"] and e["ts"] + e["dur"] <= o["ts"] + o["dur"] + 0.001 and (not same or o["tid"] == e["tid"]) for o in others)
+assert steps and all(lies_in(t, steps, False) for t in tasks) and all(lies_in(s, tasks, True) for s in spans)
+sections = 0
+for line in open(sys.argv[2]):
+    m = re.match(r" *\[ *\d+\] (\S+) +(\S+) +[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+)", line)
+    if not m or m[2] in ("NOBITS", "SYMTAB", "STRTAB") or int(m[4], 16) == 0:
+        continue
+    at, end = int(m[3], 16), int(m[3], 16) + int(m[4], 16)
+    mine = sorted((s["args"]["offset"], s["args"]["size"]) for s in spans if s["name"] == m[1] and at <= s["args"]["offset"] < end)
+    for offset, size in mine:
+        assert at <= offset, (m[1], "twice")
+        at = offset + size
+    # What is behind the last piece is nothing, between them is padding.
+    assert mine and at == end, m[1]
+    sections += 1
+assert sections > 10, sections
+END
 }
 json_statistics() {
 	parwrite --stats=json -o "$scratch/p.o" $parts >"$scratch/stats" && python3 -m json.tool "$scratch/stats" >"$scratch/json" &&

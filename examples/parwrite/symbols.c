@@ -21,6 +21,9 @@
  *   A name that is thread-local in one object and not in another is refused, by ld.bfd and
  *   ld.gold even if the other does not define it: the code would use another address.
  *
+ *   A version (foo@@V1) is a part of the name: what it means is known only where the versions are listed, in
+ *   a final link.
+ *
  *   A definition in a discarded section (groups.c) is a reference to the one that is kept.
  *
  * Symbols of sections are special: an input has one per section, for relocations like "4 bytes
