@@ -31,6 +31,7 @@
 
 struct run {
 	/* Constant while threads run. */
+	const struct workqueue *queue;
 	int (*task)(void *arg, size_t i);
 	void *arg;
 	size_t n;
@@ -44,14 +45,35 @@ struct run {
 	int error;     /* what that task returned */
 };
 
+/* A thread of a run. Constant while it runs. */
+struct worker {
+	pthread_t id;
+	struct run *run;
+	unsigned number;
+};
+
+/* Task i, watched if somebody wants to. */
+static int do_task(const struct run *run, unsigned thread, size_t i)
+{
+	const struct workqueue *queue = run->queue;
+	int error;
+
+	if (queue->observe)
+		queue->observe(queue->observe_arg, thread, i, 0);
+	error = run->task(run->arg, i);
+	if (queue->observe)
+		queue->observe(queue->observe_arg, thread, i, 1);
+	return error;
+}
+
 /* Take and do one task. Returns 0 when none is left. */
-static int take_one(struct run *run)
+static int take_one(struct run *run, unsigned thread)
 {
 	/* Relaxed: the counter orders nothing but itself. Starting and joining threads does. */
 	size_t i = atomic_fetch_add_explicit(&run->next, 1, memory_order_relaxed);
 	if (i >= run->n)
 		return 0;
-	int error = run->task(run->arg, i);
+	int error = do_task(run, thread, i);
 	if (error) {
 		/* Nobody needs a flag to see that it is over: the numbers are used up. */
 		atomic_store_explicit(&run->next, run->n, memory_order_relaxed);
@@ -65,9 +87,11 @@ static int take_one(struct run *run)
 	return 1;
 }
 
-static void *worker(void *arg)
+static void *work(void *arg)
 {
-	while (take_one(arg))
+	const struct worker *worker = arg;
+
+	while (take_one(worker->run, worker->number))
 		;
 	return NULL;
 }
@@ -78,7 +102,7 @@ static void *worker(void *arg)
  * raises: these would kill the process instead of calling their handler (the library's guard, say). The
  * mask is inherited, and setting it in the parent leaves no moment in which it is not in force.
  */
-static unsigned start(pthread_t *threads, unsigned wanted, struct run *run)
+static unsigned start(struct worker *workers, unsigned wanted, struct run *run)
 {
 	static const int faults[] = { SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP };
 	sigset_t others, before;
@@ -89,18 +113,22 @@ static unsigned start(pthread_t *threads, unsigned wanted, struct run *run)
 		sigdelset(&others, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &others, &before);
 	/* No more threads to be had (a limit, a cgroup): those there are do all the work. */
-	while (started < wanted && !pthread_create(&threads[started], NULL, worker, run))
+	while (started < wanted) {
+		workers[started] = (struct worker){ .run = run, .number = started + 1 };
+		if (pthread_create(&workers[started].id, NULL, work, &workers[started]))
+			break;
 		started++;
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return started;
 }
 
 int workqueue_run(struct workqueue *queue, size_t n, int (*task)(void *arg, size_t i), void *arg)
 {
-	struct run run = { .task = task, .arg = arg, .n = n, .failed = n };
+	struct run run = { .queue = queue, .task = task, .arg = arg, .n = n, .failed = n };
 	unsigned wanted = queue->threads > 1 ? queue->threads - 1 : 0;
 	unsigned started = 0;
-	pthread_t *threads = NULL;
+	struct worker *workers = NULL;
 
 	if (n == 0)
 		return 0;
@@ -109,19 +137,19 @@ int workqueue_run(struct workqueue *queue, size_t n, int (*task)(void *arg, size
 	if (wanted > n - 1) /* the caller takes one task at least */
 		wanted = (unsigned)(n - 1);
 	if (wanted > 0)
-		threads = calloc(wanted, sizeof *threads);
-	if (threads)
-		started = start(threads, wanted, &run);
+		workers = calloc(wanted, sizeof *workers);
+	if (workers)
+		started = start(workers, wanted, &run);
 	if (queue->used < started + 1)
 		queue->used = started + 1;
 
-	while (take_one(&run)) {
+	while (take_one(&run, 0)) {
 		if (queue->tick)
 			queue->tick(queue->tick_arg);
 	}
 	for (unsigned t = 0; t < started; t++)
-		pthread_join(threads[t], NULL);
-	free(threads);
+		pthread_join(workers[t].id, NULL);
+	free(workers);
 	pthread_mutex_destroy(&run.lock);
 	return run.error;
 }

@@ -16,6 +16,12 @@ struct workqueue {
 	unsigned threads;        /* at most so many, the caller's own included; 0 counts as 1 */
 	void (*tick)(void *arg); /* NULL, or called on the caller's thread between its tasks */
 	void *tick_arg;
+	/*
+	 * NULL, or called by each thread before (ended 0) and after (1) each task. Threads of a run have
+	 * numbers below `threads`, the caller's is 0.
+	 */
+	void (*observe)(void *arg, unsigned thread, size_t i, int ended);
+	void *observe_arg;
 	unsigned used;           /* the most threads any run has had; written by the caller's */
 };
 

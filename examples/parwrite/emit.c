@@ -27,6 +27,7 @@
 #include <outbuf.h>
 
 #include "../workqueue.h"
+#include "clock.h"
 #include "input.h"
 #include "layout.h"
 #include "progress.h"
@@ -48,39 +49,23 @@ int emit_result(struct emission *e, int result)
 	return fail(e->error, e->path, "%s", strerror(-result));
 }
 
-struct traced {
-	struct emission *e;
+struct tasks {
+	const struct emission *e;
 	int (*task)(const struct emission *e, size_t i);
-	void (*event_of)(const struct emission *e, size_t i, struct event *event);
 };
 
-static int traced_task(void *arg, size_t i)
+static int do_task(void *arg, size_t i)
 {
-	const struct traced *t = arg;
-	struct event *event = t->e->events ? &t->e->events[i] : NULL;
-	int r;
+	const struct tasks *t = arg;
 
-	if (event)
-		event_begin(event);
-	r = t->task(t->e, i);
-	if (event) {
-		event_end(t->e->trace, event);
-		t->event_of(t->e, i, event);
-	}
-	return r;
+	return t->task(t->e, i);
 }
 
-int emit_run(struct emission *e, size_t n, int (*task)(const struct emission *e, size_t i),
-             void (*event_of)(const struct emission *e, size_t i, struct event *event))
+int emit_run(struct emission *e, size_t n, int (*task)(const struct emission *e, size_t i))
 {
-	struct traced t = { e, task, event_of };
+	struct tasks t = { e, task };
 
-	if (e->trace) {
-		e->events = trace_reserve(e->trace, n, e->error);
-		if (!e->events)
-			return -1;
-	}
-	return emit_result(e, workqueue_run(e->queue, n, traced_task, &t));
+	return emit_result(e, workqueue_run(e->queue, n, do_task, &t));
 }
 
 /* The last piece that starts at or before `offset`, or the first. There is one at least. */
@@ -117,18 +102,27 @@ static uint64_t block_start(const struct layout *l, size_t i)
 	return at + (record - into % record) % record;
 }
 
+static const char *piece_name(const struct piece *piece)
+{
+	return piece->section->kind == SECTION_GROUP ? ".group" : piece->section->name;
+}
+
 /* The part of a piece that lies in [at, end), at the View's position. */
 static int write_part(const struct emission *e, struct outbuf_view *view, const struct piece *piece,
                       uint64_t end, size_t order)
 {
-	uint64_t from = outbuf_tell(view) - piece->file_offset;
-	uint64_t to = piece->section->size;
+	uint64_t began = e->trace ? now_ns() : 0, at = outbuf_tell(view);
+	uint64_t from = at - piece->file_offset, to = piece->section->size;
+	int result;
 
 	if (to > end - piece->file_offset)
 		to = end - piece->file_offset;
 	if (piece->section->kind != SECTION_RELOCATIONS)
-		return outbuf_write(view, piece->section->data + from, to - from);
-	return relocate(e, piece, view, from, to, order) ? TASK_FAILED : 0;
+		result = outbuf_write(view, piece->section->data + from, to - from);
+	else
+		result = relocate(e, piece, view, from, to, order) ? TASK_FAILED : 0;
+	trace_span(e->trace, piece_name(piece), began, at, to - from);
+	return result;
 }
 
 /* Between two pieces of one section it is the section's. */
@@ -168,28 +162,7 @@ static int emit_block(const struct emission *e, size_t i)
 	return error ? error : ended;
 }
 
-static int contents_task(const struct emission *e, size_t i)
-{
-	return emit_block(e, i);
-}
-
-static const char *piece_name(const struct piece *piece)
-{
-	return piece->section->kind == SECTION_GROUP ? ".group" : piece->section->name;
-}
-
-static void contents_event(const struct emission *e, size_t i, struct event *event)
-{
-	const struct layout *l = e->layout;
-
-	event->offset = block_start(l, i);
-	event->size = block_start(l, i + 1) - event->offset;
-	event->what = "contents";
-	event->name = piece_name(&l->pieces[piece_at(l, event->offset)]);
-	event->last = piece_name(&l->pieces[piece_at(l, event->offset + event->size - 1)]);
-}
-
 int emit_contents(struct emission *e)
 {
-	return emit_run(e, workqueue_blocks(contents_size(e->layout)), contents_task, contents_event);
+	return emit_run(e, workqueue_blocks(contents_size(e->layout)), emit_block);
 }

@@ -12,7 +12,6 @@
 
 struct arena;
 struct error;
-struct event;
 struct layout;
 struct piece;
 struct progress;
@@ -38,7 +37,6 @@ struct emission {
 	struct error *error;
 	struct arena *arena;   /* the inputs' */
 	struct trace *trace;   /* NULL: nobody asked */
-	struct event *events;  /* of the tasks that run; each writes its own */
 };
 
 /* tables.c: where everything is that follows the contents. */
@@ -85,12 +83,8 @@ int relocate_in_place(struct emission *e);
  */
 enum { TASK_FAILED = 1 };
 
-/*
- * workqueue_run() for tasks of an emission, which are told to the trace by what event_of() says of them. Returns 0
- * or -1.
- */
-int emit_run(struct emission *e, size_t n, int (*task)(const struct emission *e, size_t i),
-             void (*event_of)(const struct emission *e, size_t i, struct event *event));
+/* workqueue_run() for tasks of an emission. Returns 0 or -1. */
+int emit_run(struct emission *e, size_t n, int (*task)(const struct emission *e, size_t i));
 
 /* Turn what workqueue_run() returned into 0 or -1 with a message. */
 int emit_result(struct emission *e, int result);

@@ -16,10 +16,12 @@
 #include <outbuf.h>
 #include <string.h>
 
+#include "clock.h"
 #include "emit.h"
 #include "layout.h"
 #include "progress.h"
 #include "symbols.h"
+#include "trace.h"
 
 /* Of 64 bytes and names of some 60, and twice: about 1 MiB. */
 enum { BLOCK = 4096 };
@@ -172,7 +174,7 @@ static uint64_t names_from(const struct layout *l, size_t i)
 static int write_names(const struct emission *e, size_t from, size_t to)
 {
 	const struct layout *l = e->layout;
-	uint64_t at = names_from(l, from), n = names_from(l, to) - at;
+	uint64_t at = names_from(l, from), n = names_from(l, to) - at, began = e->trace ? now_ns() : 0;
 	struct outbuf_view view;
 
 	outbuf_view(e->ob, &view, e->tables.section_names_at + at, n);
@@ -185,6 +187,7 @@ static int write_names(const struct emission *e, size_t from, size_t to)
 		outbuf_write8(&view, 0);
 	}
 	progress_add(e->progress, n);
+	trace_span(e->trace, shstrtab_name, began, e->tables.section_names_at + at, n);
 	return outbuf_view_end(&view);
 }
 

@@ -127,28 +127,27 @@ static int (*const steps[STEPS])(struct job *job) = {
 
 static int do_step(struct job *job, enum step i)
 {
-	struct event *event = job->trace ? trace_reserve(job->trace, 1, &job->error) : NULL;
-	size_t number = event ? job->trace->n - 1 : 0;
 	uint64_t before = now_ns();
 
-	if ((job->trace && !event) || steps[i](job))
+	if (job->trace)
+		trace_step(job->trace, step_names[i]);
+	if (steps[i](job))
 		return -1;
+	if (job->trace)
+		trace_step_end(job->trace);
 	job->step_ns[i] = now_ns() - before;
-	if (job->trace) {
-		event = &job->trace->events[number]; /* more may have been made, and moved them */
-		event->what = step_names[i];
-		event->begin_ns = before;
-		event_end(job->trace, event);
-	}
 	return 0;
 }
 
 static int combine(struct job *job)
 {
 	if (job->options.trace_file) {
-		job->emission.trace = job->trace = trace_new(job->options.trace_file, &job->error);
+		job->trace = trace_new(job->options.trace_file, job->queue.threads, &job->error);
 		if (!job->trace)
 			return -1;
+		job->emission.trace = job->trace;
+		job->queue.observe = trace_task;
+		job->queue.observe_arg = job->trace;
 	}
 	for (int i = 0; i < STEPS; i++) {
 		if (do_step(job, (enum step)i))

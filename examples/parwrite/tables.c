@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "../workqueue.h"
+#include "clock.h"
 #include "emit.h"
 #include "layout.h"
 #include "progress.h"
@@ -155,6 +156,7 @@ static int stretch_task(const struct emission *e, size_t i)
 	uint64_t globals = (last ? symbols->total : next->globals) - s->globals;
 	uint64_t names = (last ? symbols->names_size : next->names) - s->names;
 	unsigned record = symbol_size(&e->in->format);
+	uint64_t began = e->trace ? now_ns() : 0;
 	struct writer w = { .e = e };
 
 	open_records(&w, &w.locals, e->tables.symbols_at, s->locals, locals, record);
@@ -165,6 +167,9 @@ static int stretch_task(const struct emission *e, size_t i)
 		open_records(&w, &w.more_globals, e->tables.extended_at, s->globals, globals, 4);
 	}
 	write_stretch(&w, s);
+	trace_span(e->trace, ".symtab", began, e->tables.symbols_at + s->locals * record, locals * record);
+	trace_span(e->trace, ".symtab", began, e->tables.symbols_at + s->globals * record, globals * record);
+	trace_span(e->trace, ".strtab", began, e->tables.strings_at + s->names, names);
 	return end_records(&w);
 }
 
@@ -176,11 +181,6 @@ static int tables_task(const struct emission *e, size_t i)
 	if (i < e->symbols->n_stretches)
 		return stretch_task(e, i);
 	return headers_block(e, i - e->symbols->n_stretches);
-}
-
-static void tables_event(const struct emission *e, size_t i, struct event *event)
-{
-	event->what = i == 0 ? "header" : i <= e->symbols->n_stretches ? "symbols" : "section headers";
 }
 
 static uint64_t align_to(uint64_t x, uint64_t n)
@@ -204,5 +204,5 @@ void emit_place(struct emission *e)
 
 int emit_tables(struct emission *e)
 {
-	return emit_run(e, 1 + e->symbols->n_stretches + headers_blocks(e), tables_task, tables_event);
+	return emit_run(e, 1 + e->symbols->n_stretches + headers_blocks(e), tables_task);
 }

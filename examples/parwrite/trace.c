@@ -12,74 +12,102 @@
 #include "clock.h"
 #include "report.h"
 
-struct trace *trace_new(const char *path, struct error *error)
+/* A time in which a thread did something. */
+struct span {
+	uint64_t begin_ns, end_ns;
+	const char *name;
+	uint64_t offset, size; /* bytes of the output; no size: task `offset`, or NO_TASK */
+};
+
+#define NO_TASK UINT64_MAX
+
+/* Its thread's alone, while there are several. */
+struct lane {
+	struct span *spans;
+	size_t n, room;
+	uint64_t task_ns; /* when the task under way began */
+	int failed;       /* no memory for one */
+};
+
+struct trace {
+	/* Constant. */
+	FILE *file;
+	const char *path;
+	uint64_t origin_ns;
+	struct lane *lanes; /* by the thread's number in the work queue */
+	unsigned n_lanes;
+	/* The main thread's, while no others run. */
+	const char *step;
+	uint64_t step_ns;
+};
+
+/* The lane of the task that this thread is in. */
+static _Thread_local struct lane *here;
+
+struct trace *trace_new(const char *path, unsigned threads, struct error *error)
 {
 	struct trace *trace = allocate(error, 1, sizeof *trace);
 
-	if (trace) {
-		trace->path = path;
-		trace->file = fopen(path, "we");
-		pthread_mutex_init(&trace->lock, NULL);
-		trace->origin_ns = now_ns();
-		trace->threads[0] = pthread_self();
-		trace->n_threads = 1;
-		if (!trace->file) {
-			fail(error, path, "%s", strerror(errno));
-			trace_free(trace);
-			trace = NULL;
-		}
+	if (!trace)
+		return NULL;
+	trace->path = path;
+	trace->origin_ns = now_ns();
+	trace->n_lanes = threads > 0 ? threads : 1;
+	trace->lanes = allocate(error, trace->n_lanes, sizeof *trace->lanes);
+	trace->file = trace->lanes ? fopen(path, "we") : NULL;
+	if (trace->lanes && !trace->file)
+		fail(error, path, "%s", strerror(errno));
+	if (!trace->file) {
+		trace_free(trace);
+		trace = NULL;
 	}
 	return trace;
 }
 
-struct event *trace_reserve(struct trace *trace, size_t n, struct error *error)
+static void add(struct lane *lane, struct span span)
 {
-	struct event *events = trace->events, *first;
+	span.end_ns = now_ns();
+	if (lane->n == lane->room) {
+		size_t room = lane->room ? lane->room * 2 : 64;
+		struct span *spans = realloc(lane->spans, room * sizeof *spans);
 
-	if (n > trace->room - trace->n) {
-		size_t room = (trace->n + n) * 2;
-
-		events = realloc(events, room * sizeof *events);
-		if (!events) {
-			fail(error, NULL, "out of memory");
-			return NULL;
+		if (!spans) {
+			lane->failed = 1;
+			return;
 		}
-		trace->events = events;
-		trace->room = room;
+		lane->spans = spans;
+		lane->room = room;
 	}
-	first = events + trace->n;
-	memset(first, 0, n * sizeof *first);
-	trace->n += n;
-	return first;
+	lane->spans[lane->n++] = span;
 }
 
-void event_begin(struct event *event)
+void trace_task(void *arg, unsigned thread, size_t i, int ended)
 {
-	event->begin_ns = now_ns();
+	struct trace *trace = arg;
+	struct lane *lane = &trace->lanes[thread];
+
+	if (ended)
+		add(lane, (struct span){ .begin_ns = lane->task_ns, .name = trace->step, .offset = i });
+	else
+		lane->task_ns = now_ns();
+	here = ended ? NULL : lane;
 }
 
-/* Threads are numbered as they come; the main one has 0. */
-static unsigned thread_number(struct trace *trace)
+void trace_step(struct trace *trace, const char *name)
 {
-	pthread_t self = pthread_self();
-	unsigned i;
-
-	pthread_mutex_lock(&trace->lock);
-	for (i = trace->n_threads; i-- > 0;)
-		if (pthread_equal(trace->threads[i], self))
-			break;
-	if (i == UINT32_MAX && trace->n_threads < sizeof trace->threads / sizeof *trace->threads) {
-		i = trace->n_threads++;
-		trace->threads[i] = self;
-	}
-	pthread_mutex_unlock(&trace->lock);
-	return i;
+	trace->step = name;
+	trace->step_ns = now_ns();
 }
 
-void event_end(struct trace *trace, struct event *event)
+void trace_step_end(struct trace *trace)
 {
-	event->end_ns = now_ns();
-	event->thread = thread_number(trace);
+	add(&trace->lanes[0], (struct span){ .begin_ns = trace->step_ns, .name = trace->step, .offset = NO_TASK });
+}
+
+void trace_span(struct trace *trace, const char *name, uint64_t begin_ns, uint64_t offset, uint64_t size)
+{
+	if (trace && size > 0)
+		add(here, (struct span){ .begin_ns = begin_ns, .name = name, .offset = offset, .size = size });
 }
 
 static void write_string(FILE *f, const char *text)
@@ -99,40 +127,47 @@ static void write_string(FILE *f, const char *text)
 	fputc('"', f);
 }
 
-static void write_event(FILE *f, const struct trace *trace, const struct event *e)
+/* Microseconds, to the nanosecond. */
+static void write_time(FILE *f, const char *key, uint64_t ns)
 {
-	fprintf(f, "{\"ph\":\"X\",\"pid\":1,\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f,\"name\":", e->thread,
-	        (double)(e->begin_ns - trace->origin_ns) / 1e3, (double)(e->end_ns - e->begin_ns) / 1e3);
-	write_string(f, e->what);
-	if (e->name || e->size) {
-		fprintf(f, ",\"args\":{\"offset\":%" PRIu64 ",\"size\":%" PRIu64, e->offset, e->size);
-		if (e->name) {
-			fputs(",\"from section\":", f);
-			write_string(f, e->name);
-			fputs(",\"to section\":", f);
-			write_string(f, e->last);
-		}
-		fputc('}', f);
-	}
+	fprintf(f, ",\"%s\":%" PRIu64 ".%03u", key, ns / 1000, (unsigned)(ns % 1000));
+}
+
+static void write_span(FILE *f, const struct trace *trace, unsigned thread, const struct span *s)
+{
+	fprintf(f, "{\"ph\":\"X\",\"pid\":1,\"tid\":%u", thread);
+	write_time(f, "ts", s->begin_ns - trace->origin_ns);
+	write_time(f, "dur", s->end_ns - s->begin_ns);
+	fputs(",\"name\":", f);
+	write_string(f, s->name);
+	if (s->size > 0)
+		fprintf(f, ",\"args\":{\"offset\":%" PRIu64 ",\"size\":%" PRIu64 "}", s->offset, s->size);
+	else if (s->offset != NO_TASK)
+		fprintf(f, ",\"args\":{\"task\":%" PRIu64 "}", s->offset);
 	fputc('}', f);
 }
 
 int trace_write(struct trace *trace, struct error *error)
 {
 	FILE *f = trace->file;
-	int failed, comma = 0;
+	int failed, comma = 0, missing = 0;
 
 	fputs("{\"traceEvents\":[\n", f);
-	for (size_t i = 0; i < trace->n; i++) {
-		if (trace->events[i].end_ns == 0)
-			continue; /* a task that was not done */
-		fputs(comma++ ? ",\n" : "", f);
-		write_event(f, trace, &trace->events[i]);
+	for (unsigned i = 0; i < trace->n_lanes; i++) {
+		const struct lane *lane = &trace->lanes[i];
+
+		missing |= lane->failed;
+		for (size_t k = 0; k < lane->n; k++) {
+			fputs(comma++ ? ",\n" : "", f);
+			write_span(f, trace, i, &lane->spans[k]);
+		}
 	}
 	fputs("\n]}\n", f);
 	failed = ferror(f) || fflush(f);
 	failed |= fclose(f);
 	trace->file = NULL;
+	if (missing)
+		return fail(error, NULL, "out of memory");
 	return failed ? fail(error, trace->path, "%s", strerror(errno ? errno : EIO)) : 0;
 }
 
@@ -142,7 +177,8 @@ void trace_free(struct trace *trace)
 		return;
 	if (trace->file)
 		fclose(trace->file);
-	pthread_mutex_destroy(&trace->lock);
-	free(trace->events);
+	for (unsigned i = 0; trace->lanes && i < trace->n_lanes; i++)
+		free(trace->lanes[i].spans);
+	free(trace->lanes);
 	free(trace);
 }
