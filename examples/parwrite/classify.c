@@ -129,5 +129,7 @@ int section_classify(struct object *o, struct section *s, const struct leave_out
 	if (s->info)
 		return bad_section(error, o, s, "has information in its header, not supported");
 	s->kind = SECTION_CONTENT;
+	s->records = !strcmp(s->name, ".eh_frame");
+	s->steps = !strcmp(s->name, ".init") || !strcmp(s->name, ".fini");
 	return 0;
 }

@@ -27,7 +27,7 @@
 
 #define LINKONCE ".gnu.linkonce."
 
-/* Under the table's lock; constant when all objects have been there. */
+/* Under its lock; constant when all objects have been there. */
 struct signature {
 	struct entry entry;
 	uint64_t first; /* object's number and group's, plus 1 */
@@ -36,7 +36,6 @@ struct signature {
 struct resolving {
 	struct inputs *in;
 	struct table table;
-	struct error *error;
 };
 
 /* -------------------------------------------------------------- from the file */
@@ -126,8 +125,10 @@ int object_read_groups(struct object *o, uint32_t symtab, struct error *error)
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		struct section *s = &o->sections[i];
 
-		if (s->group == 0)
+		if (s->group == 0) {
 			s->flags &= ~(uint32_t)SHF_GROUP;
+			o->n_free += s->kind == SECTION_CONTENT;
+		}
 		if (s->kind != SECTION_CONTENT || !is_linkonce(s) || s->group)
 			continue;
 		o->groups[o->n_groups++] = (struct group){
@@ -150,25 +151,43 @@ static uint64_t place(size_t object, uint32_t group)
 	return ((uint64_t)object << 32 | group) + 1;
 }
 
+/* The lookups' groups, and their numbers. */
+static void meet_some(struct finder *f, size_t object, struct object *o, const uint32_t *numbers, struct lookup *l, size_t n)
+{
+	table_find(f, l, n);
+	for (size_t i = 0; i < n; i++) {
+		struct signature *s = l[i].entry;
+
+		entry_lock(&s->entry);
+		if (s->first == 0 || s->first > place(object, numbers[i]))
+			s->first = place(object, numbers[i]);
+		entry_unlock(&s->entry);
+		o->groups[numbers[i]].signature = s;
+	}
+}
+
 static int meet(void *arg, size_t i)
 {
 	struct resolving *r = arg;
 	struct object *o = &r->in->objects[i];
+	struct finder finder = { .table = &r->table };
+	struct lookup lookups[LOOKUPS];
+	uint32_t numbers[LOOKUPS];
+	size_t n = 0;
 
 	for (uint32_t j = 0; j < o->n_groups; j++) {
-		struct group *g = &o->groups[j];
-		struct signature *s;
+		const struct group *g = &o->groups[j];
 
 		if (!(g->flags & GRP_COMDAT))
 			continue;
-		s = table_lock(&r->table, g->name, g->name_length, hash_bytes(g->name, g->name_length), NULL);
-		if (!s)
-			return fail_at(r->error, i, NULL, "out of memory");
-		if (s->first == 0 || s->first > place(i, j))
-			s->first = place(i, j);
-		table_unlock(&r->table, s);
-		g->signature = s;
+		numbers[n] = j;
+		lookups[n++] = (struct lookup){ .text = g->name, .length = g->name_length };
+		if (n == LOOKUPS) {
+			meet_some(&finder, i, o, numbers, lookups, n);
+			n = 0;
+		}
 	}
+	meet_some(&finder, i, o, numbers, lookups, n);
 	return 0;
 }
 
@@ -247,13 +266,14 @@ const struct section *groups_kept(const struct inputs *in, const struct object *
 
 int groups_resolve(struct inputs *in, struct workqueue *queue, struct error *error)
 {
-	struct resolving r = { .in = in, .error = error };
-	int failed = table_make(&r.table, sizeof(struct signature), 0, &in->arena, error);
+	struct resolving r = { .in = in };
+	uint64_t n = 0;
 
-	if (!failed)
-		failed = workqueue_run(queue, in->n_objects, meet, &r);
-	if (!failed)
-		failed = workqueue_run(queue, in->n_objects, part, &r); /* reads what meet() left */
-	table_free(&r.table);
-	return failed ? -1 : 0;
+	for (size_t i = 0; i < in->n_objects; i++)
+		n += in->objects[i].n_groups;
+	if (table_make(&r.table, sizeof(struct signature), 0, n, in->n_objects, &in->arena, error))
+		return -1;
+	workqueue_run(queue, in->n_objects, meet, &r);
+	workqueue_run(queue, in->n_objects, part, &r); /* reads what meet() left */
+	return 0;
 }

@@ -54,7 +54,9 @@ struct section {
 	unsigned char align_log2;
 	unsigned char once; /* enum once */
 	unsigned char kind; /* enum section_kind; groups.c makes some SECTION_DISCARDED */
-	unsigned char relocated; /* there are relocations for it */
+	unsigned char relocated : 1; /* there are relocations for it */
+	unsigned char records : 1;   /* .eh_frame: zeros between its parts would end it */
+	unsigned char steps : 1;     /* .init, .fini: its parts are run one after the other */
 };
 
 static inline uint64_t section_align(const struct section *s)
@@ -88,6 +90,7 @@ struct object {
 	uint32_t n_sections; /* number 0 counts, and is SECTION_DROPPED */
 	struct group *groups;
 	uint32_t n_groups;
+	uint32_t n_free; /* sections with contents that are in no group */
 	uint32_t *members; /* section numbers; those of one group in one row */
 	int has_stack_note;
 	uint32_t stack_flags;   /* of .note.GNU-stack */

@@ -191,7 +191,6 @@ void job_free(struct job *job)
 	/* Inputs stay mapped until here, as the output's Views copy straight from them. */
 	inputs_free(&job->in);
 	layout_free(&job->layout);
-	symbols_free(&job->symbols);
 	trace_free(job->trace);
 	error_free(&job->error);
 }

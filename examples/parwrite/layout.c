@@ -10,7 +10,7 @@
  * (SHF_LINK_ORDER) only with those that are ordered by the same.
  *
  * By name they are found on all threads (join). Then one thread goes through all sections in their order and
- * adds up, without a look at names. Both together take 50 ms for 444,000 sections, on 2 cores.
+ * adds up, without a look at names. Both together take 30 ms for 444,000 sections, on 2 cores.
  *
  * Relocations of one output section are one section too, at the end of the contents.
  * They need no place of their own near them, and so contents stay dense.
@@ -44,10 +44,12 @@ struct joint {
 	struct output_section *out; /* place(), one thread */
 };
 
+/* Memory is fetched for so many sections later. */
+enum { AHEAD = 8 };
+
 struct joining {
 	struct inputs *in;
 	struct table table;
-	struct error *error;
 };
 
 static int is_in_group(const struct object *o, const struct section *s)
@@ -60,44 +62,56 @@ static int is_ordered(const struct section *s)
 	return s->flags & SHF_LINK_ORDER && s->link;
 }
 
-static struct joint *joint_of(struct table *t, const struct section *s)
+static struct joint_key key_of(const struct section *s)
 {
-	struct joint_key key = {
+	return (struct joint_key){
 		.flags = s->flags,
 		.entsize = s->flags & (SHF_MERGE | SHF_STRINGS) ? s->entsize : 0,
 		.type = s->type,
 	};
-	uint32_t hash = hash_bytes(s->name, s->name_length) ^ hash_bytes(&key, sizeof key);
-	struct joint *joint = table_lock(t, s->name, s->name_length, hash, &key);
+}
 
-	if (joint)
-		table_unlock(t, joint);
-	return joint;
+static void join_some(struct finder *f, struct section *const *sections, size_t n)
+{
+	struct joint_key keys[LOOKUPS];
+	struct lookup lookups[LOOKUPS];
+
+	for (size_t i = 0; i < n; i++) {
+		keys[i] = key_of(sections[i]);
+		lookups[i] = (struct lookup){ .text = sections[i]->name, .length = sections[i]->name_length, .key = &keys[i] };
+	}
+	table_find(f, lookups, n);
+	for (size_t i = 0; i < n; i++)
+		sections[i]->joint = lookups[i].entry;
 }
 
 static int join(void *arg, size_t i)
 {
 	struct joining *j = arg;
 	struct object *o = &j->in->objects[i];
+	struct finder finder = { .table = &j->table };
+	struct section *some[LOOKUPS];
+	size_t n = 0;
 
 	for (uint32_t k = 1; k < o->n_sections; k++) {
 		struct section *s = &o->sections[k];
 
 		if (s->kind != SECTION_CONTENT || is_in_group(o, s) || is_ordered(s))
 			continue;
-		s->joint = joint_of(&j->table, s);
-		if (!s->joint)
-			return fail_at(j->error, i, NULL, "out of memory");
+		some[n++] = s;
+		if (n == LOOKUPS) {
+			join_some(&finder, some, n);
+			n = 0;
+		}
 	}
+	join_some(&finder, some, n);
 	return 0;
 }
 
 /* A new one, for which there is room. */
 static unsigned char fill_of(const struct layout *l, const struct section *s)
 {
-	int in_pieces = !strcmp(s->name, ".init") || !strcmp(s->name, ".fini");
-
-	return in_pieces && (l->machine == EM_X86_64 || l->machine == EM_386) ? 0x90 : 0;
+	return s->steps && (l->machine == EM_X86_64 || l->machine == EM_386) ? 0x90 : 0;
 }
 
 static struct output_section *add_section(struct layout *l, const struct section *s)
@@ -172,7 +186,7 @@ static int place(struct layout *l, struct object *o, struct section *s, struct e
 		out->entsize = 0; /* true of no two of them */
 	if (out->align_log2 < s->align_log2)
 		out->align_log2 = s->align_log2;
-	if (align > 4 && !strcmp(s->name, ".eh_frame"))
+	if (align > 4 && s->records)
 		align = 4;
 	s->offset = layout_append(l, &out->size, s->size, align);
 	if (s->offset == UINT64_MAX)
@@ -221,6 +235,8 @@ static int place_object(struct layout *l, struct object *o, struct error *error)
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		struct section *s = &o->sections[i];
 
+		if (o->n_sections - i > AHEAD)
+			__builtin_prefetch(s[AHEAD].joint);
 		if (s->kind != SECTION_CONTENT)
 			continue;
 		if (is_ordered(s))
@@ -276,22 +292,25 @@ static int place_notes(struct layout *l, struct inputs *in, struct error *error)
 
 int layout_make(struct layout *l, struct inputs *in, struct workqueue *queue, struct error *error)
 {
-	struct joining j = { .in = in, .error = error };
+	struct joining j = { .in = in };
 	size_t most = 3; /* the notes */
-	int failed;
+	uint64_t names = 0;
+	int failed = 0;
 
 	l->machine = in->format.machine;
 	l->limit = in->format.wide ? INT64_MAX : UINT32_MAX;
-	for (size_t i = 0; i < in->n_objects; i++)
+	for (size_t i = 0; i < in->n_objects; i++) {
 		most += in->objects[i].n_sections;
+		names += in->objects[i].n_free;
+	}
 	/* Made once and never moved, as sections point to it. Untouched memory costs nothing. */
 	l->sections = arena_allocate(&in->arena, error, most, sizeof *l->sections);
-	if (!l->sections || table_make(&j.table, sizeof(struct joint), sizeof(struct joint_key), &in->arena, error))
+	if (!l->sections ||
+	    table_make(&j.table, sizeof(struct joint), sizeof(struct joint_key), names, in->n_objects, &in->arena, error))
 		return -1;
-	failed = workqueue_run(queue, in->n_objects, join, &j);
+	workqueue_run(queue, in->n_objects, join, &j);
 	for (size_t i = 0; i < in->n_objects && !failed; i++)
 		failed = place_object(l, &in->objects[i], error);
-	table_free(&j.table);
 	for (size_t i = 0; i < in->n_objects && !failed; i++)
 		failed = place_relocations(l, &in->objects[i], error);
 	if (failed || place_notes(l, in, error))

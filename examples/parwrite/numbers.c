@@ -52,6 +52,7 @@ static int count(void *arg, size_t task)
 		for (uint32_t j = from; j < to; j++) {
 			const struct name *n = o->names[j];
 
+			symbols_fetch(o, j, to);
 			s->locals += o->symbol_map[j] == A_LOCAL;
 			if (!n)
 				continue;
@@ -114,6 +115,7 @@ static int number(void *arg, size_t task)
 		for (uint32_t j = from; j < to; j++) {
 			struct name *n = o->names[j];
 
+			symbols_fetch(o, j, to);
 			if (o->symbol_map[j] == A_LOCAL) {
 				o->symbol_map[j] = local++;
 			} else if (o->symbol_map[j] == A_SECTION) {
@@ -141,8 +143,10 @@ static int map(void *arg, size_t task)
 	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
 		struct object *o = &r->in->objects[i];
 
-		for (uint32_t j = from > o->first_global ? from : o->first_global; j < to; j++)
+		for (uint32_t j = from > o->first_global ? from : o->first_global; j < to; j++) {
+			symbols_fetch(o, j, to);
 			o->symbol_map[j] = o->names[j] ? o->names[j]->number : 0;
+		}
 	}
 	return 0;
 }

@@ -34,6 +34,8 @@
 #define ALIGN_MAX ((uint64_t)1 << 30)
 /* What zlib and zstd make of zeros: a header that promises more lies. */
 #define RATIO_MAX 20000
+/* Memory is fetched for so many sections later. */
+enum { AHEAD = 8 };
 
 int bad_section(struct error *error, const struct object *o, const struct section *s, const char *what)
 {
@@ -270,12 +272,17 @@ static int check_relocations(struct object *o, struct section *s, uint32_t symta
 static int read_sections(struct object *o, const unsigned char *headers, uint32_t names,
                          const struct leave_out *leave_out, struct error *error)
 {
+	unsigned record = section_header_size(&o->format);
 	const struct section *table;
 	uint64_t names_size = 0;
 
 	/* Where all are, first: names may lie in the last. */
 	for (uint32_t i = 1; i < o->n_sections; i++) {
-		if (read_section(o, headers + (size_t)i * section_header_size(&o->format), &o->sections[i], error))
+		const unsigned char *header = headers + (size_t)i * record;
+
+		if (o->n_sections - i > AHEAD)
+			__builtin_prefetch(header + (size_t)AHEAD * record);
+		if (read_section(o, header, &o->sections[i], error))
 			return -1;
 	}
 	if (names == 0 || names >= o->n_sections)
@@ -286,6 +293,8 @@ static int read_sections(struct object *o, const unsigned char *headers, uint32_
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		struct section *s = &o->sections[i];
 
+		if (o->n_sections - i > AHEAD && s[AHEAD].name_length < table->size)
+			__builtin_prefetch(table->data + s[AHEAD].name_length);
 		if (name_section(o, s, table, &names_size, error) || section_classify(o, s, leave_out, error))
 			return -1;
 	}

@@ -25,7 +25,7 @@
 
 struct provider {
 	struct entry entry;
-	/* Under the lock. */
+	/* Under its lock. */
 	size_t first; /* the lazy object of the lowest number that defines it, plus 1; 0: none */
 	int defined;  /* by an object that is in */
 };
@@ -45,23 +45,20 @@ static int is_definition(const struct symbol *symbol)
 }
 
 /* *names adds up their lengths, as they may share their ends: see too_many_names() in symbols.c. */
-static struct provider *provider_of(struct selecting *s, const struct object *o, const struct symbol *symbol,
-                                    uint64_t *names, size_t order)
+static struct provider *provider_of(struct selecting *s, struct finder *f, const struct object *o,
+                                    const struct symbol *symbol, uint64_t *names, size_t order)
 {
 	const char *name = object_symbol_name(o, symbol);
 	size_t length = strlen(name);
-	struct provider *p;
+	struct lookup l = { .text = name, .length = (uint32_t)length };
 
 	*names += length;
 	if (*names > UINT32_MAX) {
 		fail_at(s->error, order, o->name, "the names of its symbols are longer than 4 GiB");
 		return NULL;
 	}
-	p = table_lock(&s->table, name, (uint32_t)length, hash_bytes(name, length), NULL);
-
-	if (!p)
-		fail_at(s->error, order, NULL, "out of memory");
-	return p;
+	table_find(f, &l, 1);
+	return l.entry;
 }
 
 /* Tell the table what an object defines: what it would, while it is lazy. */
@@ -69,6 +66,7 @@ static int offer(void *arg, size_t i)
 {
 	struct selecting *s = arg;
 	const struct object *o = &s->in->objects[i];
+	struct finder finder = { .table = &s->table };
 	uint64_t names = 0;
 
 	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
@@ -77,14 +75,15 @@ static int offer(void *arg, size_t i)
 
 		if (!is_definition(&symbol))
 			continue;
-		p = provider_of(s, o, &symbol, &names, i);
+		p = provider_of(s, &finder, o, &symbol, &names, i);
 		if (!p)
 			return -1;
+		entry_lock(&p->entry);
 		if (!o->lazy)
 			p->defined = 1;
 		else if (p->first == 0 || p->first > i + 1)
 			p->first = i + 1;
-		table_unlock(&s->table, p);
+		entry_unlock(&p->entry);
 	}
 	return 0;
 }
@@ -92,6 +91,7 @@ static int offer(void *arg, size_t i)
 /* The object is in: so is what it refers to, and what is not there yet. */
 static int follow(struct selecting *s, const struct object *o)
 {
+	struct finder finder = { .table = &s->table };
 	uint64_t names = 0;
 
 	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
@@ -101,11 +101,10 @@ static int follow(struct selecting *s, const struct object *o)
 
 		if (is_definition(&symbol) || ELF64_ST_BIND(symbol.info) == STB_WEAK)
 			continue;
-		p = provider_of(s, o, &symbol, &names, 0);
+		p = provider_of(s, &finder, o, &symbol, &names, 0);
 		if (!p)
 			return -1;
 		by = p->defined ? 0 : p->first;
-		table_unlock(&s->table, p);
 		if (by == 0 || !s->in->objects[by - 1].lazy)
 			continue;
 		s->in->objects[by - 1].lazy = 0;
@@ -140,17 +139,21 @@ static int select_all(struct selecting *s)
 int select_members(struct inputs *in, struct workqueue *queue, struct error *error)
 {
 	struct selecting s = { .in = in, .error = error };
-	int any = 0, failed;
+	uint64_t names = 0;
+	int any = 0;
 
-	for (size_t i = 0; i < in->n_objects && !any; i++)
-		any = in->objects[i].lazy;
+	for (size_t i = 0; i < in->n_objects; i++) {
+		any |= in->objects[i].lazy;
+		names += in->objects[i].n_symbols;
+	}
 	if (!any)
 		return 0;
 	s.queue = arena_allocate(&in->arena, error, in->n_objects, sizeof *s.queue);
-	failed = !s.queue || table_make(&s.table, sizeof(struct provider), 0, &in->arena, error) ||
-	         workqueue_run(queue, in->n_objects, offer, &s) || select_all(&s);
-	table_free(&s.table);
-	return failed ? -1 : 0;
+	/* Finders: each object offers what it defines, once more when it is chosen, and follows what it refers to. */
+	if (!s.queue ||
+	    table_make(&s.table, sizeof(struct provider), 0, names, 3 * (uint64_t)in->n_objects, &in->arena, error))
+		return -1;
+	return workqueue_run(queue, in->n_objects, offer, &s) || select_all(&s) ? -1 : 0;
 }
 
 /* ------------------------------------------------------------- symbols that stay */

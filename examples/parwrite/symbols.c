@@ -58,8 +58,38 @@ struct resolving {
 	struct symbols *symbols;
 	struct inputs *in;
 	struct layout *layout;
+	struct table table; /* of struct name */
 	struct error *error;
 	_Atomic unsigned char conflicts; /* any thread: some name has SEEN_TWICE, or both of the others */
+};
+
+/* What one object says of a name. */
+struct statement {
+	uint32_t place;
+	const struct object *object;
+	const struct section *section;
+	struct symbol symbol;
+	enum strength strength;
+};
+
+/* A symbol whose name is looked for. */
+struct waiting {
+	struct object *object;
+	uint32_t number;
+	int is_global;
+	struct statement statement; /* of a global one */
+};
+
+/* One stretch, being scanned. */
+struct scanning {
+	struct resolving *r;
+	size_t order; /* the stretch's number */
+	uint64_t names; /* bytes of them */
+	struct finder finder;
+	/* Names are looked for together, see table.c. */
+	struct waiting waiting[LOOKUPS];
+	struct lookup lookups[LOOKUPS];
+	size_t n;
 };
 
 static int bad_symbol(struct error *error, size_t order, const struct object *o, uint32_t number,
@@ -97,25 +127,12 @@ static int check_symbol(const struct resolving *r, size_t order, const struct ob
  * them: reading those would take minutes before it is found that no table holds them. What a stretch
  * says of names is therefore bounded by what a table can be.
  */
-static int too_many_names(const struct resolving *r, size_t order, const struct object *o, uint64_t *names,
-                          size_t length)
+static int too_many_names(struct scanning *s, const struct object *o, size_t length)
 {
-	*names += length;
-	if (*names > UINT32_MAX)
-		return fail_at(r->error, order, o->name, "the names of its symbols are longer than 4 GiB");
+	s->names += length;
+	if (s->names > UINT32_MAX)
+		return fail_at(s->r->error, s->order, o->name, "the names of its symbols are longer than 4 GiB");
 	return 0;
-}
-
-/* The entry for a name, locked, with this place taken into account. */
-static struct name *lock_name(struct resolving *r, size_t order, const char *name, size_t length, uint64_t place)
-{
-	struct name *n = table_lock(&r->symbols->table, name, (uint32_t)length, hash_bytes(name, length), NULL);
-
-	if (!n)
-		fail_at(r->error, order, NULL, "out of memory");
-	else if (n->first == 0 || n->first > place)
-		n->first = place;
-	return n;
 }
 
 /* The section it goes to needs a symbol. NULL: none does. */
@@ -133,26 +150,29 @@ static int is_unwanted(const struct leave_out *leave_out, const struct object *o
 	       (leave_out->locals || (leave_out->temporary && name[0] == '.' && name[1] == 'L'));
 }
 
-static int scan_local(struct resolving *r, size_t order, struct object *o, uint32_t i, uint64_t *names)
+static void look_for(struct scanning *s, struct object *o, uint32_t i, const char *name, size_t length,
+                     const struct statement *statement);
+
+static int scan_local(struct scanning *s, struct object *o, uint32_t i)
 {
+	const struct resolving *r = s->r;
 	struct symbol symbol = object_symbol(o, i);
 	const char *name = object_symbol_name(o, &symbol);
 	const struct section *section;
 	size_t length = strlen(name);
-	struct name *n;
 
 	if (ELF64_ST_BIND(symbol.info) != STB_LOCAL)
-		return bad_symbol(r->error, order, o, i, "a global one among the local ones");
-	if (check_symbol(r, order, o, i, &symbol) || too_many_names(r, order, o, names, length))
+		return bad_symbol(r->error, s->order, o, i, "a global one among the local ones");
+	if (check_symbol(r, s->order, o, i, &symbol) || too_many_names(s, o, length))
 		return -1;
 	if (is_common(&o->format, symbol.special))
-		return bad_symbol(r->error, order, o, i, "common and local");
+		return bad_symbol(r->error, s->order, o, i, "common and local");
 	section = symbol_section(o, &symbol);
 	if (section && section->kind == SECTION_DISCARDED)
 		want_symbol(groups_kept(r->in, o, section)); /* debug information may be turned to it: relocate.c */
 	if (ELF64_ST_TYPE(symbol.info) == STT_SECTION) {
 		if (!section)
-			return bad_symbol(r->error, order, o, i, "of a section, but of none");
+			return bad_symbol(r->error, s->order, o, i, "of a section, but of none");
 		if (!section_index(o, section) || section->kind != SECTION_CONTENT)
 			return 0;
 		o->symbol_map[i] = A_SECTION;
@@ -162,24 +182,10 @@ static int scan_local(struct resolving *r, size_t order, struct object *o, uint3
 	if ((section && !section_index(o, section)) || is_unwanted(&r->in->leave_out, o, i, name))
 		return 0;
 	o->symbol_map[i] = A_LOCAL;
-	if (length == 0)
-		return 0;
-	n = lock_name(r, order, name, length, place_of(o, i));
-	if (!n)
-		return -1;
-	table_unlock(&r->symbols->table, n);
-	o->names[i] = n;
+	if (length > 0)
+		look_for(s, o, i, name, length, NULL);
 	return 0;
 }
-
-/* What one object says of a name. */
-struct statement {
-	uint64_t place;
-	const struct object *object;
-	const struct section *section;
-	struct symbol symbol;
-	enum strength strength;
-};
 
 static int read_statement(const struct resolving *r, size_t order, const struct object *o, uint32_t i,
                           struct statement *s)
@@ -228,16 +234,18 @@ static int same_absolute(const struct name *n, const struct statement *s)
  */
 static void merge(struct name *n, const struct statement *s)
 {
-	unsigned type = ELF64_ST_TYPE(s->symbol.info);
+	unsigned type = ELF64_ST_TYPE(s->symbol.info), visibility = ELF64_ST_VISIBILITY(s->symbol.other);
+	uint64_t value = s->symbol.value, size = s->symbol.size;
 
-	n->visibility = n->place ? merge_visibility(n->visibility, ELF64_ST_VISIBILITY(s->symbol.other))
-	                         : ELF64_ST_VISIBILITY(s->symbol.other);
+	if (n->place)
+		visibility = merge_visibility(ELF64_ST_VISIBILITY(n->other), visibility);
+	n->other = (unsigned char)((n->other & ~3u) | visibility);
 	n->seen |= type == STT_TLS ? SEEN_THREAD_LOCAL : SEEN_OTHER;
-	if (s->strength == COMMON) {
-		if (n->common_size < s->symbol.size)
-			n->common_size = s->symbol.size;
-		if (n->common_align < s->symbol.value)
-			n->common_align = s->symbol.value;
+	if (n->place && n->strength == COMMON && s->strength == COMMON) {
+		value = n->value > value ? n->value : value;
+		size = n->size > size ? n->size : size;
+		n->value = value;
+		n->size = size;
 	}
 	/* A reference may know more than the first one does. */
 	if (s->strength <= UNDEFINED && type != STT_NOTYPE && (n->type_place == 0 || s->place < n->type_place)) {
@@ -253,13 +261,13 @@ static void merge(struct name *n, const struct statement *s)
 	n->place = s->place;
 	n->object = s->object;
 	n->section = s->section;
-	n->value = s->symbol.value;
-	n->size = s->symbol.size;
+	n->value = value;
+	n->size = size;
 	n->special = s->symbol.special;
 	n->strength = (unsigned char)s->strength;
 	n->binding = ELF64_ST_BIND(s->symbol.info);
 	n->type = (unsigned char)type;
-	n->other = s->symbol.other;
+	n->other = (unsigned char)((s->symbol.other & ~3u) | visibility);
 }
 
 static int is_conflict(const struct name *n)
@@ -267,49 +275,94 @@ static int is_conflict(const struct name *n)
 	return n->seen & SEEN_TWICE || (n->seen & SEEN_THREAD_LOCAL && n->seen & SEEN_OTHER);
 }
 
-static int scan_global(struct resolving *r, size_t order, struct object *o, uint32_t i, uint64_t *names)
+static int scan_global(struct scanning *s, struct object *o, uint32_t i)
 {
-	struct statement s = { .symbol = object_symbol(o, i) };
-	const char *name = object_symbol_name(o, &s.symbol);
-	unsigned type = ELF64_ST_TYPE(s.symbol.info);
+	const struct resolving *r = s->r;
+	struct statement statement = { .symbol = object_symbol(o, i) };
+	const char *name = object_symbol_name(o, &statement.symbol);
+	unsigned type = ELF64_ST_TYPE(statement.symbol.info);
 	size_t length = strlen(name);
-	struct name *n;
 
-	if (check_symbol(r, order, o, i, &s.symbol) || read_statement(r, order, o, i, &s) ||
-	    too_many_names(r, order, o, names, length))
+	if (check_symbol(r, s->order, o, i, &statement.symbol) || read_statement(r, s->order, o, i, &statement) ||
+	    too_many_names(s, o, length))
 		return -1;
 	if (length == 0 || type == STT_SECTION || type == STT_FILE)
-		return bad_symbol(r->error, order, o, i, "global, but has no name of its own");
-	if (s.strength == COMMON && !strcmp(name, "__gnu_lto_slim"))
-		return fail_at(r->error, order, o->name,
+		return bad_symbol(r->error, s->order, o, i, "global, but has no name of its own");
+	if (statement.strength == COMMON && !strcmp(name, "__gnu_lto_slim"))
+		return fail_at(r->error, s->order, o->name,
 		               "gcc's intermediate code, not machine code (made by -flto?)");
-	n = lock_name(r, order, name, length, s.place);
-	if (!n)
-		return -1;
-	merge(n, &s);
-	if (is_conflict(n))
-		atomic_store_explicit(&r->conflicts, 1, memory_order_relaxed);
-	table_unlock(&r->symbols->table, n);
-	o->names[i] = n;
 	o->symbol_map[i] = A_GLOBAL;
+	look_for(s, o, i, name, length, &statement);
 	return 0;
+}
+
+/* Those that wait: to their names goes what is said of them. */
+static void find_names(struct scanning *s)
+{
+	table_find(&s->finder, s->lookups, s->n);
+	for (size_t i = 0; i < s->n; i++) {
+		const struct waiting *w = &s->waiting[i];
+		struct name *n = s->lookups[i].entry;
+		uint32_t place = place_of(w->object, w->number);
+
+		entry_lock(&n->entry);
+		if (n->first == 0 || n->first > place)
+			n->first = place;
+		if (w->is_global) {
+			merge(n, &w->statement);
+			if (is_conflict(n))
+				atomic_store_explicit(&s->r->conflicts, 1, memory_order_relaxed);
+		}
+		entry_unlock(&n->entry);
+		w->object->names[w->number] = n;
+	}
+	s->n = 0;
+}
+
+/* `statement`: NULL of a local one. */
+static void look_for(struct scanning *s, struct object *o, uint32_t i, const char *name, size_t length,
+                     const struct statement *statement)
+{
+	struct waiting *w = &s->waiting[s->n];
+
+	w->object = o;
+	w->number = i;
+	w->is_global = statement != NULL;
+	if (statement)
+		w->statement = *statement;
+	s->lookups[s->n++] = (struct lookup){ .text = name, .length = (uint32_t)length };
+	if (s->n == LOOKUPS)
+		find_names(s);
+}
+
+/* What scanning symbol i will read. */
+static void fetch(const struct object *o, uint32_t i)
+{
+	struct symbol symbol = object_symbol(o, i);
+
+	__builtin_prefetch(object_symbol_name(o, &symbol));
+	if (symbol.section < o->n_sections && o->sections[symbol.section].kind == SECTION_CONTENT)
+		__builtin_prefetch(o->sections[symbol.section].out);
 }
 
 static int scan(void *arg, size_t task)
 {
 	struct resolving *r = arg;
-	const struct stretch *s = &r->symbols->stretches[task];
-	uint64_t names = 0;
+	const struct stretch *stretch = &r->symbols->stretches[task];
+	struct scanning s = { .r = r, .order = task, .finder = { .table = &r->table } };
 	uint32_t from, to;
 
-	for (size_t i = s->object; stretch_next(s, r->in, i, &from, &to); i++) {
+	for (size_t i = stretch->object; stretch_next(stretch, r->in, i, &from, &to); i++) {
 		struct object *o = &r->in->objects[i];
 
 		for (uint32_t j = from; j < to; j++) {
-			if (j < o->first_global ? scan_local(r, task, o, j, &names) : scan_global(r, task, o, j, &names))
+			if (to - j > SYMBOLS_AHEAD)
+				fetch(o, j + SYMBOLS_AHEAD);
+			if (j < o->first_global ? scan_local(&s, o, j) : scan_global(&s, o, j))
 				return -1;
 		}
 	}
+	find_names(&s);
 	return 0;
 }
 
@@ -374,6 +427,9 @@ static int begin(struct resolving *r)
 		if (!o->symbol_map || !o->names)
 			return -1;
 	}
+	/* Each has a place in the row. */
+	if (total >= UINT32_MAX)
+		return fail(r->error, NULL, "the inputs have more than 4,294,967,294 symbols");
 	symbols->n_stretches = (size_t)((total + STRETCH - 1) / STRETCH);
 	symbols->stretches = arena_allocate(&in->arena, r->error, symbols->n_stretches, sizeof *symbols->stretches);
 	if (!symbols->stretches)
@@ -387,7 +443,7 @@ static int begin(struct resolving *r)
 			object++;
 		s->object = object;
 	}
-	return table_make(&symbols->table, sizeof(struct name), 0, &in->arena, r->error);
+	return table_make(&r->table, sizeof(struct name), 0, total, symbols->n_stretches, &in->arena, r->error);
 }
 
 int symbols_resolve(struct symbols *symbols, struct inputs *in, struct layout *layout,
@@ -400,9 +456,4 @@ int symbols_resolve(struct symbols *symbols, struct inputs *in, struct layout *l
 	if (atomic_load_explicit(&r.conflicts, memory_order_relaxed))
 		return explain(&r);
 	return numbers_give(symbols, in, layout, queue, error);
-}
-
-void symbols_free(struct symbols *symbols)
-{
-	table_free(&symbols->table); /* all else is in the inputs' arena */
 }

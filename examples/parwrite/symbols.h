@@ -34,26 +34,26 @@ enum strength {
 };
 
 /*
- * A name, of local symbols, of a global one, or of both. Written under the table's lock while objects are
+ * A name, of local symbols, of a global one, or of both. Written under its lock while objects are
  * scanned; numbers by the stretch that met it first; constant afterwards. Places are numbers in the row of
  * all symbols, plus 1; 0: none.
  */
 struct name {
 	struct entry entry;
-	uint64_t first;        /* the lowest place of a symbol of that name */
-	uint64_t first_global; /* and of a global one */
+	uint32_t first;        /* the lowest place of a symbol of that name */
+	uint32_t first_global; /* and of a global one */
 	uint32_t offset;       /* in the string table */
 
 	/* The global symbol, if there is one. */
 	uint32_t number;
-	uint64_t place; /* of the statement that counts */
+	uint32_t place; /* of the statement that counts */
+	uint32_t type_place; /* of the first reference that knows a type */
 	const struct object *object;
 	const struct section *section; /* where it is defined; NULL: absolute, common or nowhere */
-	uint64_t value, size;
-	uint64_t common_size, common_align; /* the largest */
-	uint64_t type_place; /* of the first reference that knows a type */
+	uint64_t value, size; /* of a common one: the largest alignment and size */
 	unsigned char strength; /* enum strength */
-	unsigned char binding, type, other, visibility;
+	unsigned char binding, type;
+	unsigned char other; /* with the visibility of all statements */
 	unsigned char reference_type;
 	unsigned char seen; /* enum seen */
 	uint16_t special; /* SHN_COMMON, or the machine's own kind of it */
@@ -68,7 +68,6 @@ struct stretch {
 };
 
 struct symbols {
-	struct table table;
 	struct stretch *stretches;
 	size_t n_stretches;
 	uint32_t first_local, first_global, total; /* numbers in the output */
@@ -85,17 +84,26 @@ int numbers_give(struct symbols *symbols, struct inputs *in, struct layout *layo
 /* What object.symbol_map holds until then. */
 enum { LEFT_OUT, A_LOCAL, A_SECTION, A_GLOBAL };
 
-void symbols_free(struct symbols *symbols);
-
 /*
  * Go through a stretch: object by object, symbols [*from, *to) of it. Begin with i = stretch->object; 0 at the
  * end.
  */
 int stretch_next(const struct stretch *stretch, const struct inputs *in, size_t i, uint32_t *from, uint32_t *to);
 
-static inline uint64_t place_of(const struct object *o, uint32_t symbol)
+/* 32 bits are enough: see begin() in symbols.c. */
+static inline uint32_t place_of(const struct object *o, uint32_t symbol)
 {
-	return o->first_symbol + symbol + 1;
+	return (uint32_t)(o->first_symbol + symbol + 1);
+}
+
+/* Memory is fetched for so many symbols later: some 300 ns. */
+enum { SYMBOLS_AHEAD = 8 };
+
+/* At symbol i of a stretch's part [.., end) of an object: have the names of later ones fetched. */
+static inline void symbols_fetch(const struct object *o, uint32_t i, uint32_t end)
+{
+	if (end - i > SYMBOLS_AHEAD)
+		__builtin_prefetch(o->names[i + SYMBOLS_AHEAD]);
 }
 
 /* Where symbol i is defined. It was checked: see symbols.c. */

@@ -1,168 +1,145 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.c - a hash table in 256 parts, each with a lock of its own
+ * table.c - a hash table that only grows fuller, without locks
  *
- * A million symbols are looked up; one thread would need longer for it than all of them for
- * writing the output. With 256 locks two of 16 threads want the same one in 6 % of the cases, and hold it
- * for a cache miss or two.
+ * A million names are looked up; one thread would need longer for it than all of them for writing the output.
  *
- * A slot has the hash beside the entry's number, so that other names on the way are passed over without
- * looking at them. Entries are in blocks that never move, since others keep pointers to them while the
- * table grows.
+ * How many names there can be is known before, so slots and entries are made once, for all of them: nothing ever
+ * moves, and memory that is not touched costs nothing. A slot is one word, the hash beside the entry's number plus 1;
+ * 0 is empty. Who finds an empty slot fills an entry that nobody sees yet and puts it there by one compare-and-swap;
+ * who loses looks at what the other one put there.
+ *
+ * What takes time is waiting for memory: the name in the input, the slot, the entry, the name in the input that the
+ * entry is from, each in another place and each known only from the one before. So up to 16 names are looked for at
+ * once, a step at a time, and the processor is told to fetch what the next step reads.
  */
 #include "config.h"
 
 #include "table.h"
 
-#include <pthread.h>
-#include <stdlib.h>
+#include <sched.h>
 
 #include "arena.h"
 #include "report.h"
 
-enum { SHARDS = 256, BLOCK = 16, FIRST_SLOTS = 16 };
+/* Entries that a finder takes at a time, so that threads seldom meet in table.used. */
+enum { TAKE = 16 };
 
-struct slot {
-	uint32_t hash, number; /* of the entry, plus 1; 0: empty */
-};
-
-/* All under the lock. */
-struct shard {
-	pthread_mutex_t lock;
-	struct slot *slots;
-	uint32_t mask, n;
-	unsigned char **blocks;
-	size_t n_blocks;
-};
-
-static struct shard *shard_of(const struct table *t, uint32_t hash)
+int table_make(struct table *t, size_t entry_size, size_t key_size, uint64_t names, uint64_t finders,
+               struct arena *arena, struct error *error)
 {
-	return &t->shards[hash >> 24];
+	uint64_t entries = names + finders * TAKE, slots = names + names / 4 + 1; /* four fifths used at most */
+
+	if (slots > UINT32_MAX || entries >= UINT32_MAX)
+		return fail(error, NULL, "more names than a table can hold");
+	*t = (struct table){ .n_slots = (uint32_t)slots, .entry_size = entry_size, .key_size = key_size };
+	t->slots = arena_allocate(arena, error, (size_t)slots, sizeof *t->slots);
+	t->entries = arena_allocate(arena, error, (size_t)entries, entry_size);
+	return t->slots && t->entries ? 0 : -1;
 }
 
-static struct entry *entry_at(const struct table *t, const struct shard *s, uint32_t number)
+/* Where to look first. */
+static size_t slot_of(const struct table *t, uint32_t hash)
 {
-	return (struct entry *)(void *)(s->blocks[number / BLOCK] + number % BLOCK * t->entry_size);
+	return (size_t)((uint64_t)hash * t->n_slots >> 32);
 }
 
-int table_make(struct table *t, size_t entry_size, size_t key_size, struct arena *arena, struct error *error)
+static struct entry *entry_at(const struct table *t, uint32_t number)
 {
-	t->arena = arena;
-	t->error = error;
-	t->entry_size = entry_size;
-	t->key_size = key_size;
-	t->shards = allocate(error, SHARDS, sizeof *t->shards);
-	if (!t->shards)
-		return -1;
-	for (int i = 0; i < SHARDS; i++)
-		pthread_mutex_init(&t->shards[i].lock, NULL);
-	return 0;
+	return (struct entry *)(void *)(t->entries + (size_t)number * t->entry_size);
 }
 
-static int is_it(const struct table *t, const struct entry *e, const char *text, uint32_t length, const void *key)
+static int is_it(const struct table *t, const struct entry *e, const struct lookup *l)
 {
-	return e->length == length && !memcmp(e->text, text, length) &&
-	       (t->key_size == 0 || !memcmp(e + 1, key, t->key_size));
+	return e->length == l->length && !memcmp(e->text, l->text, l->length) &&
+	       (t->key_size == 0 || !memcmp(e + 1, l->key, t->key_size));
 }
 
-/* Twice as many slots. Returns 0, or -1 without memory. */
-static int more_slots(struct shard *s)
+/* An entry that only this finder knows; the next call returns the same if it stays so. */
+static struct entry *spare_entry(struct finder *f, const struct lookup *l)
 {
-	uint32_t n = s->slots ? (s->mask + 1) * 2 : FIRST_SLOTS;
-	struct slot *slots = n > 0 ? calloc(n, sizeof *slots) : NULL;
-
-	if (!slots)
-		return -1;
-	for (uint32_t i = 0; s->slots && i <= s->mask; i++) {
-		uint32_t at = s->slots[i].hash;
-
-		if (!s->slots[i].number)
-			continue;
-		while (slots[at & (n - 1)].number)
-			at++;
-		slots[at & (n - 1)] = s->slots[i];
-	}
-	free(s->slots);
-	s->slots = slots;
-	s->mask = n - 1;
-	return 0;
-}
-
-/* A new entry, or NULL. */
-static struct entry *more_entries(const struct table *t, struct shard *s)
-{
-	if (s->n == s->n_blocks * BLOCK) {
-		unsigned char **blocks = s->blocks;
-
-		/* The array of blocks grows by powers of two. */
-		if ((s->n_blocks & (s->n_blocks - 1)) == 0)
-			blocks = realloc(s->blocks, (s->n_blocks ? s->n_blocks * 2 : 1) * sizeof *blocks);
-		if (!blocks)
-			return NULL;
-		s->blocks = blocks;
-		blocks[s->n_blocks] = arena_allocate(t->arena, t->error, BLOCK, t->entry_size);
-		if (!blocks[s->n_blocks])
-			return NULL;
-		s->n_blocks++;
-	}
-	return entry_at(t, s, s->n++);
-}
-
-static struct entry *find_or_add(struct table *t, struct shard *s, const char *text, uint32_t length,
-                                 uint32_t hash, const void *key)
-{
+	struct table *t = f->table;
 	struct entry *e;
-	uint32_t at;
 
-	if ((!s->slots || s->n > s->mask / 2) && more_slots(s))
-		return NULL;
-	for (at = hash; s->slots[at & s->mask].number; at++) {
-		const struct slot *slot = &s->slots[at & s->mask];
-
-		if (slot->hash != hash)
-			continue;
-		e = entry_at(t, s, slot->number - 1);
-		if (is_it(t, e, text, length, key))
-			return e;
+	if (f->next == f->end) {
+		f->next = atomic_fetch_add_explicit(&t->used, TAKE, memory_order_relaxed);
+		f->end = f->next + TAKE;
 	}
-	e = more_entries(t, s);
-	if (!e)
-		return NULL;
-	e->text = text;
-	e->length = length;
-	e->hash = hash;
+	e = entry_at(t, f->next);
+	e->text = l->text;
+	e->length = l->length;
 	if (t->key_size > 0)
-		memcpy(e + 1, key, t->key_size);
-	s->slots[at & s->mask] = (struct slot){ .hash = hash, .number = s->n };
+		memcpy(e + 1, l->key, t->key_size);
 	return e;
 }
 
-void *table_lock(struct table *t, const char *text, uint32_t length, uint32_t hash, const void *key)
+static struct entry *find_or_add(struct finder *f, const struct lookup *l)
 {
-	struct shard *s = shard_of(t, hash);
-	struct entry *e;
+	struct table *t = f->table;
 
-	pthread_mutex_lock(&s->lock);
-	e = find_or_add(t, s, text, length, hash, key);
-	if (!e)
-		pthread_mutex_unlock(&s->lock);
-	return e;
-}
+	for (size_t at = slot_of(t, l->hash);; at = at + 1 < t->n_slots ? at + 1 : 0) {
+		_Atomic uint64_t *slot = &t->slots[at];
+		uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
 
-void table_unlock(struct table *t, const void *entry)
-{
-	pthread_mutex_unlock(&shard_of(t, ((const struct entry *)entry)->hash)->lock);
-}
+		if (value == 0) {
+			struct entry *e = spare_entry(f, l);
+			uint64_t mine = (uint64_t)l->hash << 32 | ((uint64_t)f->next + 1);
 
-void table_free(struct table *t)
-{
-	for (int i = 0; t->shards && i < SHARDS; i++) {
-		struct shard *s = &t->shards[i];
+			if (atomic_compare_exchange_strong_explicit(slot, &value, mine, memory_order_acq_rel,
+			                                            memory_order_acquire)) {
+				f->next++;
+				return e;
+			}
+		}
+		if (value >> 32 == l->hash) {
+			struct entry *e = entry_at(t, (uint32_t)value - 1);
 
-		free(s->blocks);
-		free(s->slots);
-		pthread_mutex_destroy(&s->lock);
+			if (is_it(t, e, l))
+				return e;
+		}
 	}
-	free(t->shards);
-	t->shards = NULL;
+}
+
+/* The entry that it probably is; NULL: there is none, or it is further on. */
+static struct entry *guess(const struct table *t, const struct lookup *l)
+{
+	uint64_t value = atomic_load_explicit(&t->slots[slot_of(t, l->hash)], memory_order_acquire);
+
+	return value != 0 && value >> 32 == l->hash ? entry_at(t, (uint32_t)value - 1) : NULL;
+}
+
+void table_find(struct finder *f, struct lookup *l, size_t n)
+{
+	const struct table *t = f->table;
+
+	for (size_t i = 0; i < n; i++)
+		__builtin_prefetch(l[i].text);
+	for (size_t i = 0; i < n; i++) {
+		l[i].hash = hash_bytes(l[i].text, l[i].length);
+		if (t->key_size > 0)
+			l[i].hash ^= hash_bytes(l[i].key, t->key_size);
+		__builtin_prefetch(&t->slots[slot_of(t, l[i].hash)]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		l[i].entry = guess(t, &l[i]);
+		if (l[i].entry) /* two lines, in which most of it is */
+			__builtin_prefetch(l[i].entry), __builtin_prefetch((const char *)l[i].entry + 64);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (l[i].entry)
+			__builtin_prefetch(((const struct entry *)l[i].entry)->text);
+	}
+	for (size_t i = 0; i < n; i++)
+		l[i].entry = find_or_add(f, &l[i]);
+}
+
+void entry_wait(struct entry *e)
+{
+	/* Its holder may have lost its processor. */
+	do {
+		for (int i = 0; i < 100 && atomic_load_explicit(&e->locked, memory_order_relaxed); i++)
+			continue;
+		if (atomic_load_explicit(&e->locked, memory_order_relaxed))
+			sched_yield();
+	} while (atomic_exchange_explicit(&e->locked, 1, memory_order_acquire));
 }

@@ -2,14 +2,15 @@
 /*
  * table.h - one entry per name, found and made by many threads at once
  *
- * Symbols, group signatures and sections are joined by their names; see table.c. An entry stays where it is,
- * in an arena, also when the table is freed. Which of two threads makes it is chance, so nothing may follow from it: what
+ * Symbols, group signatures and sections are joined by their names; see table.c. An entry stays where it is, in
+ * an arena. Which of two threads makes it is chance, so nothing may follow from it: what
  * entries say must not depend on the order in which it was said (lowest, largest, either), and numbers are
  * given later, in the order of the inputs.
  */
 #ifndef PARWRITE_TABLE_H
 #define PARWRITE_TABLE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -17,35 +18,67 @@
 struct arena;
 struct error;
 
-/* What every entry begins with. The table's, constant once it is there. */
+/* What every entry begins with. The table's, constant once it is there, but the lock. */
 struct entry {
 	const char *text; /* in an input */
-	uint32_t length, hash;
+	uint32_t length;
+	_Atomic uint32_t locked; /* any thread, see entry_lock() */
 };
 
+/* Constant once it is made, but what is atomic. */
 struct table {
-	struct shard *shards;
+	_Atomic uint64_t *slots; /* any thread, see table.c */
+	uint32_t n_slots;
+	unsigned char *entries;
+	_Atomic uint32_t used; /* any thread: of the entries */
 	size_t entry_size, key_size;
-	struct arena *arena; /* where entries are */
-	struct error *error;
 };
 
-/* Entries of that size, of which the key_size bytes behind struct entry are part of the name. */
-int table_make(struct table *t, size_t entry_size, size_t key_size, struct arena *arena, struct error *error);
+/* What is looked for, and what was found. */
+struct lookup {
+	const char *text;
+	const void *key; /* may be NULL if key_size is 0 */
+	uint32_t length;
+	uint32_t hash; /* the table's */
+	void *entry;
+};
+
+/* One thread's way into a table; a task has one of its own. */
+struct finder {
+	struct table *table;
+	uint32_t next, end; /* entries that it may make */
+};
+
+/* More at once gain nothing. */
+enum { LOOKUPS = 16 };
 
 /*
- * The entry for a name, zero if it is new, with the lock of its part of the table held until
- * table_unlock(). NULL: out of memory, and nothing is held. `key` may be NULL if key_size is 0.
+ * A table for at most that many different names, found by so many finders. Entries are of that size, of which the
+ * key_size bytes behind struct entry are part of the name. Returns 0 or -1.
  */
-void *table_lock(struct table *t, const char *text, uint32_t length, uint32_t hash, const void *key);
+int table_make(struct table *t, size_t entry_size, size_t key_size, uint64_t names, uint64_t finders,
+               struct arena *arena, struct error *error);
 
-void table_unlock(struct table *t, const void *entry);
+/* Set l[].entry to the entries for these names, zero if they are new. n is LOOKUPS at most. */
+void table_find(struct finder *f, struct lookup *l, size_t n);
 
-void table_free(struct table *t);
+/* For what threads say of an entry. Held for some 10 ns, too short for a lock that can sleep. */
+void entry_wait(struct entry *e);
+
+static inline void entry_lock(struct entry *e)
+{
+	if (atomic_exchange_explicit(&e->locked, 1, memory_order_acquire))
+		entry_wait(e);
+}
+
+static inline void entry_unlock(struct entry *e)
+{
+	atomic_store_explicit(&e->locked, 0, memory_order_release);
+}
 
 /*
  * Eight bytes at a time, as C++ has names of hundreds. The last multiplication spreads what the bits above
- * have gathered, as low bits choose the slot and high ones the shard.
+ * have gathered, as high ones choose the slot.
  */
 static inline uint32_t hash_bytes(const void *data, size_t n)
 {

@@ -107,16 +107,12 @@ static void write_global(struct writer *w, const struct name *n)
 	struct symbol symbol = {
 		.name = n->offset,
 		.info = (unsigned char)ELF64_ST_INFO(n->binding, n->type),
-		.other = (unsigned char)((n->other & ~3u) | n->visibility),
+		.other = n->other,
 		.special = n->special,
 		.value = n->value,
 		.size = n->size,
 	};
 
-	if (n->strength == COMMON) {
-		symbol.value = n->common_align;
-		symbol.size = n->common_size;
-	}
 	if (n->strength <= UNDEFINED && n->type == STT_NOTYPE)
 		symbol.info = (unsigned char)ELF64_ST_INFO(n->binding, n->reference_type);
 	if (n->section)
@@ -136,6 +132,7 @@ static void write_stretch(struct writer *w, const struct stretch *s)
 		for (uint32_t j = from; j < to; j++) {
 			const struct name *n = o->names[j];
 
+			symbols_fetch(o, j, to);
 			/* Those of sections and those left out have lower numbers. */
 			if (j < o->first_global && o->symbol_map[j] >= w->e->symbols->first_local)
 				write_local(w, o, j);
