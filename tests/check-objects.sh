@@ -208,6 +208,7 @@ for flags in "-O2 -g" "-O1 -ffunction-sections -fdata-sections -fPIC"; do
 		cross i686-linux-gnu-gcc qemu-i386 $flags
 		all_of_it || break
 		cross aarch64-linux-gnu-gcc qemu-aarch64 $flags
+		cross mips64el-linux-gnuabi64-gcc qemu-mips64el $flags
 		cross arm-linux-gnueabihf-gcc qemu-arm $flags
 	}
 done

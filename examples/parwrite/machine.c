@@ -89,9 +89,10 @@ enum machine_section machine_section(const struct format *f, uint32_t type)
 	case EM_RISCV: /* the instructions that may be used: it takes more to merge two than to compare them */
 		return type == SHT_ARM_ATTRIBUTES ? MACHINE_SAME : MACHINE_UNKNOWN;
 	case EM_MIPS:
-		return type == SHT_MIPS_REGINFO || type == SHT_MIPS_OPTIONS || type == TYPE_MIPS_ABIFLAGS
-		               ? MACHINE_SAME
-		               : MACHINE_UNKNOWN;
+		/* What registers each object's code uses, as records that ld.bfd -r piles up, too; debug information. */
+		if (type == SHT_MIPS_OPTIONS || type == SHT_MIPS_DWARF)
+			return MACHINE_ORDINARY;
+		return type == SHT_MIPS_REGINFO || type == TYPE_MIPS_ABIFLAGS ? MACHINE_SAME : MACHINE_UNKNOWN;
 	default:
 		return MACHINE_UNKNOWN;
 	}

@@ -101,9 +101,6 @@ static int read_header(struct object *o, const unsigned char **headers, uint32_t
 	if (type != ET_REL)
 		return fail(error, o->name, "%s, not a relocatable object",
 		            type < sizeof types / sizeof *types ? types[type] : types[0]);
-	/* Its relocations have a number of a symbol and three types. */
-	if (f->machine == EM_MIPS && f->wide)
-		return fail(error, o->name, "64-bit MIPS objects are not supported");
 	if (at == 0)
 		return fail(error, o->name, "no section headers");
 	if (get16(f, counts) != record)

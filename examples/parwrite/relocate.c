@@ -146,7 +146,7 @@ int relocate(const struct emission *e, const struct piece *piece, struct outbuf_
 	const struct format *f = &e->in->format;
 	int with_addend = piece->section->type == SHT_RELA;
 
-	if (f->wide && !f->swap && with_addend) {
+	if (f->wide && !f->swap && with_addend && !has_bytes_for_types(f)) {
 		const struct format usual = { .wide = 1, .big = HOST_BIG };
 
 		return relocate_all(e, &usual, piece, view, from, to, 1, order);
