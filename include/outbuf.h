@@ -158,6 +158,11 @@
 
 #ifdef __cplusplus
 extern "C" {
+/* A struct and a function of one name are usual in C; g++ -Wshadow takes the function for a constructor's rival. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
 #endif
 
 /* One output file that is being written. Opaque. */
@@ -739,6 +744,9 @@ OUTBUF_API int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap)
 #include "outbuf_inline.h"
 
 #ifdef __cplusplus
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 }
 #endif
 
