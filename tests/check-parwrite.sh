@@ -236,6 +236,28 @@ try "an output directory that is missing" refuses 1 'missing/out.o: No such file
 try "an output that is a directory" refuses 1 'directory: Is a directory' -o "$scratch/directory" "$scratch/strong.o"
 try "one good and one bad" refuses 1 'text: ' -j 2 -o "$out" "$scratch/strong.o" "$scratch/text"
 
+try "an option without its value is named" refuses 2 'value: -Map ' -o "$out" "$scratch/strong.o" -Map
+try "an unknown option with one dash is named" refuses 2 'option: -Wl,foo ' -Wl,foo -o "$out" "$scratch/strong.o"
+try "an unknown letter among others is named" refuses 2 'option: -Z ' -rZx -o "$out" "$scratch/strong.o"
+
+# What is written beside the output: never over an input, by whatever name, and not both in one file.
+beside() { # pattern, arguments; $scratch/in.o must stay what it is
+	cp "$scratch/strong.o" "$scratch/in.o"
+	ln -f "$scratch/in.o" "$scratch/link.o"
+	refuses 1 "$@" && cmp "$scratch/strong.o" "$scratch/in.o" && test ! -e "$scratch/new"
+}
+for option in -Map --trace; do
+	try "$option over an input" beside "in.o: is an input, and $option" -o "$out" $option "$scratch/in.o" "$scratch/weak.o" "$scratch/in.o"
+	try "$option over an input by another name" beside 'link.o: is an input' -o "$out" "$scratch/in.o" $option "$scratch/link.o"
+	try "$option over the output" beside "precious.o: is for both the output and $option" -o "$out" "$scratch/in.o" $option "$scratch/../${scratch##*/}/precious.o"
+	try "$option over the output that is not there yet" beside "new: is for both the output and $option" -o "$scratch/new" "$scratch/in.o" $option "$scratch/./new"
+	try "$option in a missing folder" beside 'missing/x: No such file' -o "$out" "$scratch/in.o" $option "$scratch/missing/x"
+	try "$option is kept if the run fails" beside 'text: ' -o "$out" $option "$scratch/in.o" "$scratch/text"
+done
+try "-Map and --trace in one file" beside 'new: is for both -Map and --trace' -o "$out" -Map "$scratch/new" --trace "$scratch/new" "$scratch/in.o"
+map_to_standard_output() { parwrite -Map - -o "$scratch/all.o" "$scratch/strong.o" | grep -q ' \.text$'; }
+try "-Map - is standard output" map_to_standard_output
+
 # A section that is the whole file: its header says offset 0 and the file's size.
 bytes() { printf "$(printf '\\%03o' $(($1 & 255)) $(($1 >> 8 & 255)) $(($1 >> 16 & 255)) 0 0 0 0 0)"; }
 whole_file() {

@@ -93,7 +93,7 @@ static int open_regular(const char *path, struct stat *st, struct error *error)
 	if (fstat(fd, st) < 0)
 		fail(error, path, "%s", strerror(errno));
 	else if (!S_ISREG(st->st_mode))
-		fail(error, path, S_ISDIR(st->st_mode) ? "is a directory" : "not a regular file");
+		fail(error, path, "%s", S_ISDIR(st->st_mode) ? strerror(EISDIR) : "not a regular file");
 	else if ((uint64_t)st->st_size > SIZE_MAX / 2)
 		fail(error, path, "%s", strerror(EFBIG));
 	else
@@ -114,6 +114,8 @@ struct image *image_open(struct image **list, const char *path, struct error *er
 	if (image) {
 		image->path = strdup(path);
 		image->size = (size_t)st.st_size;
+		image->device = st.st_dev;
+		image->inode = st.st_ino;
 		image->data = (const unsigned char *)"";
 		if (image->size > 0) {
 			image->data = NULL;

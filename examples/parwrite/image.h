@@ -4,6 +4,7 @@
 #define PARWRITE_IMAGE_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct error;
 
@@ -13,6 +14,8 @@ struct image {
 	char *path;
 	const unsigned char *data;
 	size_t size;
+	dev_t device;
+	ino_t inode;
 	int mapped; /* or in memory */
 };
 

@@ -27,6 +27,7 @@
  */
 #include "config.h"
 
+#include "clash.h"
 #include "clock.h"
 #include "groups.h"
 #include "job.h"
@@ -45,6 +46,8 @@ static int step_open(struct job *job)
 {
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 
+	if (clash_check(&job->options, &job->in, &job->error))
+		return -1;
 	options.mode = 0666;
 	options.order = job->in.format.big ? OUTBUF_BIG_ENDIAN : OUTBUF_LITTLE_ENDIAN;
 	options.map = job->options.no_map ? OUTBUF_NO : OUTBUF_AUTO;

@@ -10,13 +10,11 @@
 
 #include "mapfile.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "layout.h"
-#include "report.h"
+#include "text.h"
 
 static void write_sections(FILE *f, const struct layout *l)
 {
@@ -46,15 +44,15 @@ static void write_discarded(FILE *f, const struct inputs *in)
 
 int mapfile_write(const char *path, const struct layout *layout, const struct inputs *in, struct error *error)
 {
-	FILE *f = fopen(path, "we");
-	int failed;
+	struct text text = { .file = NULL };
+	int failed = text_open(&text, path, error);
 
-	if (!f)
-		return fail(error, path, "%s", strerror(errno));
-	fprintf(f, "%10s %8s %5s  %s\n", "offset", "size", "align", "section");
-	write_sections(f, layout);
-	write_discarded(f, in);
-	failed = ferror(f) || fflush(f);
-	failed |= fclose(f);
-	return failed ? fail(error, path, "%s", strerror(errno ? errno : EIO)) : 0;
+	if (!failed) {
+		fprintf(text.file, "%10s %8s %5s  %s\n", "offset", "size", "align", "section");
+		write_sections(text.file, layout);
+		write_discarded(text.file, in);
+		failed = text_commit(&text, error);
+	}
+	text_close(&text);
+	return failed;
 }

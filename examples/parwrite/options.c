@@ -137,7 +137,7 @@ static int complain(int option, const char *word)
 {
 	char letter[] = { '-', (char)optopt, '\0' };
 
-	if (word[1] != '-')
+	if (word[1] != '-' && optopt > 0 && optopt <= UCHAR_MAX)
 		word = letter; /* one of several, as in -rx */
 	if (option == ':')
 		return usage("option needs a value:", word);

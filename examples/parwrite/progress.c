@@ -22,7 +22,7 @@ static void draw(struct progress *p)
 {
 	uint64_t done = atomic_load_explicit(&p->done, memory_order_relaxed);
 	char bar[BAR + 1];
-	double part = p->total ? (double)done / (double)p->total : 1.0;
+	double part = p->total ? (double)done / (double)p->total : 0.0;
 	int filled = part < 1.0 ? (int)(part * BAR) : BAR;
 
 	for (int i = 0; i < BAR; i++)

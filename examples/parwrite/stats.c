@@ -127,7 +127,7 @@ static void print_output(struct printer *p, const struct job *job, const struct 
 	print_text(p, "file system", stats->file_system);
 	print_text(p, "staged", stats->staged ? "yes" : "no");
 	print_text(p, "backend", stats->backend);
-	print_text(p, "asked for by", stats->flush_why);
+	print_text(p, "backend because", stats->flush_why);
 	if (stats->flush_error)
 		print_text(p, "another backend refused", strerror(-stats->flush_error));
 	print_text(p, "placement", stats->placement);

@@ -3,7 +3,6 @@
 
 #include "trace.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "clock.h"
 #include "report.h"
+#include "text.h"
 
 /* A time in which a thread did something. */
 struct span {
@@ -31,8 +31,7 @@ struct lane {
 
 struct trace {
 	/* Constant. */
-	FILE *file;
-	const char *path;
+	struct text text;
 	uint64_t origin_ns;
 	struct lane *lanes; /* by the thread's number in the work queue */
 	unsigned n_lanes;
@@ -50,14 +49,10 @@ struct trace *trace_new(const char *path, unsigned threads, struct error *error)
 
 	if (!trace)
 		return NULL;
-	trace->path = path;
 	trace->origin_ns = now_ns();
 	trace->n_lanes = threads > 0 ? threads : 1;
 	trace->lanes = allocate(error, trace->n_lanes, sizeof *trace->lanes);
-	trace->file = trace->lanes ? fopen(path, "we") : NULL;
-	if (trace->lanes && !trace->file)
-		fail(error, path, "%s", strerror(errno));
-	if (!trace->file) {
+	if (!trace->lanes || text_open(&trace->text, path, error)) {
 		trace_free(trace);
 		trace = NULL;
 	}
@@ -149,8 +144,8 @@ static void write_span(FILE *f, const struct trace *trace, unsigned thread, cons
 
 int trace_write(struct trace *trace, struct error *error)
 {
-	FILE *f = trace->file;
-	int failed, comma = 0, missing = 0;
+	FILE *f = trace->text.file;
+	int comma = 0, missing = 0;
 
 	fputs("{\"traceEvents\":[\n", f);
 	for (unsigned i = 0; i < trace->n_lanes; i++) {
@@ -163,20 +158,14 @@ int trace_write(struct trace *trace, struct error *error)
 		}
 	}
 	fputs("\n]}\n", f);
-	failed = ferror(f) || fflush(f);
-	failed |= fclose(f);
-	trace->file = NULL;
-	if (missing)
-		return fail(error, NULL, "out of memory");
-	return failed ? fail(error, trace->path, "%s", strerror(errno ? errno : EIO)) : 0;
+	return missing ? fail(error, NULL, "out of memory") : text_commit(&trace->text, error);
 }
 
 void trace_free(struct trace *trace)
 {
 	if (!trace)
 		return;
-	if (trace->file)
-		fclose(trace->file);
+	text_close(&trace->text);
 	for (unsigned i = 0; trace->lanes && i < trace->n_lanes; i++)
 		free(trace->lanes[i].spans);
 	free(trace->lanes);

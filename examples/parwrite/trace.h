@@ -14,7 +14,7 @@
 struct error;
 struct trace;
 
-/* For a file that is opened now, and so many threads. NULL: there is a message. */
+/* For a file that is written by trace_write(), and so many threads. NULL: there is a message. */
 struct trace *trace_new(const char *path, unsigned threads, struct error *error);
 
 /* For struct workqueue.observe: tasks are told by the name of the step that is under way. */
