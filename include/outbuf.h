@@ -690,6 +690,40 @@ OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
  */
 OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data);
 
+/*
+ * These bytes are finished: their memory may go. Pointers into them are dead, the bytes are what they were, and
+ * outbuf_data() has them again. Any thread, for ranges that nobody else uses. Only whole pages go; of
+ * the mapping they stay in the page cache, and commit has less to unmap, which is one thread's work; bytes of the
+ * heap are put into the file. Does nothing where bytes reach the file at commit only, or nothing can go.
+ *
+ * Returns 0; -EINVAL and what the output failed with, as outbuf_view(); -EFBIG, which sticks if it is from
+ * RLIMIT_FSIZE; what pwrite(2) returns, or -ENOMEM: these stick.
+ */
+OUTBUF_API int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length);
+
+/* Block `index` of the output: n bytes at `offset`, valid during the call, not to be changed. 0 or a negative errno. */
+typedef int outbuf_block(void *arg, uint64_t index, uint64_t offset, const void *data, size_t n);
+
+/*
+ * Call block(arg, ...) once for each block of `block_size` bytes, the last may be shorter, of [0, outbuf_size()): to
+ * make an identity of all bytes, which can then be stored by outbuf_view_edit() or outbuf_data(). Blocks
+ * are read where they are, mapping, heap or file, and go through options.run, or the library's own threads
+ * (options.threads; 0: one per available CPU, at most 8), in any order. Owner, no View open.
+ *
+ * `block` may call outbuf_release() for its block once it is done with it. It may open Views, but what they store into
+ * blocks that are not walked yet may be seen or not.
+ *
+ * Once a block has failed no more are begun, but those before it. Returns 0, the error of the lowest block that failed;
+ *   -EINVAL   a NULL argument, block_size 0; committed or discarded
+ *   -EBUSY    a View is open
+ *   -EFBIG    more blocks than size_t can count
+ *   -ENOMEM
+ *   what pread(2) returns for what Views put into the file, pwrite(2) where a recycled file is made zero, the pool
+ *   outbuf_error(), if it is set
+ * None of these sticks.
+ */
+OUTBUF_API OUTBUF_MUST_CHECK int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void *arg);
+
 /* ------------------------------------------------------- asking what happened */
 
 /* What was done and how; members may be added at the end. */

@@ -89,7 +89,7 @@ static int clean(struct outbuf *ob, uint64_t end)
 
 	if (!ob->tracked || (dirty & DIRTY_RAW))
 		return 0;
-	return dirty_clean(&ob->dirty_ranges, end);
+	return dirty_clean(&ob->dirty_ranges, (struct range){ 0, end });
 }
 
 /* What is in the heap alone to the file. */

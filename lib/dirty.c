@@ -95,15 +95,14 @@ struct range dirty_next(struct dirty *d, uint64_t offset, uint64_t gap)
 	return found;
 }
 
-int dirty_clean(struct dirty *d, uint64_t end)
+int dirty_clean(struct dirty *d, struct range range)
 {
-	const struct range below = { 0, end };
 	const struct range *hit;
 	int r = 0;
 
 	pthread_mutex_lock(&d->lock);
-	while (r == 0 && (hit = ranges_any(&d->memory, below)) != NULL) {
-		struct range part = range_common(*hit, below);
+	while (r == 0 && (hit = ranges_any(&d->memory, range)) != NULL) {
+		struct range part = range_common(*hit, range);
 
 		r = ranges_join(&d->file, part);
 		if (r == 0)
@@ -127,4 +126,26 @@ int dirty_forget(struct dirty *d, struct range range)
 		d->file_end = range.offset;
 	pthread_mutex_unlock(&d->lock);
 	return r;
+}
+
+enum dirty_place dirty_where(struct dirty *d, struct range range, struct range *part)
+{
+	const struct ranges *sets[] = { [DIRTY_MEMORY] = &d->memory, [DIRTY_FILE] = &d->file };
+	enum dirty_place place = DIRTY_NOWHERE;
+
+	*part = range;
+	pthread_mutex_lock(&d->lock);
+	for (int i = DIRTY_MEMORY; i <= DIRTY_FILE; i++) {
+		const struct range *hit = ranges_first(sets[i], *part);
+
+		if (hit != NULL && hit->offset <= range.offset) {
+			place = (enum dirty_place)i;
+			*part = range_common(*hit, range);
+			break;
+		}
+		if (hit != NULL)
+			part->length = hit->offset - range.offset;
+	}
+	pthread_mutex_unlock(&d->lock);
+	return place;
 }

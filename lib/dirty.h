@@ -38,12 +38,18 @@ int dirty_split(struct dirty *d, struct range range, struct range *part, int *in
 /*
  * The lowest range from `offset` on that is true in memory and not in the file, together with those
  * that follow less than `gap` bytes behind, where what lies between was never written (and is zero).
- * Length 0: there is none. No View is open.
+ * Length 0: there is none. Any thread.
  */
 struct range dirty_next(struct dirty *d, uint64_t offset, uint64_t gap);
 
-/* Everything below `end` is true in the file. No View is open. 0 or -ENOMEM. */
-int dirty_clean(struct dirty *d, uint64_t end);
+/* What is true in memory, of the range, is true in the file as well, and counts as being there. Any thread. 0 or -ENOMEM. */
+int dirty_clean(struct dirty *d, struct range range);
+
+/* Where a byte is true. */
+enum dirty_place { DIRTY_NOWHERE /* it is zero */, DIRTY_MEMORY, DIRTY_FILE };
+
+/* Where the first bytes of the range are, and how many of them: *part. Any thread. */
+enum dirty_place dirty_where(struct dirty *d, struct range range, struct range *part);
 
 /* Bytes of the range are in neither place. No View is open. 0 or -ENOMEM. */
 int dirty_forget(struct dirty *d, struct range range);

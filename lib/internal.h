@@ -105,6 +105,20 @@ struct outbuf {
 /* Copy the caller's options, whatever header it was built with, and check them. */
 int options_take(struct outbuf_options *to, const struct outbuf_options *from);
 
+/*
+ * Count a View in; 0, or why the output takes none. While the owner is at work with the whole
+ * output the View is not counted and waits: a map or commit that turns out to come too early
+ * (-EBUSY) must not be seen by anybody, and one that succeeds decides what becomes of the View.
+ * It is counted in any case: until view_count_out(), or as one that ended.
+ */
+int view_count_in(struct outbuf *ob);
+
+/* As if it had never been there. */
+static inline void view_count_out(struct outbuf *ob)
+{
+	atomic_fetch_sub(&ob->views_opened, 1);
+}
+
 /* The owner asks: is a View open? What those that ended wrote is visible. */
 static inline int outbuf_has_views(struct outbuf *ob)
 {

@@ -58,6 +58,12 @@ int space_usable(struct space *s, uint64_t from, uint64_t to);
 /* Make [from, to), usable and not mapped from a file, zero; gives memory back where it can. */
 void space_clear(struct space *s, uint64_t from, uint64_t to);
 
+/*
+ * [from, to), whole pages, is not needed in memory. What is mapped from a file stays the same, other memory is zero
+ * afterwards, or what it was. Any thread, if nobody else uses those pages.
+ */
+void space_forget(struct space *s, uint64_t from, uint64_t to);
+
 /* Wait until [0, to), mapped from a file, is on the disk. 0 or the kernel's errno. */
 int space_sync(struct space *s, uint64_t to);
 

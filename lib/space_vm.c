@@ -239,6 +239,12 @@ void space_clear(struct space *s, uint64_t from, uint64_t to)
 	memset(s->base + from, 0, (size_t)(to - from));
 }
 
+void space_forget(struct space *s, uint64_t from, uint64_t to)
+{
+	/* Advice: what the kernel does not take away is still right. */
+	sys_dont_need(s->base + from, (size_t)(to - from));
+}
+
 int space_sync(struct space *s, uint64_t to)
 {
 	return sys_msync(s->base, (size_t)to);

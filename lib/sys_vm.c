@@ -18,6 +18,17 @@ static int real_populate(void *at, size_t n)
 #endif
 }
 
+static int real_dont_need(void *at, size_t n)
+{
+#ifdef MADV_DONTNEED
+	return madvise(at, n, MADV_DONTNEED);
+#else
+	(void)at, (void)n;
+	errno = ENOSYS;
+	return -1;
+#endif
+}
+
 /* The type of the last argument differs between systems. */
 static int real_mincore(void *at, size_t n, unsigned char *pages)
 {
@@ -31,6 +42,7 @@ struct sys_vm_table sys_vm_table = {
 	.msync = msync,
 	.posix_madvise = posix_madvise,
 	.populate = real_populate,
+	.dont_need = real_dont_need,
 	.mincore = real_mincore,
 };
 
@@ -68,6 +80,11 @@ int sys_is_mapped(void *at, size_t n)
 int sys_populate(void *at, size_t n)
 {
 	return sys_vm_table.populate(at, n) < 0 ? -errno : 0;
+}
+
+int sys_dont_need(void *at, size_t n)
+{
+	return sys_vm_table.dont_need(at, n) < 0 ? -errno : 0;
 }
 
 /* 64 MiB of pages of 4 KiB at a time. */

@@ -14,6 +14,7 @@ struct sys_vm_table {
 	int (*msync)(void *at, size_t n, int flags);
 	int (*posix_madvise)(void *at, size_t n, int advice);
 	int (*populate)(void *at, size_t n); /* madvise(2), MADV_POPULATE_WRITE: Linux 5.14 */
+	int (*dont_need)(void *at, size_t n); /* madvise(2), MADV_DONTNEED, which posix_madvise(3) does not do */
 	int (*mincore)(void *at, size_t n, unsigned char *pages);
 };
 
@@ -29,6 +30,8 @@ int sys_msync(void *at, size_t n);
 int sys_is_mapped(void *at, size_t n);
 /* Have the pages writable, where that can be asked for without a signal: else an errno. */
 int sys_populate(void *at, size_t n);
+/* The pages may go: of a file they are read again, other memory is zero then. 0 or an errno: they stay. */
+int sys_dont_need(void *at, size_t n);
 /* How many of the file's first n bytes are in the page cache, by mincore(2). 0 or an errno. */
 int sys_count_resident(int fd, uint64_t n, uint64_t *bytes);
 size_t sys_page_size(void);

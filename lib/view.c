@@ -79,12 +79,7 @@ static int check_overlap(struct outbuf_view *v, uint64_t length)
 	return coverage_begin(&v->ob->coverage, range, v->flags & VIEW_EDIT);
 }
 
-/*
- * Count a View in; 0, or why the output takes none. While the owner is at work with the whole
- * output the View is not counted and waits: a map or commit that turns out to come too early
- * (-EBUSY) must not be seen by anybody, and one that succeeds decides what becomes of the View.
- */
-static int count_in(struct outbuf *ob)
+int view_count_in(struct outbuf *ob)
 {
 	for (;;) {
 		int state;
@@ -95,7 +90,7 @@ static int count_in(struct outbuf *ob)
 			return outbuf_error(ob);
 		if (state != STATE_EXCLUSIVE)
 			return state == STATE_OPEN ? 0 : -EINVAL;
-		atomic_fetch_sub(&ob->views_opened, 1);
+		view_count_out(ob);
 		sys_pause();
 	}
 }
@@ -114,7 +109,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	}
 	v->swap = (uint8_t)ob->swap;
 
-	r = count_in(ob);
+	r = view_count_in(ob);
 	if (r == 0)
 		r = place(v, offset, length);
 	if (r == 0 && ob->options.check_overlap && (v->flags & VIEW_BOUNDED))
@@ -126,7 +121,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	set(v, NULL, r, 0);
 	/* First the error, then the count: who finds no View open must find the error. */
 	outbuf_fail(ob, r);
-	atomic_fetch_sub(&ob->views_opened, 1);
+	view_count_out(ob);
 	return r;
 }
 
@@ -365,34 +360,4 @@ int outbuf_sleb128(struct outbuf_view *v, int64_t x)
 		bytes[n++] = (unsigned char)(low | (more ? 0x80 : 0));
 	} while (more);
 	return outbuf_write(v, bytes, n);
-}
-
-/* ------------------------------------------------------------------- raw access */
-
-int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data)
-{
-	uint64_t end = offset + length;
-	int r;
-
-	if (data == NULL)
-		return -EINVAL;
-	*data = NULL;
-	if (ob == NULL)
-		return -EINVAL;
-	/* As a View for the time of this call. */
-	r = count_in(ob);
-	if (r == 0 && (end < offset || length > SIZE_MAX))
-		r = -EFBIG;
-	if (r == 0)
-		r = memory_take(ob, offset, length);
-	if (r == 0)
-		r = memory_hand_out(ob, offset, length, 0);
-	if (r == 0) {
-		outbuf_taint(ob, DIRTY_RAW);
-		if (length > 0)
-			heap_cover(&ob->heap, end);
-		*data = ob->heap.space.base + offset;
-	}
-	atomic_fetch_sub(&ob->views_opened, 1);
-	return r;
 }

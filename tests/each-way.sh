@@ -15,14 +15,14 @@ set -u
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 # Those that take longest first.
-by_path="test_stale_random test_model test_stage_random test_stage test_stage_faults test_location test_write test_threads test_overlap test_special \
+by_path="test_stale_random test_model test_stage_random test_stage test_stage_faults test_location test_write test_threads test_raw test_overlap test_special \
 	test_commit test_errors test_limits test_faults test_memory test_recycle test_spare \
 	test_durable test_lock test_metadata test_planted"
 # Those in which several threads write, or the library has one of its own.
-by_threads="test_stale_random test_model test_stage_random test_stage test_stage_faults test_threads test_overlap \
+by_threads="test_stale_random test_model test_stage_random test_stage test_stage_faults test_threads test_raw test_overlap \
 	test_recycle test_lock"
 # Those that go by what an output holds, and not by how its file comes to the path.
-by_content="test_model test_location test_write test_threads test_overlap"
+by_content="test_model test_location test_write test_threads test_raw test_overlap"
 
 archive=/usr/lib/$(uname -m)-linux-gnu/liblua5.4.a
 passed=0 failed=0 left_out=0

@@ -116,6 +116,7 @@ static int i_msync(void *at, size_t n, int flags)
 SIMPLE(mprotect, -1, (void *at, size_t n, int prot), (at, n, prot))
 SIMPLE(posix_madvise, errno, (void *at, size_t n, int advice), (at, n, advice))
 SIMPLE(populate, -1, (void *at, size_t n), (at, n))
+SIMPLE(dont_need, -1, (void *at, size_t n), (at, n))
 SIMPLE(mincore, -1, (void *at, size_t n, unsigned char *pages), (at, n, pages))
 
 int vm_install(void)
@@ -127,6 +128,7 @@ int vm_install(void)
 	sys_vm_table.mprotect = i_mprotect;
 	sys_vm_table.posix_madvise = i_posix_madvise;
 	sys_vm_table.populate = i_populate;
+	sys_vm_table.dont_need = i_dont_need;
 	sys_vm_table.mincore = i_mincore;
 	return left_as_it_was(&sys_vm_table, &real, sizeof real) ? -1 : 0;
 }

@@ -11,6 +11,7 @@
 #include "model.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -178,6 +179,64 @@ static const char *take_raw(struct model *m)
 	return n > 0 ? use_raw(m) : NULL;
 }
 
+/* What a walk over the output is told. */
+struct seen {
+	const struct model *m;
+	size_t block;
+	uint64_t fails_from; /* blocks with this number or a higher one do */
+	_Atomic uint64_t bytes;
+	_Atomic int wrong;
+};
+
+static int see_block(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
+{
+	struct seen *s = arg;
+	uint64_t left = s->m->size - offset;
+
+	if (offset != i * s->block || n != (left < s->block ? left : s->block) ||
+	    memcmp(data, s->m->bytes + offset, n) != 0)
+		atomic_store(&s->wrong, 1);
+	atomic_fetch_add(&s->bytes, n);
+	if (i >= s->fails_from)
+		return -1000 - (int)i;
+	/* Its memory may go: it was looked at. */
+	return i % 3 == 0 ? outbuf_release(s->m->ob, offset, n) == -EINVAL && !s->m->unmapped : 0;
+}
+
+static const char *walk(struct model *m, int busy)
+{
+	struct seen s = { .m = m, .block = 1 + below(m, below(m, 2) ? 100000 : 1000000), .fails_from = UINT64_MAX };
+	int want = m->discarded ? -EINVAL : busy ? -EBUSY : m->error;
+	uint64_t n = m->size / s.block + (m->size % s.block > 0);
+
+	if (m->size / s.block > 200)
+		s.block = m->size;
+	if (rarely(m, 4) && n > 0 && s.block != m->size) {
+		s.fails_from = below(m, n);
+		want = want < 0 ? want : -1000 - (int)s.fails_from;
+	}
+	check(outbuf_walk(m->ob, s.block, see_block, &s) == want);
+	check(s.wrong == 0);
+	check(want < 0 || s.bytes == m->size);
+	/* Pointers into what was given back are dead. */
+	if (want == 0 || s.fails_from != UINT64_MAX)
+		m->raw.length = 0;
+	return NULL;
+}
+
+static const char *release(struct model *m)
+{
+	uint64_t at = below(m, m->size + 100), n = below(m, 3) ? model_length(m) : MODEL_MAX;
+
+	if (n > MODEL_MAX - at)
+		n = MODEL_MAX - at;
+	pass(model_views_end_in(m, at, at + n));
+	check(outbuf_release(m->ob, at, n) == (m->discarded ? m->error : m->unmapped ? -EINVAL : m->error));
+	if (m->raw.at < at + n && at < m->raw.at + m->raw.length)
+		m->raw.length = 0;
+	return NULL;
+}
+
 static const char *give_up(struct model *m)
 {
 	int error;
@@ -207,7 +266,7 @@ static const char *owner_step(struct model *m)
 		pass(model_views_end(m));
 	busy = m->open > 0;
 	want = m->discarded ? -EINVAL : busy ? -EBUSY : 0;
-	switch (below(m, m->tame ? 7 : 9)) {
+	switch (below(m, m->tame ? 9 : 11)) {
 	case 0:
 		pass(map_output(m, busy));
 		break;
@@ -233,10 +292,16 @@ static const char *owner_step(struct model *m)
 			check(outbuf_commit(m->ob) == -EBUSY && outbuf_close(m->ob) == -EBUSY);
 		break;
 	case 7:
+		pass(walk(m, busy));
+		break;
+	case 8:
+		pass(release(m));
+		break;
+	case 9:
 		m->touched |= !m->sequential;
 		check(outbuf_sync(m->ob) == (want < 0 ? want : m->error));
 		break;
-	case 8:
+	case 10:
 		if (below(m, 4) == 0)
 			pass(give_up(m));
 		break;

@@ -364,13 +364,54 @@ static void step_flush(struct dirty *d)
 	/* Carried, it is clean; or a pointer is out, and it stays where it is. */
 	if (from > 0 || below(3) == 0)
 		return;
-	CHECK(dirty_clean(d, at.base + end) == 0);
+	CHECK(dirty_clean(d, (struct range){ at.base, end }) == 0);
 	for (i = 0; i < end; i++)
 		if (model.place[i] == MEMORY) {
 			model.place[i] = FILED;
 			if (at.base + i + 1 > model.file_end)
 				model.file_end = at.base + i + 1;
 		}
+}
+
+/* One range to the file, and out of memory. */
+static void step_release(struct dirty *d)
+{
+	unsigned from, to;
+	struct range range = random_range(&from, &to);
+
+	CHECK(dirty_clean(d, range) == 0);
+	for (; from < to; from++) {
+		if (model.place[from] != MEMORY)
+			continue;
+		model.file[from] = model.memory[from];
+		model.memory[from] = 0;
+		model.place[from] = FILED;
+		if (at.base + from + 1 > model.file_end)
+			model.file_end = at.base + from + 1;
+	}
+}
+
+/* Where they are: each byte, and as many as are in the same place. */
+static void step_where(struct dirty *d)
+{
+	static const enum place places[] = { [DIRTY_NOWHERE] = NEITHER, [DIRTY_MEMORY] = MEMORY, [DIRTY_FILE] = FILED };
+	unsigned from, to;
+	struct range range = random_range(&from, &to);
+
+	while (range.length > 0) {
+		struct range part = { 1, 2 };
+		enum dirty_place place = dirty_where(d, range, &part);
+		unsigned n = 0;
+
+		/* Elements that touch may be apart: then it is only some of them. */
+		while (from + n < to && n < part.length && model.place[from + n] == places[place])
+			n++;
+		CHECK(part.offset == range.offset && part.length > 0 && part.length == n);
+		CHECK(place != DIRTY_NOWHERE || from + n == to || model.place[from + n] != NEITHER);
+		from += n;
+		range.offset += n;
+		range.length -= n;
+	}
 }
 
 /* Cut off, and zero from now on. */
@@ -410,10 +451,13 @@ static void test_two_places(void **state)
 				step_take(&d);
 			else if (what < 75)
 				step_split(&d);
-			else if (what < 90)
+			else if (what < 85)
 				step_flush(&d);
+			else if (what < 90)
+				step_release(&d);
 			else
 				step_forget(&d);
+			step_where(&d);
 			check_truth();
 			check_places(&d);
 		}

@@ -270,6 +270,23 @@ static int write_alone(struct outbuf *ob, const unsigned char *from)
 	return r;
 }
 
+static int compare_block(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
+{
+	(void)i;
+	return memcmp((const unsigned char *)arg + offset, data, n) == 0 ? 0 : -EILSEQ;
+}
+
+/* Some of it into memory, and out of it again; then all of it once more. */
+static int look_at_it(struct outbuf *ob, const unsigned char *from)
+{
+	void *ref;
+	int r = outbuf_data(ob, PLANNED, STRAIGHT, &ref);
+
+	if (r == 0)
+		r = outbuf_release(ob, 1000, PLANNED + STRAIGHT - 1000);
+	return r < 0 ? r : outbuf_walk(ob, 50000, compare_block, (void *)(uintptr_t)from);
+}
+
 static int end(const struct way *way, struct outbuf *ob, const unsigned char *from)
 {
 	struct outbuf_view v;
@@ -303,6 +320,7 @@ int way_run(const struct way *way, const char *path, int content)
 	way->backend->choose(&options);
 	/* Real memory where there is no mmap, and cleared each time. */
 	options.max_size = 1 << 20;
+	options.threads = 1; /* calls in an order that is always the same */
 	inject_nameless(!(way->mode->flags & MODE_NAMED));
 	inject_phase(AT_OPEN);
 	r = outbuf_open(&ob, path, &options);
@@ -315,6 +333,8 @@ int way_run(const struct way *way, const char *path, int content)
 		r = write_by_threads(ob, from);
 	if (r == 0)
 		r = write_alone(ob, from);
+	if (r == 0)
+		r = look_at_it(ob, from);
 	if (r == 0)
 		r = end(way, ob, from);
 	inject_phase(AT_CLOSE);

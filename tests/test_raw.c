@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a linker with a writer of its own asks for: raw memory that is extended and does not move, memory given back
+ * when it is finished, and all bytes once more in blocks, on many threads. test_model.c does the same in random
+ * order; here is what is special. ThreadSanitizer runs this too.
+ */
+#include "config.h"
+
+#include "support.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { THREADS = 8, SHARE = 300000, PLANNED = 1 << 20, WHOLE = PLANNED + THREADS * SHARE };
+
+static unsigned char content(uint64_t offset)
+{
+	return (unsigned char)((offset * 0x9e3779b97f4a7c15u >> 40) | 1);
+}
+
+static void fill(unsigned char *to, uint64_t from, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		to[i] = content(from + i);
+}
+
+static int is_content(const unsigned char *data, uint64_t from, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		if (data[i] != content(from + i))
+			return 0;
+	}
+	return 1;
+}
+
+/* What a program makes of an output: several of them are written at once below. */
+struct program {
+	struct outbuf *ob;
+	unsigned char *buffer;
+	size_t block;
+	_Atomic uint64_t walked;
+	_Atomic unsigned sum; /* of all bytes */
+	_Atomic int wrong;
+};
+
+/* A share of what is planned; then more, behind it, which everybody asks for at once. */
+static int write_share(void *arg, unsigned i)
+{
+	struct program *p = arg;
+	uint64_t part = PLANNED / THREADS, from = PLANNED + (uint64_t)i * SHARE;
+	void *more;
+	int r;
+
+	fill(p->buffer + i * part, i * part, part);
+	r = outbuf_data(p->ob, from, SHARE, &more);
+	if (r < 0)
+		return r;
+	if (more != p->buffer + from)
+		return -EFAULT;
+	fill(more, from, SHARE);
+	return 0;
+}
+
+static int see(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
+{
+	struct program *p = arg;
+	const unsigned char *bytes = data;
+	unsigned sum = 0;
+
+	if (offset != i * p->block || (n != p->block && offset + n != WHOLE) || !is_content(bytes, offset, n))
+		atomic_store(&p->wrong, 1);
+	for (size_t k = 0; k < n; k++)
+		sum += bytes[k];
+	atomic_fetch_add(&p->sum, sum);
+	atomic_fetch_add(&p->walked, n);
+	return outbuf_release(p->ob, offset, n);
+}
+
+/* Planned, written, extended, hashed, the identity stored in place of the first bytes. NULL, or what went wrong. */
+static const char *make(struct program *p)
+{
+	struct outbuf_view view;
+	void *data;
+
+	if (outbuf_map(p->ob, PLANNED) != 0 || outbuf_data(p->ob, 0, PLANNED, &data) != 0)
+		return "no buffer";
+	p->buffer = data;
+	if (run_threads(THREADS, write_share, p) != 0)
+		return "not extended";
+	if (outbuf_size(p->ob) != WHOLE)
+		return "of another size";
+	for (p->block = 1000; p->block < 4 * WHOLE; p->block *= 17) {
+		p->walked = p->sum = 0;
+		if (outbuf_walk(p->ob, p->block, see, p) != 0 || p->wrong)
+			return "not walked";
+		if (p->walked != WHOLE)
+			return "not walked once";
+	}
+	outbuf_view_edit(p->ob, &view, 0, 4);
+	outbuf_write32le(&view, p->sum);
+	return outbuf_view_end(&view) == 0 ? NULL : "no identity";
+}
+
+static void check_made(const char *path, unsigned sum)
+{
+	unsigned char *want = malloc(WHOLE);
+
+	assert_non_null(want);
+	fill(want, 0, WHOLE);
+	for (int i = 0; i < 4; i++)
+		want[i] = (unsigned char)(sum >> (8 * i));
+	assert_file(path, want, WHOLE);
+	free(want);
+}
+
+static void test_own_writer(void **state)
+{
+	const struct sandbox *s = *state;
+	struct program p = { .ob = open_with(s->path, NULL) };
+
+	assert_null(make(&p));
+	assert_int_equal(commit(p.ob), 0);
+	assert_int_equal(outbuf_close(p.ob), 0);
+	check_made(s->path, p.sum);
+}
+
+static const char *wrong_in[2];
+
+static int make_one(void *arg, unsigned i)
+{
+	struct program *programs = arg;
+
+	wrong_in[i] = make(&programs[i]);
+	return 0;
+}
+
+static void test_two_linkers(void **state)
+{
+	const struct sandbox *s = *state;
+	static struct program programs[2];
+	char other[320];
+
+	snprintf(other, sizeof other, "%s.other", s->path);
+	programs[0] = (struct program){ .ob = open_with(s->path, NULL) };
+	programs[1] = (struct program){ .ob = open_with(other, NULL) };
+	run_threads(2, make_one, programs);
+	assert_null(wrong_in[0]);
+	assert_null(wrong_in[1]);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(commit(programs[i].ob), 0);
+		assert_int_equal(outbuf_close(programs[i].ob), 0);
+	}
+	check_made(s->path, programs[0].sum);
+	check_made(other, programs[1].sum);
+	unlink(other);
+}
+
+/* ----------------------------------------------------------------------- walking */
+
+struct counted {
+	uint64_t fails[3]; /* blocks that do */
+	_Atomic unsigned calls;
+	struct outbuf *ob;
+	int refused; /* what an owner's call answered meanwhile */
+};
+
+static int count_block(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
+{
+	struct counted *c = arg;
+
+	(void)offset, (void)data, (void)n;
+	atomic_fetch_add(&c->calls, 1);
+	for (int k = 0; k < 3; k++) {
+		if (i == c->fails[k])
+			return -(int)(200 + i);
+	}
+	return 0;
+}
+
+static void test_first_error(void **state)
+{
+	const struct sandbox *s = *state;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+
+	for (options.threads = 1; options.threads <= 4; options.threads += 3) {
+		struct outbuf *ob = open_with(s->path, &options);
+		struct counted c = { .fails = { 77, 30, 50 } };
+
+		assert_int_equal(fill_some(ob, 'n', 100000), 0);
+		assert_int_equal(outbuf_walk(ob, 1000, count_block, &c), -230);
+		assert_true(options.threads > 1 || c.calls == 31);
+		assert_in_range(c.calls, 31, 31 + 4);
+		/* It does not stick. */
+		assert_int_equal(outbuf_error(ob), 0);
+		c = (struct counted){ .fails = { 100, 100, 100 } };
+		assert_int_equal(outbuf_walk(ob, 1000, count_block, &c), 0);
+		assert_int_equal(c.calls, 100);
+		assert_int_equal(commit(ob), 0);
+		outbuf_close(ob);
+		assert_filled(s, 100000);
+	}
+}
+
+static int owner_calls(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
+{
+	struct counted *c = arg;
+
+	(void)i, (void)offset, (void)data, (void)n;
+	c->refused = outbuf_commit(c->ob);
+	return 0;
+}
+
+static void test_refused(void **state)
+{
+	const struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	struct counted c = { .fails = { 100, 100, 100 }, .ob = ob };
+	struct outbuf_view v;
+
+	assert_int_equal(outbuf_walk(NULL, 1, count_block, &c), -EINVAL);
+	assert_int_equal(outbuf_walk(ob, 0, count_block, &c), -EINVAL);
+	assert_int_equal(outbuf_walk(ob, 1, NULL, &c), -EINVAL);
+	assert_int_equal(outbuf_release(NULL, 0, 1), -EINVAL);
+	assert_int_equal(outbuf_release(ob, UINT64_MAX, 2), -EFBIG);
+	/* Nothing is there: nothing to do. */
+	assert_int_equal(outbuf_walk(ob, 1, count_block, &c), 0);
+	assert_int_equal(outbuf_release(ob, 0, 1 << 20), 0);
+	assert_int_equal(c.calls, 0);
+	assert_int_equal(outbuf_view(ob, &v, 0, 10), 0);
+	assert_int_equal(outbuf_walk(ob, 1, count_block, &c), -EBUSY);
+	outbuf_write(&v, "0123456789", 10);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	/* The walk is as a View that is open. */
+	assert_int_equal(outbuf_walk(ob, 10, owner_calls, &c), 0);
+	assert_int_equal(c.refused, -EBUSY);
+	outbuf_fail(ob, -EXDEV);
+	assert_int_equal(outbuf_walk(ob, 10, count_block, &c), -EXDEV);
+	assert_int_equal(outbuf_release(ob, 0, 10), -EXDEV);
+	outbuf_discard(ob);
+	assert_int_equal(outbuf_walk(ob, 10, count_block, &c), -EINVAL);
+	outbuf_close(ob);
+}
+
+/* After outbuf_unmap() all is in the file. */
+static int compare(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
+{
+	(void)arg, (void)i;
+	return is_content(data, offset, n) ? 0 : -EILSEQ;
+}
+
+static void test_unmapped(void **state)
+{
+	const struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	void *data;
+
+	skip_unmapped();
+	assert_int_equal(outbuf_map(ob, PLANNED), 0);
+	assert_int_equal(outbuf_data(ob, 0, WHOLE, &data), 0);
+	fill(data, 0, WHOLE);
+	assert_int_equal(outbuf_unmap(ob), 0);
+	assert_int_equal(outbuf_walk(ob, 99999, compare, NULL), 0);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+}
+
+/* ----------------------------------------------------------------- giving back */
+
+/* Pages of this process that are in memory; 0 where nobody says, or a sanitizer has its own. */
+static unsigned long resident(void)
+{
+	unsigned long size, pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (f != NULL) {
+		if (fscanf(f, "%lu %lu", &size, &pages) != 2)
+			pages = 0;
+		fclose(f);
+	}
+	return pages;
+}
+
+static void release_and_look(const struct sandbox *s, uint32_t map)
+{
+	const uint64_t size = 32 << 20, page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	unsigned long before, after;
+	struct outbuf *ob;
+	void *data;
+
+	options.map = map;
+	ob = open_with(s->path, &options);
+	assert_int_equal(outbuf_map(ob, size), 0);
+	assert_int_equal(outbuf_data(ob, 0, size, &data), 0);
+	fill(data, 0, size);
+	before = resident();
+	/* All but a byte at either end: whole pages within. */
+	assert_int_equal(outbuf_release(ob, 1, size - 2), 0);
+	after = resident();
+	if (has_vm() && !in_order() && getenv("VALGRIND") == NULL && before > 0)
+		assert_true(before - after > (size - (4 << 20)) / page);
+	assert_int_equal(outbuf_data(ob, 0, size, &data), 0);
+	assert_true(is_content(data, 0, size));
+	/* Twice is once. */
+	assert_int_equal(outbuf_release(ob, 0, size), 0);
+	assert_int_equal(outbuf_release(ob, 0, size), 0);
+	assert_int_equal(outbuf_walk(ob, 1 << 20, compare, NULL), 0);
+	assert_int_equal(commit(ob), 0);
+	outbuf_close(ob);
+}
+
+static void test_release(void **state)
+{
+	const struct sandbox *s = *state;
+
+	release_and_look(s, OUTBUF_AUTO);
+	release_and_look(s, OUTBUF_NO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		sandbox_test(test_own_writer),
+		sandbox_test(test_two_linkers),
+		sandbox_test(test_first_error),
+		sandbox_test(test_refused),
+		sandbox_test(test_unmapped),
+		sandbox_test(test_release),
+	};
+
+	return cmocka_run_group_tests_name("raw", tests, NULL, NULL);
+}
