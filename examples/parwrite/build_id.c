@@ -7,8 +7,7 @@
  * (libxxhash), which is as fast as memory; "md5" and "sha1" tell how long the identity is, not how it is
  * made, as with ld.lld since 15. Whoever needs a hash that nobody can forge has to sign the file.
  *
- * Blocks are read where they were written, by outbuf_data(). What was put into the file past the mapping
- * comes back into memory for that, and is written once more at commit.
+ * The library reads the blocks where they are (outbuf_walk), on the threads that wrote them.
  */
 #include "config.h"
 
@@ -22,11 +21,10 @@
 #include <xxhash.h>
 #endif
 
-#include "../workqueue.h"
 #include "layout.h"
 #include "report.h"
 
-enum { HEADER = 16, TYPE_BUILD_ID = 3 };
+enum { HEADER = 16, TYPE_BUILD_ID = 3, BLOCK = 1 << 20 };
 
 static int hex_digit(char c)
 {
@@ -101,34 +99,25 @@ int build_id_section(const struct build_id *id, struct inputs *in, struct sectio
 }
 
 #ifdef HAVE_XXHASH
-struct hashing {
-	struct emission *e;
-	XXH128_canonical_t *blocks;
-};
-
-static int hash_block(void *arg, size_t i)
+static int hash_block(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
 {
-	struct hashing *h = arg;
-	uint64_t at = workqueue_block_start(h->e->tables.end, i), end = workqueue_block_start(h->e->tables.end, i + 1);
-	void *data;
-	int error = outbuf_data(h->e->ob, at, end - at, &data);
+	XXH128_canonical_t *blocks = arg;
 
-	if (!error)
-		XXH128_canonicalFromHash(&h->blocks[i], XXH3_128bits(data, end - at));
-	return error;
+	(void)offset;
+	XXH128_canonicalFromHash(&blocks[i], XXH3_128bits(data, n));
+	return 0;
 }
 
 /* One of 32 bytes, of which so many are taken as are wanted. */
 static int hash_output(struct emission *e, unsigned char *bytes)
 {
-	size_t n = workqueue_blocks(e->tables.end);
-	struct hashing h = { .e = e, .blocks = arena_allocate(e->arena, e->error, n, sizeof *h.blocks) };
-	XXH128_canonical_t whole;
+	size_t n = (size_t)((e->tables.end + BLOCK - 1) / BLOCK);
+	XXH128_canonical_t *blocks = arena_allocate(e->arena, e->error, n, sizeof *blocks), whole;
 
-	if (!h.blocks || emit_result(e, workqueue_run(e->queue, n, hash_block, &h)))
+	if (!blocks || emit_result(e, outbuf_walk(e->ob, BLOCK, hash_block, blocks)))
 		return -1;
 	for (unsigned half = 0; half < 2; half++) {
-		XXH128_canonicalFromHash(&whole, XXH3_128bits_withSeed(h.blocks, n * sizeof *h.blocks, half));
+		XXH128_canonicalFromHash(&whole, XXH3_128bits_withSeed(blocks, n * sizeof *blocks, half));
 		memcpy(bytes + half * sizeof whole, &whole, sizeof whole);
 	}
 	return 0;
