@@ -73,17 +73,36 @@ if [ -e "$stage$libdir/liboutbuf.a" ]; then
 	try "... and runs" runs "$scratch/static"
 fi
 try "gnu89, no optimisation: two files share the functions" gnu89
+
+# outbuf.hpp: compiler, its flags.
+cxx_api() {
+	rm -f "$scratch/out"
+	"$@" -Wall -Wextra -Wpedantic -Wshadow -Werror $CFLAGS "$abs_top_srcdir/tests/programs/cxx_api.cc" $(pkg-config --cflags --libs outbuf) \
+		$LDFLAGS -pthread -o "$scratch/cxx_api" && "$scratch/cxx_api" "$scratch/out" "$scratch/missing/out" || return 1
+	want=010102fffffffe01020304050607080403040300000000000000000009cccccc
+	want=${want}746578747261776f6b2e2e2eac027f7832333468680000000000000000000021
+	test "$(od -An -v -tx1 -N 64 "$scratch/out" | tr -d ' \n')" = $want && test "$(wc -c <"$scratch/out")" -eq 4105 &&
+		test "$(tail -c 5 "$scratch/out")" = 01234 && test "$(od -An -c -j 2100 -N 1 "$scratch/out" | tr -d ' ')" = c
+}
+
 found=
 for cxx in "${CXX:-}" g++ clang++; do
-	[ -n "$cxx" ] && command -v "$cxx" >/dev/null && { found=$cxx; break; }
+	[ -n "$cxx" ] && command -v "$cxx" >/dev/null || continue
+	case " $found " in *" $cxx "*) continue ;; esac
+	# A sanitizer's runtime is the compiler's own.
+	case $CFLAGS/$CC/$cxx in
+	*-fsanitize*/*clang*/*clang* | *-fsanitize*/*gcc*/*g++*) ;;
+	*-fsanitize*) continue ;;
+	esac
+	case $cxx in */c++ | c++) continue ;; esac
+	found="$found $cxx"
 done
-case $CC in
-*clang*) [ "$found" = g++ ] && case $CFLAGS in *-fsanitize*) found= ;; esac ;;
-esac
-if [ -n "$found" ]; then
-	try "the header in C++ ($found)" cplusplus "$found"
+for cxx in $found; do
+	try "the header in C++ ($cxx)" cplusplus "$cxx"
 	try "... and runs" runs "$scratch/cplusplus"
-else
-	skip "the header in C++" "no C++ compiler that goes with $CC"
-fi
+	try "outbuf.hpp, C++17 ($cxx)" cxx_api "$cxx" -std=c++17
+	try "outbuf.hpp, C++20 ($cxx)" cxx_api "$cxx" -std=c++20
+	try "outbuf.hpp without exceptions and type information ($cxx)" cxx_api "$cxx" -std=c++17 -fno-exceptions -fno-rtti
+done
+[ -n "$found" ] || skip "the headers in C++" "no C++ compiler that goes with $CC"
 tap_end

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * outbuf.hpp - outbuf.h for C++17 and later: owners that move, errors by choice
+ *
+ *     liboutbuf::output out("program", options);        // throws std::system_error
+ *     out.map(size);
+ *     parallel_for(sections, [&](const section &s) {
+ *             liboutbuf::view v = out.view(s.offset, s.size);
+ *             v.write(s.data, s.size);
+ *     });                                               // a View ends where its owner goes
+ *     out.commit();
+ *
+ * Nothing here does anything but call outbuf.h, whose comments say what each call does, which threads may call it
+ * when, and which errors it returns: the names are the same without "outbuf_". Header only, no library but
+ * liboutbuf, no virtual functions, no run-time types. The namespace is liboutbuf, as `outbuf` is a struct.
+ *
+ * Errors. Every function that can fail comes twice, as in std::filesystem: with a std::error_code & at the end,
+ * which is noexcept, and without, which throws std::system_error (and is not there where the compiler has no
+ * exceptions, -fno-exceptions). Codes are of std::generic_category(), so they compare with std::errc.
+ *
+ * A View's writes return nothing: its first error sticks to the output and commit() reports it. Who wants to know
+ * earlier asks end() or error(). The destructors end and close, and report nothing.
+ *
+ * Views move, and refer to the output of the C library, which does not move when its owner does. They must be
+ * gone before it is.
+ */
+#ifndef OUTBUF_HPP
+#define OUTBUF_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#if __cplusplus > 201703L && __has_include(<span>)
+#include <span>
+#endif
+
+#include "outbuf.h"
+
+namespace liboutbuf {
+
+using options = ::outbuf_options;
+using statistics = struct ::outbuf_stats;
+using phase = ::outbuf_phase;
+
+inline constexpr std::uint64_t unbounded = OUTBUF_UNBOUNDED;
+
+/* Options with everything at its default. */
+inline options default_options() noexcept
+{
+	return options OUTBUF_OPTIONS_INIT;
+}
+
+/* Bytes of the output. std::span<std::byte> where there is one (C++20); before, what is used of it. */
+#if defined(__cpp_lib_span)
+using bytes = std::span<std::byte>;
+#else
+class bytes {
+public:
+	constexpr bytes() noexcept = default;
+	constexpr bytes(std::byte *data, std::size_t size) noexcept : data_(data), size_(size) {}
+	constexpr std::byte *data() const noexcept { return data_; }
+	constexpr std::size_t size() const noexcept { return size_; }
+	constexpr bool empty() const noexcept { return size_ == 0; }
+	constexpr std::byte *begin() const noexcept { return data_; }
+	constexpr std::byte *end() const noexcept { return data_ + size_; }
+	constexpr std::byte &operator[](std::size_t i) const noexcept { return data_[i]; }
+	constexpr bytes subspan(std::size_t offset, std::size_t n) const noexcept { return { data_ + offset, n }; }
+
+private:
+	std::byte *data_ = nullptr;
+	std::size_t size_ = 0;
+};
+#endif
+
+namespace detail {
+
+/* 0 or a negative errno. */
+inline std::error_code code(int result) noexcept
+{
+	return result < 0 ? std::error_code(-result, std::generic_category()) : std::error_code();
+}
+
+#if defined(__cpp_exceptions)
+inline void check(int result, const char *what)
+{
+	if (result < 0)
+		throw std::system_error(code(result), what);
+}
+#endif
+
+/* What a caller's function becomes in C: exceptions do not pass through C, so it must not throw. */
+template <typename Function>
+int block(void *function, std::uint64_t index, std::uint64_t offset, const void *data, std::size_t n)
+{
+	return (*static_cast<Function *>(function))(index, offset, static_cast<const std::byte *>(data), n);
+}
+
+} // namespace detail
+
+/* A View. Owned by one thread at a time. */
+class view {
+public:
+	view() noexcept = default;
+	view(view &&other) noexcept : v_(other.v_) { other.v_ = {}; }
+	view(const view &) = delete;
+	view &operator=(const view &) = delete;
+	view &operator=(view &&other) noexcept
+	{
+		if (this != &other) {
+			close();
+			v_ = other.v_;
+			other.v_ = {};
+		}
+		return *this;
+	}
+	~view() { close(); }
+
+	bool is_open() const noexcept { return v_.ob != nullptr; }
+
+	/* The first error so far. */
+	std::error_code error() const noexcept { return detail::code(v_.error); }
+
+	/* The View is done; what its first error was. */
+	void end(std::error_code &error) noexcept { error = detail::code(::outbuf_view_end(&v_)); }
+
+	std::uint64_t tell() const noexcept { return ::outbuf_tell(&v_); }
+	void seek(std::uint64_t offset) noexcept { ::outbuf_seek(&v_, offset); }
+
+	void write(const void *data, std::size_t n) noexcept { ::outbuf_write(&v_, data, n); }
+	void write(std::string_view text) noexcept { ::outbuf_write(&v_, text.data(), text.size()); }
+#if defined(__cpp_lib_span)
+	void write(std::span<const std::byte> data) noexcept { ::outbuf_write(&v_, data.data(), data.size()); }
+#endif
+
+	/* An integer or enumerator of 1, 2, 4 or 8 bytes in the output's byte order, or as the name says. */
+	template <typename T> void put(T x) noexcept
+	{
+		constexpr std::size_t size = integer_size<T>();
+		if constexpr (size == 1)
+			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
+		else if constexpr (size == 2)
+			::outbuf_write16(&v_, static_cast<std::uint16_t>(x));
+		else if constexpr (size == 4)
+			::outbuf_write32(&v_, static_cast<std::uint32_t>(x));
+		else
+			::outbuf_write64(&v_, static_cast<std::uint64_t>(x));
+	}
+	template <typename T> void put_le(T x) noexcept
+	{
+		constexpr std::size_t size = integer_size<T>();
+		if constexpr (size == 1)
+			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
+		else if constexpr (size == 2)
+			::outbuf_write16le(&v_, static_cast<std::uint16_t>(x));
+		else if constexpr (size == 4)
+			::outbuf_write32le(&v_, static_cast<std::uint32_t>(x));
+		else
+			::outbuf_write64le(&v_, static_cast<std::uint64_t>(x));
+	}
+	template <typename T> void put_be(T x) noexcept
+	{
+		constexpr std::size_t size = integer_size<T>();
+		if constexpr (size == 1)
+			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
+		else if constexpr (size == 2)
+			::outbuf_write16be(&v_, static_cast<std::uint16_t>(x));
+		else if constexpr (size == 4)
+			::outbuf_write32be(&v_, static_cast<std::uint32_t>(x));
+		else
+			::outbuf_write64be(&v_, static_cast<std::uint64_t>(x));
+	}
+
+	void fill(std::byte byte, std::size_t n) noexcept { ::outbuf_fill(&v_, static_cast<std::uint8_t>(byte), n); }
+	void align(std::uint64_t alignment, std::byte byte = std::byte{ 0 }) noexcept
+	{
+		::outbuf_align(&v_, alignment, static_cast<std::uint8_t>(byte));
+	}
+	void uleb128(std::uint64_t x) noexcept { ::outbuf_uleb128(&v_, x); }
+	void sleb128(std::int64_t x) noexcept { ::outbuf_sleb128(&v_, x); }
+
+	/* Empty after an error. */
+	bytes write_ref(const void *data, std::size_t n) noexcept
+	{
+		void *ref = nullptr;
+		return ::outbuf_write_ref(&v_, data, n, &ref) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
+	}
+	bytes reserve(std::size_t n) noexcept
+	{
+		void *ref = nullptr;
+		return ::outbuf_reserve(&v_, n, &ref) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
+	}
+
+	/* For the C calls that are not here, and for hot loops on a copy: see struct outbuf_view. */
+	struct ::outbuf_view *get() noexcept { return &v_; }
+
+#if defined(__cpp_exceptions)
+	void end() { detail::check(::outbuf_view_end(&v_), "outbuf_view_end"); }
+#endif
+
+private:
+	template <typename T> static constexpr std::size_t integer_size() noexcept
+	{
+		static_assert(std::is_integral_v<T> || std::is_enum_v<T>, "an integer or an enumerator");
+		static_assert(sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8, "of 1, 2, 4 or 8 bytes");
+		return sizeof(T);
+	}
+
+	/* One that is not open returns -EBADF. */
+	void close() noexcept
+	{
+		if (v_.ob)
+			::outbuf_view_end(&v_);
+	}
+
+	struct ::outbuf_view v_ = {};
+};
+
+/* An output. One that is neither committed nor discarded when its owner goes is discarded. */
+class output {
+public:
+	output() noexcept = default;
+	output(output &&other) noexcept : ob_(std::exchange(other.ob_, nullptr)) {}
+	output(const output &) = delete;
+	output &operator=(const output &) = delete;
+	output &operator=(output &&other) noexcept
+	{
+		if (this != &other) {
+			::outbuf_close(ob_);
+			ob_ = std::exchange(other.ob_, nullptr);
+		}
+		return *this;
+	}
+	~output() { ::outbuf_close(ob_); }
+
+	/* Without an output after an error. */
+	output(const std::string &path, const options &o, std::error_code &error) noexcept
+	{
+		error = detail::code(::outbuf_open(&ob_, path.c_str(), &o));
+	}
+	static output from_fd(int fd, const options &o, std::error_code &error) noexcept
+	{
+		output out;
+		error = detail::code(::outbuf_open_fd(&out.ob_, fd, &o));
+		return out;
+	}
+	static output in_memory(const options &o, std::error_code &error) noexcept
+	{
+		output out;
+		error = detail::code(::outbuf_open_memory(&out.ob_, &o));
+		return out;
+	}
+
+	explicit operator bool() const noexcept { return ob_ != nullptr; }
+
+	void map(std::uint64_t size, std::error_code &error) noexcept { error = detail::code(::outbuf_map(ob_, size)); }
+	void unmap(std::error_code &error) noexcept { error = detail::code(::outbuf_unmap(ob_)); }
+	void set_size(std::uint64_t size, std::error_code &error) noexcept
+	{
+		error = detail::code(::outbuf_set_size(ob_, size));
+	}
+	void flush(std::error_code &error) noexcept { error = detail::code(::outbuf_flush(ob_)); }
+	void sync(std::error_code &error) noexcept { error = detail::code(::outbuf_sync(ob_)); }
+	void commit(std::error_code &error) noexcept { error = detail::code(::outbuf_commit(ob_)); }
+	void discard() noexcept { ::outbuf_discard(ob_); }
+
+	bool is_mapped() const noexcept { return ::outbuf_is_mapped(ob_) != 0; }
+	std::uint64_t size() const noexcept { return ::outbuf_size(ob_); }
+	std::error_code error() const noexcept { return detail::code(::outbuf_error(ob_)); }
+	/* Have commit() fail by this error, of std::generic_category(). */
+	void fail(std::error_code error) noexcept { ::outbuf_fail(ob_, -error.value()); }
+
+	/* Any thread. The error sticks to the output, too. */
+	liboutbuf::view view(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
+	{
+		liboutbuf::view v;
+		error = detail::code(::outbuf_view(ob_, v.get(), offset, length));
+		return v;
+	}
+	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
+	{
+		liboutbuf::view v;
+		error = detail::code(::outbuf_view_edit(ob_, v.get(), offset, length));
+		return v;
+	}
+
+	/* Raw access. Any thread. */
+	bytes data(std::uint64_t offset, std::size_t length, std::error_code &error) noexcept
+	{
+		void *data = nullptr;
+		error = detail::code(::outbuf_data(ob_, offset, length, &data));
+		return error ? bytes() : bytes(static_cast<std::byte *>(data), length);
+	}
+	void release(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
+	{
+		error = detail::code(::outbuf_release(ob_, offset, length));
+	}
+
+	/*
+	 * function(index, offset, const std::byte *data, size) for each block, on any thread; it returns 0 or a negative
+	 * errno, and must not throw.
+	 */
+	template <typename Function> void walk(std::size_t block_size, Function &&function, std::error_code &error) noexcept
+	{
+		using type = std::remove_reference_t<Function>;
+		static_assert(std::is_invocable_r_v<int, type &, std::uint64_t, std::uint64_t, const std::byte *, std::size_t>,
+		              "int (uint64_t index, uint64_t offset, const std::byte *data, size_t size)");
+		error = detail::code(::outbuf_walk(ob_, block_size, detail::block<type>,
+		                                   const_cast<void *>(static_cast<const void *>(&function))));
+	}
+
+	/* The bytes of in_memory(), once they are committed. */
+	std::string_view memory() const noexcept
+	{
+		std::uint64_t size = 0;
+		const void *data = ::outbuf_memory(ob_, &size);
+		return { static_cast<const char *>(data), static_cast<std::size_t>(size) };
+	}
+
+	statistics stats() const noexcept
+	{
+		statistics s = {};
+		s.size = sizeof s;
+		::outbuf_stats(ob_, &s);
+		return s;
+	}
+
+	::outbuf *get() const noexcept { return ob_; }
+
+#if defined(__cpp_exceptions)
+	explicit output(const std::string &path, const options &o = default_options())
+	{
+		detail::check(::outbuf_open(&ob_, path.c_str(), &o), path.c_str());
+	}
+	static output from_fd(int fd, const options &o = default_options())
+	{
+		output out;
+		detail::check(::outbuf_open_fd(&out.ob_, fd, &o), "outbuf_open_fd");
+		return out;
+	}
+	static output in_memory(const options &o = default_options())
+	{
+		output out;
+		detail::check(::outbuf_open_memory(&out.ob_, &o), "outbuf_open_memory");
+		return out;
+	}
+	void map(std::uint64_t size) { detail::check(::outbuf_map(ob_, size), "outbuf_map"); }
+	void unmap() { detail::check(::outbuf_unmap(ob_), "outbuf_unmap"); }
+	void set_size(std::uint64_t size) { detail::check(::outbuf_set_size(ob_, size), "outbuf_set_size"); }
+	void flush() { detail::check(::outbuf_flush(ob_), "outbuf_flush"); }
+	void sync() { detail::check(::outbuf_sync(ob_), "outbuf_sync"); }
+	void commit() { detail::check(::outbuf_commit(ob_), "outbuf_commit"); }
+	liboutbuf::view view(std::uint64_t offset, std::uint64_t length)
+	{
+		liboutbuf::view v;
+		detail::check(::outbuf_view(ob_, v.get(), offset, length), "outbuf_view");
+		return v;
+	}
+	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length)
+	{
+		liboutbuf::view v;
+		detail::check(::outbuf_view_edit(ob_, v.get(), offset, length), "outbuf_view_edit");
+		return v;
+	}
+	bytes data(std::uint64_t offset, std::size_t length)
+	{
+		void *data = nullptr;
+		detail::check(::outbuf_data(ob_, offset, length, &data), "outbuf_data");
+		return { static_cast<std::byte *>(data), length };
+	}
+	void release(std::uint64_t offset, std::uint64_t length)
+	{
+		detail::check(::outbuf_release(ob_, offset, length), "outbuf_release");
+	}
+	template <typename Function> void walk(std::size_t block_size, Function &&function)
+	{
+		std::error_code error;
+		walk(block_size, std::forward<Function>(function), error);
+		if (error)
+			throw std::system_error(error, "outbuf_walk");
+	}
+#endif
+
+private:
+	::outbuf *ob_ = nullptr;
+};
+
+} // namespace liboutbuf
+
+#endif /* OUTBUF_HPP */

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * outbuf.hpp, all of it: argument 1 is the output's path, argument 2 a path that cannot be. Compiled as C++17 and C++20,
+ * with exceptions and without; exits with the number of the line that found something wrong.
+ */
+#include <outbuf.hpp>
+
+#include <cstdio>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#define CHECK(condition)                                                             \
+	do {                                                                         \
+		if (!(condition)) {                                                  \
+			std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+			return 1;                                                    \
+		}                                                                    \
+	} while (0)
+
+enum class kind : std::uint16_t { code = 0x0102 };
+
+static_assert(!std::is_copy_constructible_v<liboutbuf::view> && !std::is_copy_assignable_v<liboutbuf::view>);
+static_assert(!std::is_copy_constructible_v<liboutbuf::output> && !std::is_copy_assignable_v<liboutbuf::output>);
+static_assert(std::is_nothrow_move_constructible_v<liboutbuf::view> && std::is_nothrow_move_assignable_v<liboutbuf::output>);
+/* Nothing but the C struct. */
+static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) && sizeof(liboutbuf::output) == sizeof(void *));
+
+static int everything(const char *path)
+{
+	std::error_code error;
+	liboutbuf::options options = liboutbuf::default_options();
+
+	options.order = OUTBUF_BIG_ENDIAN;
+	liboutbuf::output first(path, options, error), out;
+	CHECK(!error && first && !out);
+	out = std::move(first);
+	CHECK(out && !first);
+	out.map(100, error);
+	CHECK(!error && out.size() == 100);
+	{
+		liboutbuf::view v = out.view(0, 64, error), w;
+		CHECK(!error && v.is_open() && !w.is_open());
+		v.put(std::uint8_t{ 1 });
+		v.put(kind::code);
+		w = std::move(v);
+		CHECK(!v.is_open() && w.tell() == 3);
+		w.put(std::int32_t{ -2 });
+		w.put(std::uint64_t{ 0x0102030405060708 });
+		w.put_le(std::uint16_t{ 0x0304 });
+		w.put_le(std::uint32_t{ 0x0304 });
+		w.put_be(std::uint64_t{ 9 });
+		w.align(32, std::byte{ 0xcc });
+		w.write("text");
+		w.write("raw", 3);
+#if defined(__cpp_lib_span)
+		std::byte two[2] = { std::byte{ 'o' }, std::byte{ 'k' } };
+		w.write(std::span<const std::byte>(two));
+#else
+		w.write("ok", 2);
+#endif
+		w.fill(std::byte{ '.' }, 3);
+		w.uleb128(300);
+		w.sleb128(-1);
+		liboutbuf::bytes ref = w.write_ref("1234", 4), hole = w.reserve(2);
+		CHECK(ref.size() == 4 && hole.size() == 2);
+		ref[0] = std::byte{ 'x' };
+		for (std::byte &b : hole)
+			b = std::byte{ 'h' };
+		CHECK(!w.error());
+		/* Not ended by hand. */
+	}
+	{
+		/* Past its end: it sticks, and is said. */
+		std::error_code first_error;
+		liboutbuf::output lost = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		liboutbuf::view v = lost.view(0, 2, error);
+		v.write("123");
+		v.end(first_error);
+		CHECK(first_error == std::errc::result_out_of_range && lost.error() == first_error);
+		lost.commit(error);
+		CHECK(error == first_error);
+	}
+	{
+		liboutbuf::view v = out.edit(62, 2, error);
+		v.seek(63);
+		v.put(std::uint8_t{ '!' });
+		v.end(error);
+		CHECK(!error);
+	}
+	/* Four threads, past what was planned. */
+	std::vector<std::thread> threads;
+	for (unsigned i = 0; i < 4; i++) {
+		threads.emplace_back([&out, i] {
+			std::error_code own;
+			liboutbuf::view v = out.view(100 + i * 1000, 1000, own);
+			v.fill(static_cast<std::byte>('a' + i), 1000);
+		});
+	}
+	for (std::thread &t : threads)
+		t.join();
+	liboutbuf::bytes raw = out.data(4100, 10, error);
+	CHECK(!error && raw.size() == 10);
+	std::memcpy(raw.data(), "0123456789", 10);
+	out.release(0, 4096, error);
+	CHECK(!error);
+	std::uint64_t total = 0;
+	options.threads = 1;
+	out.walk(10000, [&](std::uint64_t index, std::uint64_t offset, const std::byte *data, std::size_t size) {
+		total += size + index + offset + static_cast<unsigned>(data[0] == std::byte{ 1 });
+		return 0;
+	}, error);
+	CHECK(!error && total == 4111);
+	out.set_size(4105, error);
+	CHECK(!error);
+	out.flush(error);
+	CHECK(!error);
+	CHECK(out.stats().output_size == 4105);
+	out.commit(error);
+	CHECK(!error);
+	out.commit(error);
+	CHECK(error == std::errc::invalid_argument);
+	return 0;
+}
+
+static int failures(const char *path, const char *impossible)
+{
+	std::error_code error;
+	liboutbuf::output none(impossible, liboutbuf::default_options(), error);
+	CHECK(error == std::errc::no_such_file_or_directory && !none);
+
+	liboutbuf::output memory = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+	CHECK(!error);
+	memory.view(0, liboutbuf::unbounded, error).write("kept in memory");
+	memory.commit(error);
+	CHECK(!error && memory.memory() == "kept in memory");
+
+	/* Given up by its owner's end, by discard, and by an error of the program's own. */
+	{
+		liboutbuf::output gone(path, liboutbuf::default_options(), error);
+		gone.view(0, 3, error).write("new");
+	}
+	liboutbuf::output failed(path, liboutbuf::default_options(), error);
+	failed.fail(std::make_error_code(std::errc::io_error));
+	failed.commit(error);
+	CHECK(error == std::errc::io_error);
+	liboutbuf::output discarded(path, liboutbuf::default_options(), error);
+	discarded.discard();
+	discarded.commit(error);
+	CHECK(error == std::errc::operation_canceled);
+	return 0;
+}
+
+#if defined(__cpp_exceptions)
+static int exceptions(const char *path, const char *impossible)
+{
+	bool thrown = false;
+
+	try {
+		liboutbuf::output none{ std::string(impossible) };
+	} catch (const std::system_error &e) {
+		thrown = e.code() == std::errc::no_such_file_or_directory && std::strstr(e.what(), impossible);
+	}
+	CHECK(thrown);
+	liboutbuf::output out{ std::string(path) };
+	out.map(3);
+	thrown = false;
+	try {
+		liboutbuf::view v = out.view(0, 2);
+		v.write("123");
+		v.end();
+	} catch (const std::system_error &e) {
+		thrown = e.code() == std::errc::result_out_of_range;
+	}
+	CHECK(thrown);
+	thrown = false;
+	try {
+		out.commit();
+	} catch (const std::system_error &e) {
+		thrown = e.code() == std::errc::result_out_of_range;
+	}
+	CHECK(thrown);
+	liboutbuf::output memory = liboutbuf::output::in_memory();
+	memory.edit(0, 4).put(7);
+	memory.release(0, 4);
+	memory.walk(4, [](std::uint64_t, std::uint64_t, const std::byte *, std::size_t n) { return n == 4 ? 0 : -1; });
+	thrown = false;
+	try {
+		memory.walk(4, [](std::uint64_t, std::uint64_t, const std::byte *, std::size_t) { return -5; });
+	} catch (const std::system_error &e) {
+		thrown = e.code() == std::errc::io_error;
+	}
+	CHECK(thrown);
+	memory.data(4, 4);
+	memory.flush();
+	memory.set_size(6);
+	memory.commit();
+	CHECK(memory.memory().size() == 6);
+	return 0;
+}
+#endif
+
+int main(int argc, char **argv)
+{
+	if (argc != 3)
+		return 2;
+	int status = everything(argv[1]) || failures(argv[1], argv[2]);
+#if defined(__cpp_exceptions)
+	status = status || exceptions(argv[1], argv[2]);
+#endif
+	return status;
+}
