@@ -132,6 +132,61 @@ full_parwrite() {
 	sync -f "$OUTBUF_TEST_DIR"
 }
 
+# tests/check-lld.sh with outputs on this file system, if the shim is there.
+lld() {
+	way="$OUTBUF_FS-lld"
+	if ! [ -e examples/lld/outbuf_lld.so ]; then
+		echo "SKIP: $way: no examples/lld/outbuf_lld.so"
+		echo "# SKIP: 1"
+		return
+	fi
+	log=$PWD/tests/way-$way.log
+	(mkdir -p "tests/$way" && cd "tests/$way" && OUTBUF_TEST_KILLS=5 abs_top_srcdir=$top abs_top_builddir=${PWD%/tests/*} sh "$top/tests/check-lld.sh") >"$log" 2>&1
+	status=$?
+	p=$(grep -c '^ok' "$log")
+	f=$(grep -c '^not ok' "$log")
+	if [ "$f" -eq 0 ] && { [ $status -ne 0 ] || ! grep -qx "1..$p" "$log"; }; then
+		f=1
+	fi
+	if [ "$f" -gt 0 ]; then
+		echo "FAIL: $way (status $status)"
+		grep -A 8 '^not ok' "$log"
+	fi
+	passed=$((passed + p)) failed=$((failed + f))
+}
+
+# ld.lld alone dies of a full disk, or tells of it too late; with the shim it says so, and keeps the old output.
+full_lld() {
+	way="$OUTBUF_FS-full"
+	lld=$(command -v "ld.lld-$(cat examples/lld/version 2>/dev/null)")
+	if ! [ -e examples/lld/outbuf_lld.so ] || [ -z "$lld" ]; then
+		echo "SKIP: $way: no ld.lld, or no shim for it"
+		echo "# SKIP: 1"
+		return
+	fi
+	out=$OUTBUF_TEST_DIR/out.o
+	echo old >"$out"
+	dd if=/dev/zero of="$OUTBUF_TEST_DIR/ballast" bs=64k 2>/dev/null
+	sync -f "$out"
+	dd if=/dev/zero of="$OUTBUF_TEST_DIR/more" bs=4k 2>/dev/null
+	words=$(LD_PRELOAD=$PWD/examples/lld/outbuf_lld.so OUTBUF_GUARD=1 "$lld" -r --whole-archive "$archive" -o "$out" 2>&1)
+	status=$?
+	case $words in
+	*"$out"*"No space left on device") ;;
+	*) status=wrong ;;
+	esac
+	if [ $status = 1 ] && [ "$(cat "$out")" = old ]; then
+		passed=$((passed + 1))
+	else
+		echo "FAIL: $way: ld.lld with the shim: status $status, $words"
+		failed=$((failed + 1))
+	fi
+	(ulimit -c 0 && "$lld" -r --whole-archive "$archive" -o "$out") >tests/way-lld-words.log 2>&1
+	echo "$way: ld.lld without the shim: status $?, the old output $([ -e "$out" ] && echo there || echo gone); with it: $words"
+	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"*
+	sync -f "$OUTBUF_TEST_DIR"
+}
+
 total() {
 	echo "# PASS: $passed"
 	echo "# FAIL: $failed"
@@ -175,6 +230,7 @@ one-file-system)
 	suite "$OUTBUF_FS" "$by_path" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR"
 	suite "$OUTBUF_FS-direct" "$by_content" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR" OUTBUF_STAGE=no
 	suite "$OUTBUF_FS-uring" "$by_content" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR" OUTBUF_MAP=no OUTBUF_FLUSH=uring
+	lld
 	total
 	;;
 full) on_each full one-full -t tmpfs ext4 xfs btrfs ;;
@@ -187,6 +243,7 @@ one-program)
 one-full)
 	suite "$OUTBUF_FS-full" test_full OUTBUF_TEST_FULL=ENOSPC
 	full_parwrite
+	full_lld
 	# A quota that is full, for whoever writes: btrfs has one that holds for root as well.
 	if [ "$OUTBUF_FS" = btrfs ]; then
 		mount=${OUTBUF_TEST_DIR%/dir}

@@ -1,0 +1,208 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The unmodified ld.lld, llvm-objcopy and llvm-strip with the shim of examples/lld make the same bytes as without, keep the
+# old output if they fail or are killed, and say so on a full disk. Outputs are in $OUTBUF_TEST_DIR, if it is set.
+. "$abs_top_srcdir/tests/tap.sh"
+
+shim=$abs_top_builddir/examples/lld/outbuf_lld.so
+if [ ! -e "$shim" ]; then
+	skip "ld.lld with the shim" "not built: no C++ compiler, or no headers of LLVM (Debian: llvm-14-dev)"
+	tap_end
+	exit
+fi
+# The tools of the LLVM that it was built for.
+version=$(cat "$abs_top_builddir/examples/lld/version")
+tool() { command -v "$1-$version"; }
+lld=$(tool ld.lld)
+if [ -z "$lld" ] || ! ldd "$lld" | grep -q libLLVM; then
+	skip "ld.lld with the shim" "no ld.lld-$version, or it is linked statically"
+	tap_end
+	exit
+fi
+
+outputs=$scratch/outputs
+[ -z "${OUTBUF_TEST_DIR-}" ] || outputs=$(mktemp -d "$OUTBUF_TEST_DIR/lld-XXXXXX")
+mkdir -p "$outputs" "$scratch/stock" "$scratch/ours"
+with() { # run something with the shim
+	env LD_PRELOAD="$shim" OUTBUF_GUARD="${guard-1}" "$@"
+}
+# By gcc's name for it, so that gcc finds one or the other.
+printf '#!/bin/sh\nexec %s "$@"\n' "$lld" >"$scratch/stock/ld.lld"
+printf '#!/bin/sh\nLD_PRELOAD=%s OUTBUF_GUARD=1 exec %s "$@"\n' "$shim" "$lld" >"$scratch/ours/ld.lld"
+chmod +x "$scratch"/*/ld.lld
+
+cat >"$scratch/hello.c" <<'END'
+#include <stdio.h>
+int counted = 3;
+int main(void) { for (int i = 0; i < counted; i++) printf("hello %d\n", i); return 0; }
+END
+cat >"$scratch/hello.cc" <<'END'
+#include <iostream>
+#include <map>
+#include <stdexcept>
+int main()
+{
+	std::map<int, std::string> words{ { 2, "world" }, { 1, "hello" } };
+	try {
+		for (auto &w : words)
+			std::cout << w.second << '\n';
+		throw std::runtime_error("caught");
+	} catch (const std::exception &e) {
+		std::cout << e.what() << '\n';
+	}
+}
+END
+printf 'int twice(int x) { return x * 2; }\n' >"$scratch/part.c"
+printf 'SECTIONS { . = 0x400000 + SIZEOF_HEADERS; .all : { *(.text .text.*) *(.rodata .rodata.*) *(.data .data.*) } }\n' >"$scratch/script.ld"
+gcc -g -ggnu-pubnames -O1 -c "$scratch/hello.c" -o "$scratch/hello.o" && gcc -O1 -fPIC -c "$scratch/part.c" -o "$scratch/part.o" &&
+	g++ -g -O1 -c "$scratch/hello.cc" -o "$scratch/hello_cc.o" || exit 99
+
+# same NAME RUNS COMMAND...: the words after "OUT" are two files, by one and the other; the same bytes and mode; RUNS: yes, or no.
+same() {
+	runs=$1
+	shift
+	for who in stock ours; do
+		rm -f "$outputs/out"
+		# shellcheck disable=SC2086 # a word
+		sh -c '"$@"' sh "$@" -fuse-ld=lld -B"$scratch/$who" -o "$outputs/out" || return 1
+		cp -p "$outputs/out" "$scratch/out.$who"
+		[ "$runs" = no ] || "$outputs/out" >"$scratch/words.$who" || return 1
+	done
+	cmp "$scratch/out.stock" "$scratch/out.ours" &&
+		test "$(stat -c %a "$scratch/out.stock")" = "$(stat -c %a "$scratch/out.ours")" || return 1
+	[ "$runs" = no ] || diff "$scratch/words.stock" "$scratch/words.ours"
+}
+# The same for lld itself.
+same_ld() {
+	rm -f "$scratch"/out.*
+	for who in stock ours; do
+		rm -f "$outputs/out"
+		"$scratch/$who/ld.lld" "$@" -o "$outputs/out" && cp -p "$outputs/out" "$scratch/out.$who" || return 1
+	done
+	cmp "$scratch/out.stock" "$scratch/out.ours" && test "$(stat -c %a "$scratch/out.stock")" = "$(stat -c %a "$scratch/out.ours")"
+}
+
+try "a program in C" same yes gcc "$scratch/hello.o"
+try "... static" same yes gcc -static "$scratch/hello.o"
+try "... not PIE" same yes gcc -no-pie "$scratch/hello.o"
+try "a program in C++" same yes g++ "$scratch/hello_cc.o"
+try "... static" same yes g++ -static "$scratch/hello_cc.o"
+try "a shared library" same no gcc -shared "$scratch/part.o"
+try "--compress-debug-sections=zlib" same yes gcc -Wl,--compress-debug-sections=zlib "$scratch/hello.o"
+try "--gdb-index" same yes gcc -Wl,--gdb-index "$scratch/hello.o"
+try "--build-id=sha1" same yes gcc -Wl,--build-id=sha1 "$scratch/hello.o"
+try "--threads=1" same yes gcc -Wl,--threads=1 "$scratch/hello.o"
+try "--no-mmap-output-file" same yes gcc -Wl,--no-mmap-output-file "$scratch/hello.o"
+try "-r" same_ld -r "$scratch/hello.o" "$scratch/part.o"
+try "a linker script" same_ld -T "$scratch/script.ld" -e 0 "$scratch/part.o"
+try "--oformat binary" same_ld --oformat binary -e 0 "$scratch/part.o"
+for objcopy in "llvm-objcopy --strip-debug" "llvm-strip --strip-all" "llvm-objcopy -O binary"; do
+	if [ -z "$(tool "${objcopy%% *}")" ]; then
+		skip "$objcopy" "not installed"
+		continue
+	fi
+	copies() {
+		# shellcheck disable=SC2086 # words
+		set -- $objcopy
+		program=$(tool "$1")
+		shift
+		"$program" "$@" "$scratch/out.program" -o "$outputs/stock" && with "$program" "$@" "$scratch/out.program" -o "$outputs/ours" || return 1
+		cmp "$outputs/stock" "$outputs/ours"
+	}
+	# llvm-objcopy has its output last, and no -o.
+	copies_last() {
+		# shellcheck disable=SC2086 # words
+		set -- $objcopy
+		program=$(tool "$1")
+		shift
+		"$program" "$@" "$scratch/out.program" "$outputs/stock" && with "$program" "$@" "$scratch/out.program" "$outputs/ours" || return 1
+		cmp "$outputs/stock" "$outputs/ours"
+	}
+	gcc -g "$scratch/hello.o" -o "$scratch/out.program" || exit 99
+	case $objcopy in
+	llvm-strip*) try "$objcopy" copies ;;
+	*) try "$objcopy" copies_last ;;
+	esac
+done
+
+to_standard_output() {
+	"$scratch/stock/ld.lld" -r "$scratch/part.o" -o - >"$scratch/out.stock" && "$scratch/ours/ld.lld" -r "$scratch/part.o" -o - >"$scratch/out.ours" &&
+		test -s "$scratch/out.ours" && cmp "$scratch/out.stock" "$scratch/out.ours"
+}
+to_a_device() { "$scratch/ours/ld.lld" -r "$scratch/part.o" -o /dev/null && test -c /dev/null; }
+to_a_pipe() {
+	mkfifo "$scratch/pipe" && { cat "$scratch/pipe" >"$scratch/out.ours" & } && "$scratch/ours/ld.lld" -r "$scratch/part.o" -o "$scratch/pipe" && wait &&
+		"$scratch/stock/ld.lld" -r "$scratch/part.o" -o "$scratch/out.stock" && test -p "$scratch/pipe" && cmp "$scratch/out.stock" "$scratch/out.ours"
+}
+to_a_directory() {
+	mkdir "$outputs/directory" || return 1
+	"$scratch/ours/ld.lld" -r "$scratch/part.o" -o "$outputs/directory" 2>"$scratch/message"
+	test $? -eq 1 && cat "$scratch/message" && grep -qi "directory: is a directory" "$scratch/message"
+}
+try "standard output" to_standard_output
+try "a device is written to, not replaced" to_a_device
+try "so is a pipe" to_a_pipe
+try "a directory is an error" to_a_directory
+
+# ------------------------------------------------------------- the old output
+
+nothing_left() {
+	set -- "$outputs"/.*outbuf* "$outputs"/*.tmp*
+	for name; do
+		[ ! -e "$name" ] || { echo "left: $name"; return 1; }
+	done
+}
+# A relocation that does not fit is met while the output is being written.
+printf '.globl _start\n_start: .long far\n.globl far\nfar = 0x123456789\n' | gcc -c -x assembler - -o "$scratch/far.o" || exit 99
+error_while_writing() {
+	echo old >"$outputs/old" && ln -f "$outputs/old" "$outputs/linked"
+	"$scratch/ours/ld.lld" "$scratch/far.o" -o "$outputs/old" 2>"$scratch/message"
+	test $? -eq 1 && cat "$scratch/message" && grep -q 'out of range' "$scratch/message" && test "$(cat "$outputs/old" "$outputs/linked")" = "$(printf 'old\nold')" && nothing_left
+}
+replaced() {
+	echo old >"$outputs/old" && ln -f "$outputs/old" "$outputs/linked"
+	"$scratch/ours/ld.lld" -r "$scratch/part.o" -o "$outputs/old" && test "$(cat "$outputs/linked")" = old && cmp "$outputs/old" "$scratch/out.stock" && nothing_left
+}
+try "an error while it is written: the old output stays" error_while_writing
+try "the new one replaces it, hard links keep the old" replaced
+
+# Killed at any time there is the old output or the new one.
+big() { "$scratch/$1/ld.lld" -r --whole-archive "$archive" -o "$outputs/big"; }
+archive=$(gcc -print-file-name=libstdc++.a)
+killed() {
+	big stock && mv "$outputs/big" "$scratch/new" && echo old >"$outputs/big" || return 1
+	met=0
+	for i in $(seq "${OUTBUF_TEST_KILLS:-30}"); do
+		setsid "$scratch/ours/ld.lld" -r --whole-archive "$archive" -o "$outputs/big" 2>/dev/null &
+		sleep "0.0$(((i * 37) % 90 + 10))"
+		kill -9 "$!" 2>/dev/null && met=$((met + 1))
+		wait "$!" 2>/dev/null
+		if [ "$(cat "$outputs/big")" = old ] 2>/dev/null; then
+			continue
+		fi
+		cmp "$outputs/big" "$scratch/new" || return 1
+		echo old >"$outputs/big"
+	done
+	echo "$met of them met it running"
+	rm -f "$outputs"/.big.outbuf-*
+	test "$met" -gt 0
+}
+two_at_once() {
+	for _ in 1 2 3 4 5; do
+		echo old >"$outputs/big"
+		big ours &
+		first=$!
+		big ours || return 1
+		wait $first || return 1
+		cmp "$outputs/big" "$scratch/new" && nothing_left || return 1
+	done
+}
+try "killed, there is the old output or the new one" killed
+try "two links at once to one output" two_at_once
+again() { OUTBUF_RECYCLE=1 big ours && OUTBUF_RECYCLE=1 big ours && OUTBUF_RECYCLE=1 big ours && cmp "$outputs/big" "$scratch/new"; }
+try "again and again, recycling" again
+statistics() { OUTBUF_STATS=1 big ours 2>"$scratch/message" && cat "$scratch/message" && grep -q "^outbuf: .*big: $(stat -c %s "$scratch/new") bytes" "$scratch/message"; }
+try "OUTBUF_STATS=1 tells what was done" statistics
+
+rm -rf "$outputs"
+tap_end
