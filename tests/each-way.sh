@@ -181,6 +181,7 @@ full_lld() {
 		echo "FAIL: $way: ld.lld with the shim: status $status, $words"
 		failed=$((failed + 1))
 	fi
+	# shellcheck disable=SC3045 # dash and bash have it
 	(ulimit -c 0 && "$lld" -r --whole-archive "$archive" -o "$out") >tests/way-lld-words.log 2>&1
 	echo "$way: ld.lld without the shim: status $?, the old output $([ -e "$out" ] && echo there || echo gone); with it: $words"
 	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"*
