@@ -10,6 +10,7 @@
  *
  * What it must not count on: addresses end with commit, and a checker of overlaps sees only Views.
  */
+#include <errno.h>
 #include <outbuf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static int write_id(struct outbuf *ob)
 	int error;
 
 	if (!tree.leaves)
-		return -1;
+		return -ENOMEM;
 	error = outbuf_walk(ob, BLOCK, hash_block, &tree);
 	XXH128_canonicalFromHash(&root, XXH3_128bits(tree.leaves, n * sizeof *tree.leaves));
 	free(tree.leaves);

@@ -696,7 +696,7 @@ OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, 
  * the mapping they stay in the page cache, and commit has less to unmap, which is one thread's work; bytes of the
  * heap are put into the file. Does nothing where bytes reach the file at commit only, or nothing can go.
  *
- * Returns 0; -EINVAL and what the output failed with, as outbuf_view(); -EFBIG, which sticks if it is from
+ * Returns 0, also after outbuf_unmap(); -EINVAL and what the output failed with, as outbuf_view(); -EFBIG, which sticks if it is from
  * RLIMIT_FSIZE; what pwrite(2) returns, or -ENOMEM: these stick.
  */
 OUTBUF_API int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length);
@@ -710,10 +710,11 @@ typedef int outbuf_block(void *arg, uint64_t index, uint64_t offset, const void 
  * are read where they are, mapping, heap or file, and go through options.run, or the library's own threads
  * (options.threads; 0: one per available CPU, at most 8), in any order. Owner, no View open.
  *
- * `block` may call outbuf_release() for its block once it is done with it. It may open Views, but what they store into
- * blocks that are not walked yet may be seen or not.
+ * `block` may call outbuf_release() for its block once it is done with it. It may open Views (not after outbuf_unmap()), but
+ * what they store into blocks that are not walked yet may be seen or not.
  *
- * Once a block has failed no more are begun, but those before it. Returns 0, the error of the lowest block that failed;
+ * Once a block has failed no more are begun, but those before it. Returns 0, the error of the lowest block that failed
+ * (-EINVAL if that is positive);
  *   -EINVAL   a NULL argument, block_size 0; committed or discarded
  *   -EBUSY    a View is open
  *   -EFBIG    more blocks than size_t can count

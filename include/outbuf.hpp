@@ -21,6 +21,8 @@
  * A View's writes return nothing: its first error sticks to the output and commit() reports it. Who wants to know
  * earlier asks end() or error(). The destructors end and close, and report nothing.
  *
+ * An output that is empty (moved from, or not opened) may be asked whether it is, closed and assigned to, and nothing else.
+ *
  * Views move, and refer to the output of the C library, which does not move when its owner does. They must be
  * gone before it is.
  */
@@ -29,6 +31,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -97,7 +100,7 @@ inline void check(int result, const char *what)
 template <typename Function>
 int block(void *function, std::uint64_t index, std::uint64_t offset, const void *data, std::size_t n)
 {
-	return (*static_cast<Function *>(function))(index, offset, static_cast<const std::byte *>(data), n);
+	return (**static_cast<Function **>(function))(index, offset, static_cast<const std::byte *>(data), n);
 }
 
 } // namespace detail
@@ -309,8 +312,8 @@ public:
 		using type = std::remove_reference_t<Function>;
 		static_assert(std::is_invocable_r_v<int, type &, std::uint64_t, std::uint64_t, const std::byte *, std::size_t>,
 		              "int (uint64_t index, uint64_t offset, const std::byte *data, size_t size)");
-		error = detail::code(::outbuf_walk(ob_, block_size, detail::block<type>,
-		                                   const_cast<void *>(static_cast<const void *>(&function))));
+		type *address = std::addressof(function);
+		error = detail::code(::outbuf_walk(ob_, block_size, detail::block<type>, &address));
 	}
 
 	/* The bytes of in_memory(), once they are committed. */

@@ -152,6 +152,8 @@ static int zero_in_file(struct outbuf *ob, struct range range)
 	while (r == 0 && range.length > 0) {
 		size_t n = (size_t)(range.length < sizeof zeros ? range.length : sizeof zeros);
 
+		if (range.offset + n > ob->limit)
+			return -EFBIG; /* and no SIGXFSZ */
 		r = ob->flush.backend->put(&ob->flush, zeros, range.offset, n);
 		range.offset += n;
 		range.length -= n;

@@ -38,9 +38,15 @@ int dirty_take(struct dirty *d, struct range range, dirty_load *load, void *arg)
 	while (r == 0 && (hit = ranges_any(&d->file, range)) != NULL) {
 		struct range part = range_common(*hit, range);
 
+		/* In one of the sets at any time, and if only a part can be had in the right one. */
 		r = load(arg, part);
 		if (r == 0)
+			r = ranges_join(&d->memory, part);
+		if (r == 0) {
 			r = ranges_cut(&d->file, part);
+			if (r < 0)
+				ranges_cut(&d->memory, part);
+		}
 	}
 	if (r == 0)
 		r = ranges_join(&d->memory, range);

@@ -88,6 +88,9 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 
 	if (ob == NULL)
 		return -EINVAL;
+	/* All is in the file. */
+	if (atomic_load(&ob->state) == STATE_UNMAPPED)
+		return outbuf_error(ob);
 	r = view_count_in(ob);
 	/* What has failed is not carried on, and its memory stays for those who still write. */
 	if (r == 0)

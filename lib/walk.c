@@ -126,6 +126,8 @@ static void walk_task(void *arg, size_t i)
 	r = walk_block(w, i, at, end);
 	if (r == 0)
 		return;
+	if (r > 0)
+		r = -EINVAL;
 	pthread_mutex_lock(&w->lock);
 	if (i < atomic_load_explicit(&w->stop, memory_order_relaxed)) {
 		atomic_store_explicit(&w->stop, i, memory_order_relaxed);
@@ -141,6 +143,8 @@ static int walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 		.stop = UINT64_MAX,
 	};
 	uint64_t n = w.size / block_size + (w.size % block_size > 0);
+	/* Not as many as a flush may have: reading takes no lock of the inode. */
+	struct parallel pool = ob->parallel;
 	int r;
 
 	if (n > SIZE_MAX)
@@ -149,14 +153,19 @@ static int walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	if (r < 0)
 		return r;
 	/* A list through the first words of the free ones. */
-	w.buffers.size = block_size > sizeof(void *) ? block_size : sizeof(void *);
+	w.buffers.size = block_size < w.size ? block_size : (size_t)w.size;
+	if (w.buffers.size < sizeof(void *))
+		w.buffers.size = sizeof(void *);
+	pool.threads = ob->options.threads;
 	r = -pthread_mutex_init(&w.lock, NULL);
 	if (r == 0) {
-		r = parallel_run(&ob->parallel, (size_t)n, walk_task, &w);
+		r = parallel_run(&pool, (size_t)n, walk_task, &w);
 		pthread_mutex_destroy(&w.lock);
 	}
 	blocks_destroy(&w.buffers);
-	return r < 0 ? r : w.error;
+	r = r < 0 ? r : w.error;
+	/* What the guard met meanwhile. */
+	return r < 0 ? r : outbuf_error(ob);
 }
 
 int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void *arg)

@@ -90,9 +90,13 @@ for cxx in "${CXX:-}" g++ clang++; do
 	[ -n "$cxx" ] && command -v "$cxx" >/dev/null || continue
 	case " $found " in *" $cxx "*) continue ;; esac
 	# A sanitizer's runtime is the compiler's own.
-	case $CFLAGS/$CC/$cxx in
-	*-fsanitize*/*clang*/*clang* | *-fsanitize*/*gcc*/*g++*) ;;
-	*-fsanitize*) continue ;;
+	case $CFLAGS in
+	*-fsanitize*)
+		case $CC/$cxx in
+		*clang*/*clang*) ;;
+		*clang*/* | */*clang*) continue ;;
+		esac
+		;;
 	esac
 	case $cxx in */c++ | c++) continue ;; esac
 	found="$found $cxx"

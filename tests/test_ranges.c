@@ -243,7 +243,7 @@ static int load(void *arg, struct range range)
 		return -EIO;
 	for (i = from; i < from + range.length; i++) {
 		CHECK(model.place[i] == FILED); /* exactly these, and once */
-		model.place[i] = NEITHER;
+		model.place[i] = MEMORY; /* also if a later one fails */
 		model.memory[i] = model.file[i];
 	}
 	return 0;

@@ -26,6 +26,11 @@ static_assert(std::is_nothrow_move_constructible_v<liboutbuf::view> && std::is_n
 /* Nothing but the C struct. */
 static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) && sizeof(liboutbuf::output) == sizeof(void *));
 
+static int plain_function(std::uint64_t, std::uint64_t, const std::byte *, std::size_t size)
+{
+	return size == 4110 ? 0 : -1;
+}
+
 static int everything(const char *path)
 {
 	std::error_code error;
@@ -111,6 +116,8 @@ static int everything(const char *path)
 		return 0;
 	}, error);
 	CHECK(!error && total == 4111);
+	out.walk(10000, plain_function, error);
+	CHECK(!error);
 	out.set_size(4105, error);
 	CHECK(!error);
 	out.flush(error);
