@@ -166,9 +166,13 @@ full_lld() {
 	fi
 	out=$OUTBUF_TEST_DIR/out.o
 	echo old >"$out"
+	# Room for the byte by which lld tries whether it can write, and not for the output, which is 500 KB.
+	dd if=/dev/zero of="$OUTBUF_TEST_DIR/room" bs=64k count=4 2>/dev/null
 	dd if=/dev/zero of="$OUTBUF_TEST_DIR/ballast" bs=64k 2>/dev/null
 	sync -f "$out"
 	dd if=/dev/zero of="$OUTBUF_TEST_DIR/more" bs=4k 2>/dev/null
+	rm "$OUTBUF_TEST_DIR/room"
+	sync -f "$out"
 	words=$(LD_PRELOAD=$PWD/examples/lld/outbuf_lld.so OUTBUF_GUARD=1 "$lld" -r --whole-archive "$archive" -o "$out" 2>&1)
 	status=$?
 	case $words in

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// outbuf_lld.cc - the unmodified ld.lld, and LLVM's other tools, write through liboutbuf
+// outbuf_lld.cc - the unmodified ld.lld, and what else uses FileOutputBuffer, writes through liboutbuf
 //
 //     LD_PRELOAD=.../outbuf_lld.so ld.lld ...
 //
@@ -78,7 +78,6 @@ liboutbuf::options options_for(unsigned flags)
 	options.mode = flags & FileOutputBuffer::F_executable ? 0777 : 0666;
 	options.map = asks_for_memory<FileOutputBuffer>(flags, 0) ? OUTBUF_NO : OUTBUF_AUTO;
 	options.guard = is_wanted("OUTBUF_GUARD");
-	options.recycle = is_wanted("OUTBUF_RECYCLE");
 	return options;
 }
 
@@ -139,7 +138,8 @@ private:
 			special.view(0, out_.size(), error).write(out_.memory());
 		if (!error)
 			special.commit(error);
-		out_ = std::move(special);
+		if (special)
+			out_ = std::move(special);
 	}
 
 	void tell() const
@@ -165,8 +165,11 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 
 	sys::fs::status(path, status);
 	bool is_special = path != "-" && sys::fs::exists(status) && sys::fs::is_other(status);
-	liboutbuf::output out = is_special ? liboutbuf::output::in_memory(options_for(flags), error)
-	                                   : liboutbuf::output(path.str(), options_for(flags), error);
+	liboutbuf::options options = options_for(flags);
+	// One byte is only a try (tryCreateFile), and giving it up would cost the spare.
+	options.recycle = size > 1 && is_wanted("OUTBUF_RECYCLE");
+	liboutbuf::output out = is_special ? liboutbuf::output::in_memory(options, error)
+	                                   : liboutbuf::output(path.str(), options, error);
 	if (!error)
 		out.map(size, error);
 	liboutbuf::bytes bytes;
