@@ -141,41 +141,14 @@ public:
 #endif
 
 	/* An integer or enumerator of 1, 2, 4 or 8 bytes in the output's byte order, or as the name says. */
-	template <typename T> void put(T x) noexcept
-	{
-		constexpr std::size_t size = integer_size<T>();
-		if constexpr (size == 1)
-			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
-		else if constexpr (size == 2)
-			::outbuf_write16(&v_, static_cast<std::uint16_t>(x));
-		else if constexpr (size == 4)
-			::outbuf_write32(&v_, static_cast<std::uint32_t>(x));
-		else
-			::outbuf_write64(&v_, static_cast<std::uint64_t>(x));
-	}
+	template <typename T> void put(T x) noexcept { put_by<::outbuf_write16, ::outbuf_write32, ::outbuf_write64>(x); }
 	template <typename T> void put_le(T x) noexcept
 	{
-		constexpr std::size_t size = integer_size<T>();
-		if constexpr (size == 1)
-			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
-		else if constexpr (size == 2)
-			::outbuf_write16le(&v_, static_cast<std::uint16_t>(x));
-		else if constexpr (size == 4)
-			::outbuf_write32le(&v_, static_cast<std::uint32_t>(x));
-		else
-			::outbuf_write64le(&v_, static_cast<std::uint64_t>(x));
+		put_by<::outbuf_write16le, ::outbuf_write32le, ::outbuf_write64le>(x);
 	}
 	template <typename T> void put_be(T x) noexcept
 	{
-		constexpr std::size_t size = integer_size<T>();
-		if constexpr (size == 1)
-			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
-		else if constexpr (size == 2)
-			::outbuf_write16be(&v_, static_cast<std::uint16_t>(x));
-		else if constexpr (size == 4)
-			::outbuf_write32be(&v_, static_cast<std::uint32_t>(x));
-		else
-			::outbuf_write64be(&v_, static_cast<std::uint64_t>(x));
+		put_by<::outbuf_write16be, ::outbuf_write32be, ::outbuf_write64be>(x);
 	}
 
 	void fill(std::byte byte, std::size_t n) noexcept { ::outbuf_fill(&v_, static_cast<std::uint8_t>(byte), n); }
@@ -206,11 +179,19 @@ public:
 #endif
 
 private:
-	template <typename T> static constexpr std::size_t integer_size() noexcept
+	/* Functions that are known here: they are inline, as in C. */
+	template <auto write16, auto write32, auto write64, typename T> void put_by(T x) noexcept
 	{
 		static_assert(std::is_integral_v<T> || std::is_enum_v<T>, "an integer or an enumerator");
 		static_assert(sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8, "of 1, 2, 4 or 8 bytes");
-		return sizeof(T);
+		if constexpr (sizeof(T) == 1)
+			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
+		else if constexpr (sizeof(T) == 2)
+			write16(&v_, static_cast<std::uint16_t>(x));
+		else if constexpr (sizeof(T) == 4)
+			write32(&v_, static_cast<std::uint32_t>(x));
+		else
+			write64(&v_, static_cast<std::uint64_t>(x));
 	}
 
 	/* One that is not open returns -EBADF. */

@@ -103,6 +103,13 @@ suite() {
 	done
 }
 
+# To the last block: ends by "No space left on device".
+fill_disk() {
+	dd if=/dev/zero of="$OUTBUF_TEST_DIR/ballast" bs=64k 2>/dev/null
+	sync -f "$OUTBUF_TEST_DIR"
+	dd if=/dev/zero of="$OUTBUF_TEST_DIR/more" bs=4k 2>/dev/null
+}
+
 # A full disk is one line and status 1, in every way; and the old output is still there.
 full_parwrite() {
 	out=$OUTBUF_TEST_DIR/out.o
@@ -113,10 +120,7 @@ full_parwrite() {
 		return
 	fi
 	echo old >"$out"
-	# Ends by "No space left on device".
-	dd if=/dev/zero of="$OUTBUF_TEST_DIR/ballast" bs=64k 2>/dev/null
-	sync -f "$out"
-	dd if=/dev/zero of="$OUTBUF_TEST_DIR/more" bs=4k 2>/dev/null
+	fill_disk
 	for ways in OUTBUF_MAP=yes OUTBUF_MAP=no OUTBUF_FLUSH=uring OUTBUF_FLUSH=stream OUTBUF_STAGE=no; do
 		words=$(env "$ways" examples/parwrite/parwrite -j 2 -o "$out" "$archive" 2>&1)
 		status=$?
@@ -168,9 +172,7 @@ full_lld() {
 	echo old >"$out"
 	# Room for the byte by which lld tries whether it can write, and not for the output, which is 500 KB.
 	dd if=/dev/zero of="$OUTBUF_TEST_DIR/room" bs=64k count=4 2>/dev/null
-	dd if=/dev/zero of="$OUTBUF_TEST_DIR/ballast" bs=64k 2>/dev/null
-	sync -f "$out"
-	dd if=/dev/zero of="$OUTBUF_TEST_DIR/more" bs=4k 2>/dev/null
+	fill_disk
 	rm "$OUTBUF_TEST_DIR/room"
 	sync -f "$out"
 	words=$(LD_PRELOAD=$PWD/examples/lld/outbuf_lld.so OUTBUF_GUARD=1 "$lld" -r --whole-archive "$archive" -o "$out" 2>&1)
