@@ -686,7 +686,8 @@ OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
  *
  * Not counted by -EBUSY once it has returned: that nobody writes through it during map, flush, sync and commit
  * is the caller's care. Not checked for overlaps. Returns 0 or sets *data to NULL and returns
- * an error as outbuf_view() but -EEXIST. It does not stick.
+ * an error as outbuf_view() but -EEXIST, or, with options.recycle, of pwrite(2) (old bytes are made zero). It does
+ * not stick.
  */
 OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data);
 

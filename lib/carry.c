@@ -8,7 +8,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "life.h"
 #include "sys.h"
@@ -141,49 +140,6 @@ int flush_in_order(struct outbuf *ob)
 		outbuf_fail(ob, r);
 	phase_end(ob, OUTBUF_PHASE_FLUSH, size, began);
 	return r;
-}
-
-/* A mapping and the file meet in the page cache. */
-static int zero_in_file(struct outbuf *ob, struct range range)
-{
-	static const unsigned char zeros[65536];
-	int r = 0;
-
-	while (r == 0 && range.length > 0) {
-		size_t n = (size_t)(range.length < sizeof zeros ? range.length : sizeof zeros);
-
-		if (range.offset + n > ob->limit)
-			return -EFBIG; /* and no SIGXFSZ */
-		r = ob->flush.backend->put(&ob->flush, zeros, range.offset, n);
-		range.offset += n;
-		range.length -= n;
-	}
-	return r;
-}
-
-/*
- * In the mapping where its pages were stored to already; else each would be a fault, 4 to 20 us on a
- * virtual machine, and a short write(2) is 1.
- */
-static int zero_anywhere(void *arg, struct range range, int there)
-{
-	struct outbuf *ob = arg;
-	struct range mapped = range_common(range, (struct range){ 0, there ? ob->mapped_end : 0 });
-
-	atomic_fetch_add_explicit(&ob->zeroed, range.length, memory_order_relaxed);
-	if (mapped.length > 0)
-		memset(ob->heap.space.base + mapped.offset, 0, (size_t)mapped.length);
-	range.offset += mapped.length;
-	range.length -= mapped.length;
-	return zero_in_file(ob, range);
-}
-
-/* Before the heap is carried: what is in memory there is true. */
-int clear_stale(struct outbuf *ob)
-{
-	struct range all = { 0, outbuf_size(ob) };
-
-	return stale_clear(&ob->stale, all, zero_anywhere, ob);
 }
 
 int outbuf_flush(struct outbuf *ob)

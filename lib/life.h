@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of an output's life share: open.c, mapping.c, carry.c, outbuf.c. All are the owner's. */
+/* What the files of an output's life share: open.c, mapping.c, carry.c, zero.c, outbuf.c. All are the owner's. */
 #ifndef OUTBUF_LIB_LIFE_H
 #define OUTBUF_LIB_LIFE_H
 

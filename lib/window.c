@@ -157,27 +157,6 @@ static int note_stored(struct outbuf_view *v)
 	return n > 0 ? renew(v, at - n, n) : 0;
 }
 
-static int zero_mapped(void *arg, struct range range, int there)
-{
-	struct outbuf *ob = arg;
-
-	(void)there; /* it is about to be */
-	/* Elsewhere memory is zero where nothing was stored. */
-	range = range_common(range, (struct range){ 0, ob->mapped_end });
-	memset(ob->heap.space.base + range.offset, 0, (size_t)range.length);
-	atomic_fetch_add_explicit(&ob->zeroed, range.length, memory_order_relaxed);
-	return 0;
-}
-
-int memory_hand_out(struct outbuf *ob, uint64_t offset, uint64_t n, int filled)
-{
-	struct range range = { offset, n };
-
-	if (ob->stale.length == 0)
-		return 0;
-	return filled ? stale_stored(&ob->stale, range, 1) : stale_clear(&ob->stale, range, zero_mapped, ob);
-}
-
 /* A window without room: whatever comes next decides where it goes. */
 static void stand_at(struct outbuf_view *v, uint64_t offset)
 {

@@ -179,6 +179,20 @@ static int data(struct outbuf *ob)
 	return 0;
 }
 
+/* So much at once that whole blocks of it were never stored to, with such as were among them. */
+static int data_of_all(struct outbuf *ob)
+{
+	void *p;
+
+	check(outbuf_map(ob, 400000) == 0);
+	check(part(ob, 200000, 10000, 201000, 8000) == 0);
+	check(outbuf_data(ob, 0, 450000, &p) == 0);
+	check(is_part(p, 0, 450000, 201000, 209000));
+	((char *)p)[BLOCK + 7] = 'd';
+	((char *)p)[449999] = 'd';
+	return 0;
+}
+
 static int cut_and_grow(struct outbuf *ob)
 {
 	check(outbuf_map(ob, 150000) == 0);
@@ -315,7 +329,8 @@ static const struct { const char *name; int (*run)(struct outbuf *ob); } scripts
 	{ "partly written", partly_written }, { "seeks", seeks },
 	{ "straight", straight },             { "edits", edits },
 	{ "pointers", pointers },
-	{ "data", data },                     { "cut and grow", cut_and_grow },
+	{ "data", data },                     { "data of all", data_of_all },
+	{ "cut and grow", cut_and_grow },
 	{ "grow first", grow_first },         { "cut mapping", cut_mapping },
 	{ "map again", map_again },           { "unmap", unmap },
 	{ "flush between", flush_between },   { "many gaps", many_gaps },
