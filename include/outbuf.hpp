@@ -46,6 +46,13 @@
 
 namespace liboutbuf {
 
+/* Types that differ with the language have different names for the linker: one program may be made of both. */
+#if defined(__cpp_lib_span)
+inline namespace cxx20 {
+#else
+inline namespace cxx17 {
+#endif
+
 using options = ::outbuf_options;
 using statistics = struct ::outbuf_stats;
 using phase = ::outbuf_phase;
@@ -373,6 +380,7 @@ private:
 	::outbuf *ob_ = nullptr;
 };
 
+} // inline namespace
 } // namespace liboutbuf
 
 #endif /* OUTBUF_HPP */

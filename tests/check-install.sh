@@ -85,6 +85,19 @@ cxx_api() {
 		test "$(tail -c 5 "$scratch/out")" = 01234 && test "$(od -An -c -j 2100 -N 1 "$scratch/out" | tr -d ' ')" = c
 }
 
+# One program of both languages: each has its own types.
+cxx_mixed() {
+	printf '#include <outbuf.hpp>\nstd::size_t FUNCTION(liboutbuf::bytes b) { return b.size(); }\n' >"$scratch/part.cc"
+	printf '%s\n' '#include <outbuf.hpp>' 'std::size_t as_17(liboutbuf::bytes);' 'int main() { return (int)as_17({}); }' >"$scratch/main.cc"
+	for part in 17 20; do
+		"$1" -std=c++$part $CFLAGS $(pkg-config --cflags outbuf) -DFUNCTION=as_$part -c "$scratch/part.cc" -o "$scratch/as_$part.o" || return 1
+	done
+	"$1" -std=c++17 $CFLAGS $(pkg-config --cflags outbuf) "$scratch/main.cc" "$scratch/as_17.o" "$scratch/as_20.o" -o "$scratch/mixed" &&
+		"$scratch/mixed" || return 1
+	"$1" -std=c++20 $CFLAGS $(pkg-config --cflags outbuf) -c "$scratch/main.cc" -o "$scratch/main.o" || return 1
+	! "$1" $CFLAGS "$scratch/main.o" "$scratch/as_17.o" -o "$scratch/mixed" 2>"$scratch/message" && grep -q 'undefined reference' "$scratch/message"
+}
+
 found=
 for cxx in "${CXX:-}" g++ clang++; do
 	[ -n "$cxx" ] && command -v "$cxx" >/dev/null || continue
@@ -106,6 +119,7 @@ for cxx in $found; do
 	try "... and runs" runs "$scratch/cplusplus"
 	try "outbuf.hpp, C++17 ($cxx)" cxx_api "$cxx" -std=c++17
 	try "outbuf.hpp, C++20 ($cxx)" cxx_api "$cxx" -std=c++20
+	try "outbuf.hpp, both in one program ($cxx)" cxx_mixed "$cxx"
 	try "outbuf.hpp without exceptions and type information ($cxx)" cxx_api "$cxx" -std=c++17 -fno-exceptions -fno-rtti
 done
 [ -n "$found" ] || skip "the headers in C++" "no C++ compiler that goes with $CC"

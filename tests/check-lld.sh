@@ -151,7 +151,7 @@ replaced() {
 try "an error while it is written: the old output stays" error_while_writing
 try "the new one replaces it, hard links keep the old" replaced
 
-# Killed at any time there is the old output or the new one.
+# Interrupted or killed at any time there is the old output or the new one.
 big() { "$scratch/$1/ld.lld" -r --whole-archive "$archive" -o "$outputs/big"; }
 archive=$(gcc -print-file-name=libstdc++.a)
 killed() {
@@ -160,7 +160,8 @@ killed() {
 	for i in $(seq "${OUTBUF_TEST_KILLS:-30}"); do
 		setsid "$scratch/ours/ld.lld" -r --whole-archive "$archive" -o "$outputs/big" 2>/dev/null &
 		sleep "0.0$(((i * 37) % 90 + 10))"
-		kill -9 "$!" 2>/dev/null && met=$((met + 1))
+		[ $((i % 2)) -eq 0 ] && signal=TERM || signal=KILL
+		kill -$signal "$!" 2>/dev/null && met=$((met + 1))
 		wait "$!" 2>/dev/null
 		if [ "$(cat "$outputs/big")" = old ] 2>/dev/null; then
 			continue
@@ -182,7 +183,7 @@ two_at_once() {
 		cmp "$outputs/big" "$scratch/new" && nothing_left || return 1
 	done
 }
-try "killed, there is the old output or the new one" killed
+try "interrupted or killed, there is the old output or the new one" killed
 try "two links at once to one output" two_at_once
 again() {
 	export OUTBUF_RECYCLE=1 OUTBUF_STATS=1

@@ -3,10 +3,11 @@
 # The suite in every way an output can be written, and on every file system that can be mounted, as
 # far as its tests can meet the difference. Called by scripts/check in a build folder:
 #
-#     each-way.sh backends|threads|uring|file-systems|full
+#     each-way.sh backends|threads|uring|file-systems|full|lld|full-lld
 #
 # threads: the backends, as far as more than one thread writes.
 # full: on file systems that are too small for what is written.
+# lld, full-lld: of the last two, what is done with ld.lld.
 # $UNDER is put before each program: a valgrind, say.
 #
 # Prints lines as automake's summaries have them, so they can be counted. A test that is not for a way (a
@@ -241,6 +242,16 @@ one-file-system)
 	total
 	;;
 full) on_each full one-full -t tmpfs ext4 xfs btrfs ;;
+lld) on_each lld one-lld -s 400 ;;
+full-lld) on_each full-lld one-full-lld -t tmpfs ext4 xfs btrfs ;;
+one-lld)
+	lld
+	total
+	;;
+one-full-lld)
+	full_lld
+	total
+	;;
 one-program)
 	log=tests/way-$2-$3.log
 	# shellcheck disable=SC2086 # words, or nothing
@@ -264,7 +275,7 @@ one-full)
 	total
 	;;
 *)
-	echo "usage: $0 backends|threads|uring|file-systems|full" >&2
+	echo "usage: $0 backends|threads|uring|file-systems|full|lld|full-lld" >&2
 	exit 2
 	;;
 esac
