@@ -15,6 +15,7 @@
 #include "measure.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 0, n = (argc - 3) / 2;
 	struct command *commands;
+	char folder[4096];
 
 	if (argc < 5 || argc % 2 == 0 || rounds < 1 || rounds > ROUNDS_MAX) {
 		fprintf(stderr, "usage: bench_commands ROUNDS OUTPUT NAME COMMAND [NAME COMMAND]...\n");
@@ -121,7 +123,8 @@ int main(int argc, char **argv)
 		commands[i].name = argv[3 + 2 * i];
 		commands[i].text = argv[4 + 2 * i];
 	}
-	print_machine(".");
+	snprintf(folder, sizeof folder, "%s", argv[2]);
+	print_machine(dirname(folder));
 	for (int round = 0; round < rounds; round++)
 		for (int i = 0; i < n; i++)
 			measure_time(&commands[(round + i) % n], argv[2], round);

@@ -131,7 +131,7 @@ static int replace_part(struct guard_slot *s, uintptr_t page_at, uintptr_t to)
 	uint64_t part = atomic_load(&s->part);
 
 	/* Another thread may have done it in the meantime. */
-	if (sys_populate((void *)page_at, sys_page_size()) == 0)
+	if (sys_advise((void *)page_at, sys_page_size(), SYS_POPULATE) == 0)
 		return 0;
 	atomic_store(&s->part, part < PART_MAX ? part * 2 : part);
 	if (to - page_at > part)

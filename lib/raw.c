@@ -29,7 +29,7 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 	if (r == 0 && (end < offset || length > SIZE_MAX))
 		r = -EFBIG;
 	if (r == 0)
-		r = memory_take(ob, offset, length);
+		r = memory_take_pointer(ob, offset, length);
 	if (r == 0)
 		r = memory_hand_out(ob, offset, length, 0);
 	if (r == 0) {

@@ -32,7 +32,8 @@
 #include "sys.h"
 #include "sys_vm.h"
 
-#define BASE_ALIGNMENT ((uint64_t)2 << 20)
+/* On machines with pages of 4 KiB. */
+#define HUGE_PAGE ((uint64_t)2 << 20)
 
 /*
  * ThreadSanitizer leaves a program 1.5 TiB, and forgets what stood in a large range by unmapping its shadow
@@ -62,7 +63,7 @@ uint64_t space_page(void)
 
 static int reserve_exactly(struct space *s, uint64_t size)
 {
-	uint64_t whole = size + BASE_ALIGNMENT;
+	uint64_t whole = size + HUGE_PAGE;
 	void *got;
 	uintptr_t base;
 	int r;
@@ -72,7 +73,7 @@ static int reserve_exactly(struct space *s, uint64_t size)
 	r = sys_mmap(NULL, (size_t)whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &got);
 	if (r < 0)
 		return r;
-	base = ((uintptr_t)got + BASE_ALIGNMENT - 1) & ~(uintptr_t)(BASE_ALIGNMENT - 1);
+	base = ((uintptr_t)got + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
 	*s = (struct space){
 		.base = (unsigned char *)base,
 		.reserved = size,
@@ -104,10 +105,10 @@ int space_reserve(struct space *s, uint64_t want, uint64_t need)
 	uint64_t try;
 
 	/* The most an address can say, less what alignment takes. */
-	if (need > SIZE_MAX / 2 - BASE_ALIGNMENT - page)
+	if (need > SIZE_MAX / 2 - HUGE_PAGE - page)
 		return -EFBIG;
-	if (want > SIZE_MAX / 2 - BASE_ALIGNMENT - page)
-		want = SIZE_MAX / 2 - BASE_ALIGNMENT - page;
+	if (want > SIZE_MAX / 2 - HUGE_PAGE - page)
+		want = SIZE_MAX / 2 - HUGE_PAGE - page;
 	need = (need + page - 1) & ~(page - 1);
 	want = (want + page - 1) & ~(page - 1);
 	if (want < need)
@@ -242,7 +243,15 @@ void space_clear(struct space *s, uint64_t from, uint64_t to)
 void space_forget(struct space *s, uint64_t from, uint64_t to)
 {
 	/* Advice: what the kernel does not take away is still right. */
-	sys_dont_need(s->base + from, (size_t)(to - from));
+	sys_advise(s->base + from, (size_t)(to - from), SYS_DONT_NEED);
+}
+
+void space_expect(struct space *s, uint64_t from, uint64_t to)
+{
+	from = (from + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	to = to / HUGE_PAGE * HUGE_PAGE;
+	if (from < to)
+		sys_advise(s->base + from, (size_t)(to - from), SYS_HUGE);
 }
 
 int space_sync(struct space *s, uint64_t to)

@@ -7,26 +7,30 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int real_populate(void *at, size_t n)
-{
-#ifdef MADV_POPULATE_WRITE
-	return madvise(at, n, MADV_POPULATE_WRITE);
-#else
-	(void)at, (void)n;
-	errno = ENOSYS;
-	return -1;
+/* What a system has no name for it does not know. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE (-1)
 #endif
-}
+#ifndef MADV_DONTNEED
+#define MADV_DONTNEED (-1)
+#endif
+#ifndef MADV_HUGEPAGE
+#define MADV_HUGEPAGE (-1)
+#endif
 
-static int real_dont_need(void *at, size_t n)
+static int real_advise(void *at, size_t n, enum sys_advice advice)
 {
-#ifdef MADV_DONTNEED
-	return madvise(at, n, MADV_DONTNEED);
-#else
-	(void)at, (void)n;
-	errno = ENOSYS;
-	return -1;
-#endif
+	static const int number[] = {
+		[SYS_POPULATE] = MADV_POPULATE_WRITE,
+		[SYS_DONT_NEED] = MADV_DONTNEED,
+		[SYS_HUGE] = MADV_HUGEPAGE,
+	};
+
+	if (number[advice] == -1) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return madvise(at, n, number[advice]);
 }
 
 /* The type of the last argument differs between systems. */
@@ -41,8 +45,7 @@ struct sys_vm_table sys_vm_table = {
 	.mprotect = mprotect,
 	.msync = msync,
 	.posix_madvise = posix_madvise,
-	.populate = real_populate,
-	.dont_need = real_dont_need,
+	.advise = real_advise,
 	.mincore = real_mincore,
 };
 
@@ -77,14 +80,9 @@ int sys_is_mapped(void *at, size_t n)
 	return sys_vm_table.posix_madvise(at, n, POSIX_MADV_NORMAL) == 0;
 }
 
-int sys_populate(void *at, size_t n)
+int sys_advise(void *at, size_t n, enum sys_advice advice)
 {
-	return sys_vm_table.populate(at, n) < 0 ? -errno : 0;
-}
-
-int sys_dont_need(void *at, size_t n)
-{
-	return sys_vm_table.dont_need(at, n) < 0 ? -errno : 0;
+	return sys_vm_table.advise(at, n, advice) < 0 ? -errno : 0;
 }
 
 /* 64 MiB of pages of 4 KiB at a time. */

@@ -7,14 +7,20 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* What posix_madvise(3) cannot say. */
+enum sys_advice {
+	SYS_POPULATE,  /* have the pages writable, without a signal if that cannot be: Linux 5.14 */
+	SYS_DONT_NEED, /* the pages may go: of a file they are read again, other memory is zero then */
+	SYS_HUGE       /* large pages, please */
+};
+
 struct sys_vm_table {
 	void *(*mmap)(void *at, size_t n, int prot, int flags, int fd, off_t offset);
 	int (*munmap)(void *at, size_t n);
 	int (*mprotect)(void *at, size_t n, int prot);
 	int (*msync)(void *at, size_t n, int flags);
 	int (*posix_madvise)(void *at, size_t n, int advice);
-	int (*populate)(void *at, size_t n); /* madvise(2), MADV_POPULATE_WRITE: Linux 5.14 */
-	int (*dont_need)(void *at, size_t n); /* madvise(2), MADV_DONTNEED, which posix_madvise(3) does not do */
+	int (*advise)(void *at, size_t n, enum sys_advice advice); /* madvise(2) */
 	int (*mincore)(void *at, size_t n, unsigned char *pages);
 };
 
@@ -28,10 +34,8 @@ int sys_mprotect(void *at, size_t n, int prot);
 int sys_msync(void *at, size_t n);
 /* Does every page of the range exist, whatever its protection? */
 int sys_is_mapped(void *at, size_t n);
-/* Have the pages writable, where that can be asked for without a signal: else an errno. */
-int sys_populate(void *at, size_t n);
-/* The pages may go: of a file they are read again, other memory is zero then. 0 or an errno: they stay. */
-int sys_dont_need(void *at, size_t n);
+/* 0, or an errno: -ENOSYS or -EINVAL where it is not known. */
+int sys_advise(void *at, size_t n, enum sys_advice advice);
 /* How many of the file's first n bytes are in the page cache, by mincore(2). 0 or an errno. */
 int sys_count_resident(int fd, uint64_t n, uint64_t *bytes);
 size_t sys_page_size(void);

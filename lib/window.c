@@ -87,6 +87,16 @@ int memory_take(struct outbuf *ob, uint64_t offset, uint64_t n)
 	return r;
 }
 
+int memory_take_pointer(struct outbuf *ob, uint64_t offset, uint64_t n)
+{
+	int r = memory_take(ob, offset, n);
+
+	/* Fresh memory is a fault for each page: with large ones ld.lld took 1.19 s, not 1.56, for 107 MB (btrfs). */
+	if (r == 0 && offset + n > ob->mapped_end)
+		space_expect(&ob->heap.space, offset > ob->mapped_end ? offset : ob->mapped_end, offset + n);
+	return r;
+}
+
 static int put_into_memory(struct outbuf *ob, uint64_t offset, const unsigned char *from, size_t n)
 {
 	int r = memory_take(ob, offset, n);
@@ -344,7 +354,7 @@ int window_raw(struct outbuf_view *v, size_t n, unsigned char **ref, int filled)
 	if (r == 0 && !(v->flags & VIEW_STAGED))
 		return window_next(v, n, ref, &got);
 	if (r == 0)
-		r = memory_take(v->ob, at, n);
+		r = memory_take_pointer(v->ob, at, n);
 	if (r < 0)
 		return r;
 	*ref = v->ob->heap.space.base + at;

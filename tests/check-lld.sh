@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The unmodified ld.lld and llvm-objcopy with the shim of examples/lld make the same bytes as without, and keep the old output
+# The unmodified ld.lld, and other tools of LLVM's, with the shim of examples/lld make the same bytes as without, and keep the old output
 # if they fail or are killed. Outputs are in $OUTBUF_TEST_DIR, if it is set. Of full disks: each-way.sh.
 . "$abs_top_srcdir/tests/tap.sh"
 
@@ -93,22 +93,49 @@ try "--gdb-index" same yes gcc -Wl,--gdb-index "$scratch/hello.o"
 try "--build-id=sha1" same yes gcc -Wl,--build-id=sha1 "$scratch/hello.o"
 try "--threads=1" same yes gcc -Wl,--threads=1 "$scratch/hello.o"
 try "--no-mmap-output-file" same yes gcc -Wl,--no-mmap-output-file "$scratch/hello.o"
+# Small as these are, the shim would not.
+mapped() { (export OUTBUF_MAP=yes && "$@"); }
+try "a program in C, mapped" mapped same yes gcc "$scratch/hello.o"
 try "-r" same_ld -r "$scratch/hello.o" "$scratch/part.o"
 try "a linker script" same_ld -T "$scratch/script.ld" -e 0 "$scratch/part.o"
 try "--oformat binary" same_ld --oformat binary -e 0 "$scratch/part.o"
-# Which of their files LLVM's own tools write by FileOutputBuffer has changed: of 14's llvm-objcopy sections, not programs.
-dumped() {
-	gcc -g "$scratch/hello.o" -o "$scratch/out.program" || return 1
-	"$(tool llvm-objcopy)" --dump-section .text="$outputs/stock" "$scratch/out.program" "$scratch/copy" &&
-		OUTBUF_STATS=1 with "$(tool llvm-objcopy)" --dump-section .text="$outputs/ours" "$scratch/out.program" "$scratch/copy" 2>"$scratch/message" || return 1
+# What else writes by FileOutputBuffer. same_tool COMMAND...: "OUT" is its output.
+same_tool() {
+	for who in stock ours; do
+		rm -f "$outputs/OUT"
+		case $who in
+		stock) (cd "$outputs" && "$@") || return 1 ;;
+		ours) (cd "$outputs" && OUTBUF_STATS=1 with "$@") 2>"$scratch/message" || return 1 ;;
+		esac
+		mv "$outputs/OUT" "$scratch/out.$who" || return 1
+	done
 	cat "$scratch/message"
-	grep -q '^outbuf: .*/ours: ' "$scratch/message" && test -s "$outputs/ours" && cmp "$outputs/stock" "$outputs/ours"
+	grep -q '^outbuf: .*OUT: ' "$scratch/message" && test -s "$scratch/out.ours" && cmp "$scratch/out.stock" "$scratch/out.ours"
 }
-if [ -n "$(tool llvm-objcopy)" ]; then
-	try "llvm-objcopy --dump-section" dumped
-else
-	skip "llvm-objcopy --dump-section" "not installed"
+# Which of its tools do has changed: 14's llvm-objcopy writes sections so, no program.
+writes_so() { program=$(tool "$1") && readelf -W --dyn-syms "$program" 2>/dev/null | grep -q 'UND.*FileOutputBuffer'; }
+gcc -g "$scratch/hello.o" -o "$scratch/program" || exit 99
+if writes_so llvm-objcopy; then
+	try "llvm-objcopy --dump-section" same_tool "$program" --dump-section .text=OUT "$scratch/program" "$scratch/copy"
 fi
+if writes_so llvm-windres; then
+	printf '1 RCDATA { 1, 2, 3 }\n' >"$scratch/resource.rc"
+	try "llvm-windres" same_tool "$program" -O coff "$scratch/resource.rc" OUT
+fi
+# lld for other systems: any clang can compile for them.
+foreign() { # NAME TARGET ARGUMENT...
+	what=$1 target=$2
+	shift 2
+	if writes_so "$what" && clang --target="$target" -O1 -c "$scratch/foreign.c" -o "$scratch/$what.o" 2>/dev/null; then
+		try "$what" same_tool "$program" "$scratch/$what.o" "$@"
+	else
+		skip "$what" "not installed, or no clang for $target"
+	fi
+}
+printf 'int start(void) { return 42; }\n' >"$scratch/foreign.c"
+foreign wasm-ld wasm32 --no-entry --export=start -o OUT
+foreign lld-link x86_64-windows-msvc /entry:start /subsystem:console /nodefaultlib /Brepro /out:OUT
+foreign ld64.lld x86_64-apple-macos11 -arch x86_64 -platform_version macos 11 11 -dylib -undefined dynamic_lookup -o OUT
 
 to_standard_output() {
 	"$scratch/stock/ld.lld" -r "$scratch/part.o" -o - >"$scratch/out.stock" && "$scratch/ours/ld.lld" -r "$scratch/part.o" -o - >"$scratch/out.ours" &&
@@ -158,7 +185,8 @@ killed() {
 	big stock && mv "$outputs/big" "$scratch/new" && echo old >"$outputs/big" || return 1
 	met=0
 	for i in $(seq "${OUTBUF_TEST_KILLS:-30}"); do
-		setsid "$scratch/ours/ld.lld" -r --whole-archive "$archive" -o "$outputs/big" 2>/dev/null &
+		[ $((i % 3)) -eq 0 ] && map=yes || map=no
+		OUTBUF_MAP=$map setsid "$scratch/ours/ld.lld" -r --whole-archive "$archive" -o "$outputs/big" 2>/dev/null &
 		sleep "0.0$(((i * 37) % 90 + 10))"
 		[ $((i % 2)) -eq 0 ] && signal=TERM || signal=KILL
 		kill -$signal "$!" 2>/dev/null && met=$((met + 1))
@@ -196,6 +224,7 @@ again() {
 	grep -q ', recycled, \|not recycled: ' "$scratch/message" && ! grep -q 'no spare' "$scratch/message"
 }
 try "again and again, recycling" again
+try "... mapped" mapped again
 statistics() { OUTBUF_STATS=1 big ours 2>"$scratch/message" && cat "$scratch/message" && grep -q "^outbuf: .*big: $(stat -c %s "$scratch/new") bytes" "$scratch/message"; }
 try "OUTBUF_STATS=1 tells what was done" statistics
 

@@ -170,13 +170,29 @@ full_lld() {
 		return
 	fi
 	out=$OUTBUF_TEST_DIR/out.o
+	for map in no yes; do
+		full_lld_once $map
+	done
+	# shellcheck disable=SC3045 # dash and bash have it
+	(ulimit -c 0 && "$lld" -r --whole-archive "$archive" -o "$out") >tests/way-lld-words.log 2>&1
+	echo "$way: ld.lld without the shim: status $?, the old output $([ -e "$out" ] && echo there || echo gone); with it: $words"
+	empty_disk
+}
+
+empty_disk() {
+	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"*
+	sync -f "$OUTBUF_TEST_DIR"
+}
+
+full_lld_once() {
+	empty_disk
 	echo old >"$out"
 	# Room for the byte by which lld tries whether it can write, and not for the output, which is 500 KB.
 	dd if=/dev/zero of="$OUTBUF_TEST_DIR/room" bs=64k count=4 2>/dev/null
 	fill_disk
 	rm "$OUTBUF_TEST_DIR/room"
 	sync -f "$out"
-	words=$(LD_PRELOAD=$PWD/examples/lld/outbuf_lld.so OUTBUF_GUARD=1 "$lld" -r --whole-archive "$archive" -o "$out" 2>&1)
+	words=$(LD_PRELOAD=$PWD/examples/lld/outbuf_lld.so OUTBUF_GUARD=1 OUTBUF_MAP=$1 "$lld" -r --whole-archive "$archive" -o "$out" 2>&1)
 	status=$?
 	case $words in
 	*"$out"*"No space left on device") ;;
@@ -185,14 +201,9 @@ full_lld() {
 	if [ $status = 1 ] && [ "$(cat "$out")" = old ]; then
 		passed=$((passed + 1))
 	else
-		echo "FAIL: $way: ld.lld with the shim: status $status, $words"
+		echo "FAIL: $way: ld.lld with the shim, OUTBUF_MAP=$1: status $status, $words"
 		failed=$((failed + 1))
 	fi
-	# shellcheck disable=SC3045 # dash and bash have it
-	(ulimit -c 0 && "$lld" -r --whole-archive "$archive" -o "$out") >tests/way-lld-words.log 2>&1
-	echo "$way: ld.lld without the shim: status $?, the old output $([ -e "$out" ] && echo there || echo gone); with it: $words"
-	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"*
-	sync -f "$OUTBUF_TEST_DIR"
 }
 
 total() {

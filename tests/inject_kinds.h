@@ -95,8 +95,9 @@
 	KIND(msync_trial, msync, HARD(0), SOFT(EIO, ENOMEM), 0) \
 	/* "Nothing is there": only asked once mmap has failed. */ \
 	KIND(posix_madvise, posix_madvise, HARD(0), SOFT(ENOMEM), 0) \
-	KIND(populate, populate, HARD(0), SOFT(EAGAIN, EINVAL, ENOMEM, ENOSYS), 0) \
-	KIND(dont_need, dont_need, HARD(0), SOFT(EAGAIN, EINVAL, ENOMEM), 0) \
+	KIND(populate, advise, HARD(0), SOFT(EAGAIN, EINVAL, ENOMEM, ENOSYS), 0) \
+	KIND(dont_need, advise, HARD(0), SOFT(EAGAIN, EINVAL, ENOMEM), 0) \
+	KIND(huge, advise, HARD(0), SOFT(EAGAIN, EINVAL, ENOMEM, ENOSYS), 0) \
 	KIND(mincore, mincore, HARD(0), SOFT(EAGAIN, ENOMEM), 0) \
 	/* Asked for by name. */ \
 	KIND(queue_init, queue_init, HARD(EINVAL, ENOMEM, ENOSYS, EPERM, NO_DESCRIPTOR), SOFT(0), 0) \

@@ -115,8 +115,20 @@ static int i_msync(void *at, size_t n, int flags)
 
 SIMPLE(mprotect, -1, (void *at, size_t n, int prot), (at, n, prot))
 SIMPLE(posix_madvise, errno, (void *at, size_t n, int advice), (at, n, advice))
-SIMPLE(populate, -1, (void *at, size_t n), (at, n))
-SIMPLE(dont_need, -1, (void *at, size_t n), (at, n))
+
+static int i_advise(void *at, size_t n, enum sys_advice advice)
+{
+	static const int kinds[] = {
+		[SYS_POPULATE] = KIND_populate, [SYS_DONT_NEED] = KIND_dont_need, [SYS_HUGE] = KIND_huge,
+	};
+	enum act act = next_act(kinds[advice]);
+	int r = act == ACT_FAIL ? -1 : real.advise(at, n, advice);
+
+	if (act == ACT_DIE)
+		die();
+	return r;
+}
+
 SIMPLE(mincore, -1, (void *at, size_t n, unsigned char *pages), (at, n, pages))
 
 int vm_install(void)
@@ -127,8 +139,7 @@ int vm_install(void)
 	sys_vm_table.msync = i_msync;
 	sys_vm_table.mprotect = i_mprotect;
 	sys_vm_table.posix_madvise = i_posix_madvise;
-	sys_vm_table.populate = i_populate;
-	sys_vm_table.dont_need = i_dont_need;
+	sys_vm_table.advise = i_advise;
 	sys_vm_table.mincore = i_mincore;
 	return left_as_it_was(&sys_vm_table, &real, sizeof real) ? -1 : 0;
 }

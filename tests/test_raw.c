@@ -353,6 +353,57 @@ static void test_release(void **state)
 	release_and_look(s, OUTBUF_NO);
 }
 
+/* Does /proc/self/smaps say of the memory at `p` that large pages were asked for? -1 if it cannot. */
+static int asked_for_large_pages(const void *p)
+{
+	char line[512];
+	unsigned long from, to;
+	int here = 0, said = -1;
+	FILE *f = fopen("/proc/self/smaps", "re");
+
+	if (f == NULL)
+		return -1;
+	while (said < 0 && fgets(line, sizeof line, f) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			here = (uintptr_t)p >= from && (uintptr_t)p < to;
+		else if (here && strncmp(line, "VmFlags:", 8) == 0)
+			said = strstr(line, " hg") != NULL;
+	}
+	fclose(f);
+	return said;
+}
+
+/* A pointer to much that is in memory alone: page by page it would be a fault for each. */
+static void test_large_pages(void **state)
+{
+	const struct sandbox *s = *state;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	struct outbuf_view v;
+	struct outbuf *ob;
+	void *data, *behind, *ref;
+
+	if (!has_vm() || access("/sys/kernel/mm/transparent_hugepage", F_OK) < 0 || getenv("VALGRIND") != NULL)
+		skip();
+	options.map = OUTBUF_NO;
+	ob = open_with(s->path, &options);
+	assert_int_equal(outbuf_map(ob, 16 << 20), 0);
+	assert_int_equal(outbuf_data(ob, 1 << 20, 7 << 20, &data), 0);
+	assert_int_equal(outbuf_data(ob, 12 << 20, 1 << 20, &behind), 0);
+	assert_int_equal(outbuf_view(ob, &v, 13 << 20, 5 << 20), 0);
+	assert_int_equal(outbuf_reserve(&v, 5 << 20, &ref), 0);
+	/* From one multiple of 2 MiB to another: not at the ends, nor for what is less. */
+	assert_int_equal(asked_for_large_pages(data), 0);
+	assert_int_equal(asked_for_large_pages((char *)data + (1 << 20)), 1);
+	assert_int_equal(asked_for_large_pages((char *)data + (7 << 20) - 1), 1);
+	assert_int_equal(asked_for_large_pages((char *)data + (7 << 20)), 0);
+	assert_int_equal(asked_for_large_pages(behind), 0);
+	assert_int_equal(asked_for_large_pages((char *)ref + (4 << 20)), (int)stats_of(ob).staged);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	memset(data, 'x', 7 << 20);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +414,7 @@ int main(void)
 		sandbox_test(test_refused),
 		sandbox_test(test_unmapped),
 		sandbox_test(test_release),
+		sandbox_test(test_large_pages),
 	};
 
 	return cmocka_run_group_tests_name("raw", tests, NULL, NULL);
