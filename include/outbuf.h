@@ -168,10 +168,7 @@ extern "C" {
 /* One output file that is being written. Opaque. */
 struct outbuf;
 
-/* "MAJOR.MINOR.PATCH" of the library that is running. Any thread. */
-OUTBUF_API const char *outbuf_version(void);
-
-/* ------------------------------------------------------------------ options */
+/* ----------------------------------- outbuf_options: how an output is made */
 
 /* The order of bytes in the output, for outbuf_write16/32/64. */
 enum outbuf_byte_order {
@@ -310,7 +307,7 @@ struct outbuf_options {
 #define OUTBUF_OPTIONS_INIT { .size = sizeof(struct outbuf_options) }
 #endif
 
-/* ------------------------------------------------------- the life of an output */
+/* -------------------------------------------- outbuf_open: begin an output */
 
 /*
  * Open an output that will stand at `path`. `options` may be NULL. Owner.
@@ -369,6 +366,8 @@ outbuf_open_sink(struct outbuf **ob,
 /* The same for an output that stays in memory: see outbuf_memory(). */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
                                                     const struct outbuf_options *options);
+
+/* --------------------------------- outbuf_map: how large an output will be */
 
 /*
  * Plan for `size` bytes: reserve blocks on the disk, make the file that long and map it.
@@ -432,6 +431,8 @@ OUTBUF_API uint64_t outbuf_size(const struct outbuf *ob);
  * -ENOMEM sticks to the output, if it was cut and memory to note that cannot be had.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t size);
+
+/* ------------------------ outbuf_commit: complete an output, or give it up */
 
 /*
  * Carry the bytes in the heap to the file (page cache). Commit does this by itself; call it to have
@@ -506,7 +507,7 @@ OUTBUF_API int outbuf_fail(struct outbuf *ob, int error);
 /* The first error that sticks to the output, 0 if there is none. Any thread. */
 OUTBUF_API int outbuf_error(const struct outbuf *ob);
 
-/* -------------------------------------------------------------------- Views */
+/* --------------------------- outbuf_view: a range of an output to write to */
 
 /*
  * A cursor over a range of the output: a small value on the caller's stack. Members are for
@@ -598,7 +599,7 @@ OUTBUF_API int outbuf_seek(struct outbuf_view *v, uint64_t offset);
 /* The position as a file offset. */
 OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v);
 
-/* ------------------------------------------------------------------ writing */
+/* -------------------------------------- outbuf_write: write through a View */
 
 /*
  * All of these write at the position of the View and move it on. All return 0 or
@@ -670,7 +671,7 @@ OUTBUF_API int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t 
  */
 OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
 
-/* ----------------------------------------------------------------- raw access */
+/* ------------------------------------ outbuf_data: the memory of an output */
 
 /*
  * The memory of `length` bytes at `offset`, for callers with a writer of their own, or who read
@@ -726,7 +727,10 @@ typedef int outbuf_block(void *arg, uint64_t index, uint64_t offset, const void 
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void *arg);
 
-/* ------------------------------------------------------- asking what happened */
+/* ------------------------------------ outbuf_stats: what was done, and how */
+
+/* "MAJOR.MINOR.PATCH" of the library that is running. Any thread. */
+OUTBUF_API const char *outbuf_version(void);
 
 /* What was done and how; members may be added at the end. */
 struct outbuf_stats {
@@ -775,6 +779,8 @@ struct outbuf_overlap {
  * none (or nobody asked: options.check_overlap).
  */
 OUTBUF_API int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap);
+
+/* -------------------------------------------------------- inline functions */
 
 /* What is marked OUTBUF_INLINE. */
 #include "outbuf_inline.h"

@@ -11,11 +11,11 @@ sources() {
 		! -name '*.o' ! -name '*.lo' ! -name '*.log' ! -name '*.trs' ! -path '*/.libs/*' ! -path '*/.deps/*'
 	find m4 -name 'outbuf-*.m4'
 }
-scripts() { echo autogen.sh scripts/* bench/run bench/combine bench/file-systems bench/plot bench/llvm-buffer tests/*.sh tests/tap-driver tests/fuzz/make-corpus; }
+scripts() { echo autogen.sh scripts/* bench/run bench/combine bench/file-systems bench/lld bench/plot bench/llvm-buffer examples/lld/build examples/lld/versions tests/*.sh tests/tap-driver tests/fuzz/make-corpus; }
 
 shells() { shellcheck -x -S warning -e SC1090,SC1091,SC2034,SC2086,SC2154,SC2046 $(scripts); }
 pages() {
-	for page in man/*.[1-9]; do
+	for page in man/*.[1-9] "$abs_top_builddir"/man/*.3; do
 		# It misses neighbours in the machine's own index, which says nothing about the page.
 		mandoc -T lint -W warning "$page" | grep -v 'outdated mandoc.db' && return 1
 	done
@@ -23,7 +23,7 @@ pages() {
 }
 trailing() { ! grep -nE '[[:space:]]$' README.md doc/*.md $(sources | grep -vE '/examples/README$'); }
 licences() {
-	without=$(grep -L 'SPDX-License-Identifier: MIT' $(sources | grep -E '\.(cc?|h|am|sh|m4|1)$'))
+	without=$(grep -L 'SPDX-License-Identifier: MIT' $(sources | grep -E '\.(cc?|h|am|sh|m4|awk|[1-9])$'))
 	echo "$without"
 	[ -z "$without" ]
 }

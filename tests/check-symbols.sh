@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The headers, the version script and the library name the same functions, and the library
-# defines no name but those.
+# The headers, the version script, the manual pages and the library name the same functions, and the library
+# defines no name but those. Errors are the same in the header and in the pages.
 . "$abs_top_srcdir/tests/tap.sh"
 
 headers=$abs_top_srcdir/include
@@ -16,6 +16,21 @@ sed -n 's/^[[:space:]]*\(outbuf_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$scratch/ma
 same() { test -s "$1" && diff "$1" "$2"; }
 
 try "the headers and the version script name the same functions" same "$scratch/header" "$scratch/map"
+
+# What a page is said to be about, and what its synopsis declares; not those that only inline functions call.
+pages=$(ls "$abs_top_builddir"/man/*.3)
+grep -v '_slow$' "$scratch/header" >"$scratch/public"
+for page in $pages; do sed -n '/^[.]Sh NAME/,/^[.]Nd/s/^[.]Nm \(outbuf_[a-z0-9_]*\).*/\1/p' "$page"; done | grep -vx outbuf_options | sort >"$scratch/named"
+cat $pages | sed -n 's/^[.]Fo //p' | sort >"$scratch/declared"
+try "the manual pages are about the same functions" same "$scratch/public" "$scratch/named"
+try "they declare them" same "$scratch/public" "$scratch/declared"
+# An error that a function's comment has is in its page, and no other.
+errors() { grep -oE -- '-E[A-Z0-9]+' | sort | uniq -c; }
+sed -n '/^\/\* -* outbuf_options:/,/^\/\* -* inline/p' "$headers/outbuf.h" | errors >"$scratch/errors"
+sed 's/\\-/-/g' $pages | errors >"$scratch/page-errors"
+try "they have the errors that the header has" same "$scratch/errors" "$scratch/page-errors"
+try "outbuf(7) leads to each of them" sh -c 'for page; do grep -q "^.Xr $(basename "$page" .3) 3" "$0" || { echo "$page"; exit 1; }; done' "$abs_top_srcdir/man/outbuf.7" $pages
+
 if [ -e "$library" ]; then
 	$NM -D --defined-only "$library" | awk '{ print $3 }' | sed 's/@.*//' | sort -u >"$scratch/all"
 	grep -vxF outbuf_0.1 "$scratch/all" >"$scratch/library"
