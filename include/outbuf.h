@@ -609,7 +609,8 @@ OUTBUF_INLINE uint64_t outbuf_tell(const struct outbuf_view *v);
  *   -EBADF    the View is not open
  *   -EINVAL   an argument that makes no sense, as said below
  *   -ENOSPC, -EDQUOT, -EFBIG, -EIO   of a staged View: what pwrite(2) returns, here or from the end;
- *             and, for pointers, pread(2), as what was put into the file may have to be loaded
+ *             and, for pointers, pread(2), as what was put into the file may have to be loaded, and pwrite(2) with
+ *             options.recycle, as old bytes are made zero
  * or the View's first error: once one has failed, all later ones fail, so that checking
  * outbuf_view_end() is enough. n may be 0 everywhere.
  */

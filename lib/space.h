@@ -64,7 +64,7 @@ void space_clear(struct space *s, uint64_t from, uint64_t to);
  */
 void space_forget(struct space *s, uint64_t from, uint64_t to);
 
-/* [from, to), usable and not mapped from a file, will be stored to, all of it. Only advice. Any thread. */
+/* [from, to), usable and not mapped from a file, is about to be stored to, all of it. Only advice. Any thread. */
 void space_expect(struct space *s, uint64_t from, uint64_t to);
 
 /* Wait until [0, to), mapped from a file, is on the disk. 0 or the kernel's errno. */

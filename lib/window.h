@@ -50,7 +50,7 @@ int memory_hand_out(struct outbuf *ob, uint64_t offset, uint64_t n, int filled);
 /* Bytes [offset, offset + n) of the output have their place in memory now. Any thread. */
 int memory_take(struct outbuf *ob, uint64_t offset, uint64_t n);
 
-/* And all of them will be stored to, there: a caller has asked for a pointer. */
+/* The same where a caller is to have a pointer to all of them, and will most likely store there. */
 int memory_take_pointer(struct outbuf *ob, uint64_t offset, uint64_t n);
 
 #endif

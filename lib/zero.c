@@ -62,7 +62,10 @@ int clear_stale(struct outbuf *ob)
 	return stale_clear(&ob->stale, all, zero_anywhere, ob);
 }
 
-/* Less will be stored to at once, by the thread that asks: then the fault is not saved. */
+/*
+ * Less will be stored to at once, by the thread that asks: then the fault is not saved. stale_clear() gives out pieces of its
+ * blocks, which are as long as this: one by one they are whole, or short.
+ */
 #define HANDED_BY_FILE ((uint64_t)64 << 10)
 
 /* Behind the mapping memory is zero where nothing was stored. */

@@ -29,6 +29,7 @@ errors() { grep -oE -- '-E[A-Z0-9]+' | sort | uniq -c; }
 sed -n '/^\/\* -* outbuf_options:/,/^\/\* -* inline/p' "$headers/outbuf.h" | errors >"$scratch/errors"
 sed 's/\\-/-/g' $pages | errors >"$scratch/page-errors"
 try "they have the errors that the header has" same "$scratch/errors" "$scratch/page-errors"
+try "outbuf(7) names the file systems that are known" sh -c 'for fs in $(sed -n "s/^	ROW([^\"]*\"\([a-z0-9]*\)\".*/\1/p" "$1"); do sed -n "/^.Sh FILE SYSTEMS/,/^.Sh ENV/p" "$2" | grep -qw "$fs" || { echo "$fs"; exit 1; }; done' sh "$abs_top_srcdir/lib/fspolicy.c" "$abs_top_srcdir/man/outbuf.7"
 try "outbuf(7) leads to each of them" sh -c 'for page; do grep -q "^.Xr $(basename "$page" .3) 3" "$0" || { echo "$page"; exit 1; }; done' "$abs_top_srcdir/man/outbuf.7" $pages
 
 if [ -e "$library" ]; then

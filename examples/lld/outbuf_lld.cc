@@ -6,7 +6,7 @@
 //
 // They take their output from llvm::FileOutputBuffer::create(), which is a dynamic symbol of libLLVM.so where
 // distributions build it so. A definition that is loaded before libLLVM's stands in for it: what the class promises
-// (FileOutputBuffer.h) is kept by an output that was mapped and is handed out as a whole.
+// (FileOutputBuffer.h) is kept by an output that is handed out as a whole.
 //
 // ld.lld removes the old output before it asks for the buffer, so that freeing its blocks costs nothing later: an
 // output that cannot be written is then lost, and its links with it. Here the old one stays until the new one is
@@ -29,6 +29,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -38,7 +39,7 @@
 #include <mutex>
 #include <set>
 #include <string>
-#include <unistd.h>
+#include <utility>
 
 #include "outbuf.hpp"
 
@@ -75,20 +76,41 @@ void forget(const std::string &path)
 	tried.paths.erase(path);
 }
 
-// Storing to memory of ours in large pages, and writing that to the file, took lld 0.73 to 0.98 times as long as storing to
-// a mapping, page by page (107 MB; see README.md), and cannot be SIGBUS. It is memory twice, so only where there is plenty.
-bool is_small(size_t size)
+// The number behind a word in a file of the kernel's; `otherwise` if there is none.
+uint64_t number_in(const char *path, const char *word, uint64_t otherwise)
 {
-	long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-	return pages > 0 && page > 0 && size / static_cast<size_t>(page) <= static_cast<size_t>(pages) / 16;
+	char line[256];
+	FILE *file = fopen(path, "re");
+
+	while (file && fgets(line, sizeof line, file))
+		if (strncmp(line, word, strlen(word)) == 0 && sscanf(line + strlen(word), "%" SCNu64, &otherwise) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return otherwise;
 }
 
-liboutbuf::options options_for(unsigned flags, size_t size)
+// Storing to memory of ours in large pages, and writing that to the file, is faster than storing to a mapping, page by page
+// (README.md has figures), and cannot be SIGBUS. But it is memory twice: so only where there is plenty, for 16 links at once.
+bool is_small(size_t size)
+{
+	uint64_t available = number_in("/proc/meminfo", "MemAvailable:", 0) * 1024;
+	uint64_t allowed = number_in("/sys/fs/cgroup/memory.max", "", UINT64_MAX); // a container's; there is none at the root
+	return size <= std::min(available, allowed) / 16;
+}
+
+// tryCreateFile() asks for one byte, and no program is as short.
+bool is_try(size_t size)
+{
+	return size == 1;
+}
+
+liboutbuf::options options_for(unsigned flags)
 {
 	liboutbuf::options options = liboutbuf::default_options();
 
 	options.mode = flags & FileOutputBuffer::F_executable ? 0777 : 0666;
-	if (asks_for_memory<FileOutputBuffer>(flags, 0) || (is_small(size) && !getenv("OUTBUF_MAP")))
+	if (asks_for_memory<FileOutputBuffer>(flags, 0))
 		options.map = OUTBUF_NO;
 	options.guard = is_wanted("OUTBUF_GUARD");
 	return options;
@@ -104,7 +126,7 @@ public:
 	// A path that was only tried may be "removed" once.
 	~Buffer() override
 	{
-		if (out_ && !committed_ && !discarded_) {
+		if (is_try(bytes_.size()) && out_ && !committed_ && !discarded_) {
 			std::lock_guard<std::mutex> guard(tried.lock);
 			tried.paths.insert(FinalPath);
 		}
@@ -145,7 +167,7 @@ private:
 	// From memory to what cannot be replaced: a pipe is opened now, and not when it was only tried.
 	void write_special(std::error_code &error)
 	{
-		liboutbuf::output special(FinalPath, options_for(0, out_.size()), error);
+		liboutbuf::output special(FinalPath, options_for(0), error);
 
 		if (!error)
 			special.view(0, out_.size(), error).write(out_.memory());
@@ -178,16 +200,26 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 
 	sys::fs::status(path, status);
 	bool is_special = path != "-" && sys::fs::exists(status) && sys::fs::is_other(status);
-	liboutbuf::options options = options_for(flags, size);
-	// One byte is only a try (tryCreateFile), and giving it up would cost the spare.
-	options.recycle = size > 1 && is_wanted("OUTBUF_RECYCLE");
-	liboutbuf::output out = is_special ? liboutbuf::output::in_memory(options, error)
-	                                   : liboutbuf::output(path.str(), options, error);
-	if (!error)
-		out.map(size, error);
+	liboutbuf::options options = options_for(flags);
+	// Giving a try up would cost the spare.
+	options.recycle = !is_try(size) && is_wanted("OUTBUF_RECYCLE");
+	bool our_choice = options.map == OUTBUF_AUTO && !getenv("OUTBUF_MAP") && is_small(size);
+	if (our_choice)
+		options.map = OUTBUF_NO;
+	liboutbuf::output out;
 	liboutbuf::bytes bytes;
-	if (!error)
-		bytes = out.data(0, size, error);
+	do {
+		error.clear();
+		out = {};
+		out = is_special ? liboutbuf::output::in_memory(options, error)
+		                 : liboutbuf::output(path.str(), options, error);
+		if (!error)
+			out.map(size, error);
+		if (!error)
+			bytes = out.data(0, size, error);
+		// Not as much as it seemed (ulimit -d, vm.overcommit_memory=2): a mapping counts otherwise.
+		options.map = OUTBUF_AUTO;
+	} while (error == std::errc::not_enough_memory && std::exchange(our_choice, false));
 	if (error)
 		return errorCodeToError(error);
 	return std::make_unique<Buffer>(path, std::move(out), bytes, is_special);
