@@ -118,6 +118,7 @@ for cxx in $found; do
 	try "the header in C++ ($cxx)" cplusplus "$cxx"
 	try "... and runs" runs "$scratch/cplusplus"
 	try "outbuf.hpp, C++17 ($cxx)" cxx_api "$cxx" -std=c++17
+	all_of_it || break
 	try "outbuf.hpp, C++20 ($cxx)" cxx_api "$cxx" -std=c++20
 	try "outbuf.hpp, both in one program ($cxx)" cxx_mixed "$cxx"
 	try "outbuf.hpp without exceptions and type information ($cxx)" cxx_api "$cxx" -std=c++17 -fno-exceptions -fno-rtti

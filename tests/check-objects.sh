@@ -11,9 +11,6 @@ parwrite() { ${VALGRIND:+$VALGRIND -q --error-exitcode=9 --leak-check=full} "$re
 there_is() { command -v "$1" >/dev/null 2>&1; }
 cc() { $CC "$@"; }
 
-# Where the plain build does all ($OUTBUF_TEST_EVERY is 1), others do one of each kind: how objects are made and
-# linked again is not what they are for.
-all_of_it() { [ "${OUTBUF_TEST_EVERY:-1}" -eq 1 ]; }
 linkers='bfd gold lld mold'
 all_of_it || linkers=lld
 all_linkers=$linkers

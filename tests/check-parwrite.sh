@@ -79,13 +79,17 @@ if archive=$(find_archive libz.a); then
 else
 	skip "z" "no libz.a"
 fi
-if archive=$(find_archive libbz2.a); then
+if ! all_of_it; then
+	:
+elif archive=$(find_archive libbz2.a); then
 	archive_tests bz2 "$archive" "" "" ""
 else
 	skip "bz2" "no libbz2.a"
 fi
 
-if archive=$(find_archive libsqlite3.a); then
+if ! all_of_it; then
+	:
+elif archive=$(find_archive libsqlite3.a); then
 	archive_tests sqlite "$archive" "" "-lm -lpthread -ldl -lz" ""
 else
 	skip "sqlite" "no libsqlite3.a"

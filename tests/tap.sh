@@ -23,6 +23,9 @@ try() {
 	fi
 }
 
+# The plain build does all; others, and valgrind, one of each kind: how objects and compilers differ they cannot tell.
+all_of_it() { [ "${OUTBUF_TEST_EVERY:-1}" -eq 1 ]; }
+
 skip() {
 	tap_count=$((tap_count + 1))
 	echo "ok $tap_count - $1 # SKIP $2"
