@@ -436,6 +436,11 @@ int is_turn(unsigned long number, unsigned long most)
 	return number % (one_in() < most ? one_in() : most) == 0;
 }
 
+unsigned long fewer(unsigned long n, unsigned long most)
+{
+	return n / (one_in() < most ? one_in() : most);
+}
+
 unsigned long sequences(unsigned long n)
 {
 	return env_number("OUTBUF_TEST_SEQUENCES", (n + one_in() - 1) / one_in());

@@ -98,6 +98,8 @@ unsigned long env_number(const char *name, unsigned long otherwise);
 unsigned long one_in(void);
 /* Of dozens: one in one_in(), but at least one in `most`. Is it the turn of this one, whatever its number? */
 int is_turn(unsigned long number, unsigned long most);
+/* n times what is done often: one in one_in() of it, but at least one in `most`. */
+unsigned long fewer(unsigned long n, unsigned long most);
 /* Random sequences, then: $OUTBUF_TEST_SEQUENCES, else one_in() of these. */
 unsigned long sequences(unsigned long n);
 

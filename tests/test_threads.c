@@ -149,11 +149,11 @@ static int grow_at_once(void *arg, unsigned i)
 {
 	struct outbuf *ob = arg;
 	struct outbuf_view v;
-	uint64_t at = (uint64_t)i * 3000001;
+	uint64_t words = fewer(750000, 20), length = 4 * words + 1;
 	unsigned k;
 
-	outbuf_view(ob, &v, at, i % 2 ? 3000001 : OUTBUF_UNBOUNDED);
-	for (k = 0; k < 3000000 / 4; k++)
+	outbuf_view(ob, &v, i * length, i % 2 ? length : OUTBUF_UNBOUNDED);
+	for (k = 0; k < words; k++)
 		outbuf_write32le(&v, k ^ i);
 	outbuf_write8(&v, (uint8_t)i);
 	return outbuf_view_end(&v);
@@ -163,12 +163,13 @@ static void test_growing_at_once(void **state)
 {
 	struct sandbox *s = *state;
 	struct outbuf *ob = open_with(s->path, NULL);
-	unsigned char *want = malloc(8 * 3000001), *to = want;
+	const size_t words = fewer(750000, 20), size = 8 * (4 * words + 1);
+	unsigned char *want = malloc(size), *to = want;
 	unsigned i, k;
 
 	assert_non_null(want);
 	for (i = 0; i < 8; i++) {
-		for (k = 0; k < 3000000 / 4; k++, to += 4) {
+		for (k = 0; k < words; k++, to += 4) {
 			to[0] = (unsigned char)(k ^ i);
 			to[1] = (unsigned char)((k ^ i) >> 8);
 			to[2] = (unsigned char)((k ^ i) >> 16);
@@ -179,7 +180,7 @@ static void test_growing_at_once(void **state)
 	assert_int_equal(run_threads(8, grow_at_once, ob), 0);
 	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
-	assert_file(s->path, want, 8 * 3000001);
+	assert_file(s->path, want, size);
 	free(want);
 }
 
@@ -302,7 +303,7 @@ static int come_and_go(void *arg, unsigned i)
 	int r, k;
 
 	if (i == 0) {
-		for (k = 0, r = 0; k < 2000 && r == 0; k++)
+		for (k = 0, r = 0; k < (int)fewer(2000, 10) && r == 0; k++)
 			if (commit(t->ob) != -EBUSY || outbuf_map(t->ob, 1 << 20) != -EBUSY ||
 			    outbuf_flush(t->ob) != -EBUSY)
 				r = __LINE__;
@@ -346,7 +347,7 @@ static int write_meanwhile(void *arg, unsigned i)
 	int r = 0, k;
 
 	if (i == 0) {
-		for (k = 1; k <= 300 && r == 0; k++) {
+		for (k = 1; k <= (int)fewer(300, 5) && r == 0; k++) {
 			do
 				r = k % 2 ? outbuf_map(t->ob, outbuf_size(t->ob)) : outbuf_flush(t->ob);
 			while ((r == -EBUSY || r == -EINVAL) && sched_yield() == 0);
