@@ -122,7 +122,7 @@ archives=$("llvm-config-$version" --libdir 2>/dev/null)
 if ls "$archives"/libLLVM*.a >/dev/null 2>&1; then
 	find "$archives" -maxdepth 1 -name '*.a' ! -name '*Polly*' | sort >"$scratch/archives"
 	try "LLVM's $(wc -l <"$scratch/archives") archives, whole" same_ld --whole-archive --unresolved-symbols=ignore-all -e 0 "@$scratch/archives"
-	try "... mapped" mapped same_ld --whole-archive --unresolved-symbols=ignore-all -e 0 "@$scratch/archives"
+	all_of_it && try "... mapped" mapped same_ld --whole-archive --unresolved-symbols=ignore-all -e 0 "@$scratch/archives"
 	rm -f "$scratch"/out.* "$outputs/out"
 else
 	skip "LLVM's archives, whole" "not installed"
