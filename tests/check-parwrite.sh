@@ -275,8 +275,8 @@ whole_file() {
 try "sections that overlap in the file" whole_file
 
 # valgrind takes a second per run.
-step=${OUTBUF_TEST_EVERY:-1}
-[ -z "${VALGRIND-}" ] || step=$((step * 3))
+step=${OUTBUF_TEST_EVERY:-1} near=1
+[ -z "${VALGRIND-}" ] || step=$((step * 3)) near=9
 
 size=$(wc -c <"$scratch/main.o")
 headers=$(readelf -hW "$scratch/main.o" | awk '/Start of section headers/{ print $5 }')
@@ -285,7 +285,7 @@ damage() {
 		${VALGRIND:+$VALGRIND -q --error-exitcode=9} "$real" -j 2 -o "$out"
 }
 # Cut at every length near a limit, and every 97 bytes: no crash, no output.
-truncations() { { seq 0 71; seq 72 $((97 * step)) $((size - 1)); } | damage cut; }
+truncations() { { seq 0 $near 71; seq 72 $((97 * step)) $((size - 1)); } | damage cut; }
 # Every byte of the ELF header and of the section headers set to 255: an error or a result, no crash.
 damages() {
 	{ seq 16 $step 63; seq "$headers" $step $((size - 1)); } | damage set
