@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of an output's life share: open.c, mapping.c, carry.c, zero.c, outbuf.c. All are the owner's. */
+/* What the files of an output's life share: open.c, mapping.c, carry.c, outbuf.c. All are the owner's. */
 #ifndef OUTBUF_LIB_LIFE_H
 #define OUTBUF_LIB_LIFE_H
 
@@ -33,9 +33,6 @@ int reserve(struct outbuf *ob, uint64_t size);
 
 /* What is true in the heap's [from, to) alone, to the same place in the file. */
 int carry(struct outbuf *ob, uint64_t from, uint64_t to);
-
-/* What a recycled file still has of its old content, and nobody wrote, is made zero. */
-int clear_stale(struct outbuf *ob);
 
 /* All that is in the heap alone to the file. Errors stick. */
 int flush_heap(struct outbuf *ob);

@@ -19,6 +19,7 @@
 
 #include "life.h"
 #include "sys.h"
+#include "zero.h"
 
 uint64_t phase_begin(struct outbuf *ob, enum outbuf_phase phase, uint64_t bytes)
 {

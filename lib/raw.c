@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "window.h"
+#include "zero.h"
 
 int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data)
 {

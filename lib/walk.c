@@ -18,6 +18,7 @@
 
 #include "life.h"
 #include "sys.h"
+#include "zero.h"
 
 struct walk {
 	/* Constant. */

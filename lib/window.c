@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "sys.h"
+#include "zero.h"
 
 /*
  * Bounded Views shorter than this are direct. GB/s of Views of one length each, 1 and 2 threads, ext4:

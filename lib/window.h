@@ -44,9 +44,6 @@ int window_raw(struct outbuf_view *v, size_t n, unsigned char **ref, int filled)
 /* Nothing more follows: what is in a block goes to its place. v->high is set. */
 int window_close(struct outbuf_view *v);
 
-/* A pointer to these bytes is about to be handed out: they must be zero or what Views stored. */
-int memory_hand_out(struct outbuf *ob, uint64_t offset, uint64_t n, int filled);
-
 /* Bytes [offset, offset + n) of the output have their place in memory now. Any thread. */
 int memory_take(struct outbuf *ob, uint64_t offset, uint64_t n);
 

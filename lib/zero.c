@@ -10,11 +10,10 @@
  */
 #include "config.h"
 
+#include "zero.h"
+
 #include <errno.h>
 #include <string.h>
-
-#include "life.h"
-#include "window.h"
 
 static int zero_in_file(struct outbuf *ob, struct range range)
 {

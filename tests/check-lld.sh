@@ -71,9 +71,10 @@ int main()
 }
 END
 printf 'int twice(int x) { return x * 2; }\n' >"$scratch/part.c"
+printf '#include <string>\nstd::string twice(const std::string &s) { return s + s; }\n' >"$scratch/part.cc"
 printf 'SECTIONS { . = 0x400000 + SIZEOF_HEADERS; .all : { *(.text .text.*) *(.rodata .rodata.*) *(.data .data.*) } }\n' >"$scratch/script.ld"
 gcc -g -ggnu-pubnames -O1 -c "$scratch/hello.c" -o "$scratch/hello.o" && gcc -O1 -fPIC -c "$scratch/part.c" -o "$scratch/part.o" &&
-	g++ -g -O1 -c "$scratch/hello.cc" -o "$scratch/hello_cc.o" || exit 99
+	g++ -g -O1 -c "$scratch/hello.cc" -o "$scratch/hello_cc.o" && g++ -O1 -fPIC -c "$scratch/part.cc" -o "$scratch/part_cc.o" || exit 99
 
 # same NAME RUNS COMMAND...: the words after "OUT" are two files, by one and the other; the same bytes and mode; RUNS: yes, or no.
 same() {
@@ -106,6 +107,7 @@ try "... not PIE" same yes gcc -no-pie "$scratch/hello.o"
 try "a program in C++" same yes g++ "$scratch/hello_cc.o"
 try "... static" same yes g++ -static "$scratch/hello_cc.o"
 try "a shared library" same no gcc -shared "$scratch/part.o"
+try "a shared library in C++" same no g++ -shared "$scratch/part_cc.o"
 try "--compress-debug-sections=zlib" same yes gcc -Wl,--compress-debug-sections=zlib "$scratch/hello.o"
 try "--gdb-index" same yes gcc -Wl,--gdb-index "$scratch/hello.o"
 try "--build-id=sha1" same yes gcc -Wl,--build-id=sha1 "$scratch/hello.o"
@@ -146,6 +148,14 @@ gcc -g "$scratch/hello.o" -o "$scratch/program" || exit 99
 if writes_so llvm-objcopy; then
 	try "llvm-objcopy --dump-section" same_tool "$program" --dump-section .text=OUT "$scratch/program" "$scratch/copy"
 fi
+# Not written so, but by a program that has the shim loaded: loaded TOOL, and what its output's path stands behind.
+loaded() {
+	program=$(tool "$1")
+	shift
+	"$program" "$scratch/program" "$@" "$outputs/stock" && with "$program" "$scratch/program" "$@" "$outputs/ours" && cmp "$outputs/stock" "$outputs/ours"
+}
+[ -z "$(tool llvm-strip)" ] || try "llvm-strip" loaded llvm-strip -o
+[ -z "$(tool llvm-objcopy)" ] || try "llvm-objcopy" loaded llvm-objcopy
 if writes_so llvm-windres; then
 	printf '1 RCDATA { 1, 2, 3 }\n' >"$scratch/resource.rc"
 	try "llvm-windres" same_tool "$program" -O coff "$scratch/resource.rc" OUT

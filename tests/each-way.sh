@@ -30,6 +30,16 @@ passed=0 failed=0 left_out=0
 : "${OUTBUF_TEST_DIR:=.}"
 export OUTBUF_TEST_DIR
 
+# One more test: verdict STATUS WORDS, which say what failed.
+verdict() {
+	if [ "$1" -eq 0 ]; then
+		passed=$((passed + 1))
+	else
+		echo "FAIL: $way: $2"
+		failed=$((failed + 1))
+	fi
+}
+
 # A real output, made in this way, is the same bytes as made in the usual one.
 same_bytes() {
 	if ! [ -x examples/parwrite/parwrite ] || ! [ -f "$archive" ]; then
@@ -41,13 +51,9 @@ same_bytes() {
 	[ -f $usual ] || examples/parwrite/parwrite -j 2 -o $usual "$archive"
 	for to in "$OUTBUF_TEST_DIR/way.o" -; do
 		echo "$way: parwrite -o $to"
-		if env "$@" examples/parwrite/parwrite -j 2 -o "$to" "$archive" >tests/way-out.o &&
-			{ [ "$to" = - ] || mv "$to" tests/way-out.o; } && cmp tests/way-out.o $usual; then
-			passed=$((passed + 1))
-		else
-			echo "FAIL: $way: parwrite -o $to"
-			failed=$((failed + 1))
-		fi
+		env "$@" examples/parwrite/parwrite -j 2 -o "$to" "$archive" >tests/way-out.o &&
+			{ [ "$to" = - ] || mv "$to" tests/way-out.o; } && cmp tests/way-out.o $usual
+		verdict $? "parwrite -o $to"
 	done
 }
 
@@ -56,12 +62,8 @@ backend_is() {
 	want=$1
 	shift
 	got=$(env "$@" examples/parwrite/parwrite --stats -o tests/way-out.o "$archive" | sed -n 's/^backend: //p')
-	if [ "$got" = "$want" ]; then
-		passed=$((passed + 1))
-	else
-		echo "FAIL: $way: the backend is ${got:-unknown}, not $want"
-		failed=$((failed + 1))
-	fi
+	[ "$got" = "$want" ]
+	verdict $? "the backend is ${got:-unknown}, not $want"
 }
 
 # suite NAME PROGRAMS VARIABLE=VALUE...
@@ -111,6 +113,11 @@ fill_disk() {
 	dd if=/dev/zero of="$OUTBUF_TEST_DIR/more" bs=4k 2>/dev/null
 }
 
+empty_disk() {
+	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"*
+	sync -f "$OUTBUF_TEST_DIR"
+}
+
 # A full disk is one line and status 1, in every way; and the old output is still there.
 full_parwrite() {
 	out=$OUTBUF_TEST_DIR/out.o
@@ -125,16 +132,10 @@ full_parwrite() {
 	for ways in OUTBUF_MAP=yes OUTBUF_MAP=no OUTBUF_FLUSH=uring OUTBUF_FLUSH=stream OUTBUF_STAGE=no; do
 		words=$(env "$ways" examples/parwrite/parwrite -j 2 -o "$out" "$archive" 2>&1)
 		status=$?
-		if [ $status -eq 1 ] && [ "$words" = "parwrite: $out: No space left on device" ] &&
-			[ "$(cat "$out")" = old ]; then
-			passed=$((passed + 1))
-		else
-			echo "FAIL: $way: parwrite, $ways: status $status, $words"
-			failed=$((failed + 1))
-		fi
+		[ $status -eq 1 ] && [ "$words" = "parwrite: $out: No space left on device" ] && [ "$(cat "$out")" = old ]
+		verdict $? "parwrite, $ways: status $status, $words"
 	done
-	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"
-	sync -f "$OUTBUF_TEST_DIR"
+	empty_disk
 }
 
 # tests/check-lld.sh with outputs on this file system, if the shim is there.
@@ -184,18 +185,9 @@ full_lld() {
 	(ulimit -c 0 && "$lld" -r --whole-archive "$archive" -o "$out") >tests/way-lld-words.log 2>&1
 	status=$?
 	echo "$way: ld.lld without the shim: status $status, the old output $([ -e "$out" ] && echo there || echo gone)"
-	if [ $status = 135 ]; then
-		passed=$((passed + 1))
-	else
-		echo "FAIL: $way: ld.lld without the shim: status $status"
-		failed=$((failed + 1))
-	fi
+	[ $status = 135 ]
+	verdict $? "ld.lld without the shim: status $status"
 	empty_disk
-}
-
-empty_disk() {
-	rm -f "$OUTBUF_TEST_DIR/ballast" "$OUTBUF_TEST_DIR/more" "$out"*
-	sync -f "$OUTBUF_TEST_DIR"
 }
 
 # full_lld_once WORDS VARIABLE=VALUE [PRELOAD]
@@ -214,12 +206,8 @@ full_lld_once() {
 	*) status=wrong ;;
 	esac
 	echo "$way: ld.lld with the shim, $2: $words"
-	if [ $status = 1 ] && [ "$(cat "$out")" = old ]; then
-		passed=$((passed + 1))
-	else
-		echo "FAIL: $way: ld.lld with the shim, $2: status $status, $words"
-		failed=$((failed + 1))
-	fi
+	[ $status = 1 ] && [ "$(cat "$out")" = old ]
+	verdict $? "ld.lld with the shim, $2: status $status, $words"
 }
 
 total() {

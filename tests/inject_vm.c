@@ -103,32 +103,24 @@ static int i_msync(void *at, size_t n, int flags)
 	return r;
 }
 
-#define SIMPLE(name, failed, params, args)                        \
+#define CALL(kind, name, failed, params, args)                     \
 	static int i_##name params                                \
 	{                                                         \
-		enum act act = next_act(KIND_##name);             \
+		enum act act = next_act(kind);                    \
 		int r = act == ACT_FAIL ? failed : real.name args; \
 		if (act == ACT_DIE)                               \
 			die();                                    \
 		return r;                                         \
 	}
+#define SIMPLE(name, failed, params, args) CALL(KIND_##name, name, failed, params, args)
 
 SIMPLE(mprotect, -1, (void *at, size_t n, int prot), (at, n, prot))
 SIMPLE(posix_madvise, errno, (void *at, size_t n, int advice), (at, n, advice))
 
-static int i_advise(void *at, size_t n, enum sys_advice advice)
-{
-	static const int kinds[] = {
-		[SYS_POPULATE] = KIND_populate, [SYS_DONT_NEED] = KIND_dont_need, [SYS_HUGE] = KIND_huge,
-	};
-	enum act act = next_act(kinds[advice]);
-	int r = act == ACT_FAIL ? -1 : real.advise(at, n, advice);
-
-	if (act == ACT_DIE)
-		die();
-	return r;
-}
-
+static const int advices[] = {
+	[SYS_POPULATE] = KIND_populate, [SYS_DONT_NEED] = KIND_dont_need, [SYS_HUGE] = KIND_huge,
+};
+CALL(advices[advice], advise, -1, (void *at, size_t n, enum sys_advice advice), (at, n, advice))
 SIMPLE(mincore, -1, (void *at, size_t n, unsigned char *pages), (at, n, pages))
 
 int vm_install(void)
