@@ -20,6 +20,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #ifdef __linux__
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #endif
 #include <time.h>
@@ -30,6 +31,9 @@
 
 #ifndef O_PATH
 #define O_PATH O_RDONLY
+#endif
+#ifndef RENAME_EXCHANGE /* renameat2(2); of <stdio.h> with glibc alone */
+#define RENAME_EXCHANGE 2
 #endif
 
 /* Fixed argument lists for the two calls that are variadic or may be missing. */
@@ -95,6 +99,9 @@ static int real_exchange(int dirfd, const char *a, const char *b)
 {
 #ifdef HAVE_RENAMEAT2
 	return renameat2(dirfd, a, dirfd, b, RENAME_EXCHANGE);
+#elif defined(SYS_renameat2)
+	/* The musl of Debian 12, 1.2.3, has no wrapper. */
+	return (int)syscall(SYS_renameat2, dirfd, a, dirfd, b, RENAME_EXCHANGE);
 #else
 	(void)dirfd, (void)a, (void)b;
 	errno = ENOSYS;
