@@ -97,21 +97,50 @@ static void *work(void *arg)
 }
 
 /*
- * Start up to `wanted` threads, return how many there are. A program's signal handlers expect the
- * threads that the program knows of, so these block every signal but those that a fault of their own
- * raises: these would kill the process instead of calling their handler (the library's guard, say). The
- * mask is inherited, and setting it in the parent leaves no moment in which it is not in force.
+ * A program's signal handlers expect the threads that the program knows of, so ours block every signal but
+ * those that a fault of their own raises: these would kill the process instead of calling their handler (the
+ * library's guard, say). The mask is inherited, and setting it in the parent leaves no moment in which it is
+ * not in force. Windows has no such signals.
  */
-static unsigned start(struct worker *workers, unsigned wanted, struct run *run)
+#ifdef SIGBUS
+typedef sigset_t signal_mask;
+
+static void block_signals(signal_mask *before)
 {
 	static const int faults[] = { SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP };
-	sigset_t others, before;
-	unsigned started = 0;
+	sigset_t others;
 
 	sigfillset(&others);
 	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
 		sigdelset(&others, faults[i]);
-	pthread_sigmask(SIG_SETMASK, &others, &before);
+	pthread_sigmask(SIG_SETMASK, &others, before);
+}
+
+static void restore_signals(const signal_mask *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+#else
+typedef int signal_mask;
+
+static void block_signals(signal_mask *before)
+{
+	(void)before;
+}
+
+static void restore_signals(const signal_mask *before)
+{
+	(void)before;
+}
+#endif
+
+/* Start up to `wanted` threads, return how many there are. */
+static unsigned start(struct worker *workers, unsigned wanted, struct run *run)
+{
+	signal_mask before;
+	unsigned started = 0;
+
+	block_signals(&before);
 	/* No more threads to be had (a limit, a cgroup): those there are do all the work. */
 	while (started < wanted) {
 		workers[started] = (struct worker){ .run = run, .number = started + 1 };
@@ -119,7 +148,7 @@ static unsigned start(struct worker *workers, unsigned wanted, struct run *run)
 			break;
 		started++;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	restore_signals(&before);
 	return started;
 }
 

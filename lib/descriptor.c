@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sys.h"
+#include "sys_unix.h"
 
 #define LINKS_MAX 40 /* as the kernel */
 

@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "parallel.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 /* Below this the thread costs as much as it saves. */
 #define WORTH_A_THREAD ((uint64_t)16 << 20)

@@ -22,7 +22,7 @@
 
 #include "hidden.h"
 #include "outbuf.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 /* NFS wants write permission for a lock; but another user's file may only be readable. */
 static int open_lock(struct target *t)

@@ -245,13 +245,14 @@ int outbuf_close(struct outbuf *ob)
 		return -EBUSY;
 	if (atomic_load(&ob->state) != STATE_COMMITTED)
 		outbuf_discard(ob);
+	guard_end(&ob->guard);
+	heap_destroy(&ob->heap);
+	/* Also again: Windows removes no file that is mapped. */
 	release_file(ob);
 	stale_destroy(&ob->stale);
 	dirty_destroy(&ob->dirty_ranges);
 	blocks_destroy(&ob->blocks);
 	coverage_destroy(&ob->coverage);
-	guard_end(&ob->guard);
-	heap_destroy(&ob->heap);
 	free(ob);
 	return 0;
 }

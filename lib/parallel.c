@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -42,28 +41,10 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/*
- * All but those that a fault of this thread raises: blocked they would kill the process instead of
- * calling whoever handles them (the guard, a debugger's or runtime's handler).
- */
-static void block_signals(sigset_t *before)
-{
-	sigset_t all;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGTRAP);
-	pthread_sigmask(SIG_SETMASK, &all, before);
-}
-
 int parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg)
 {
 	struct crew crew = { .task = task, .arg = arg, .n = n };
 	pthread_t threads[THREADS_LIMIT];
-	sigset_t before;
 	unsigned want = p->threads, started = 0;
 
 	if (p->run != NULL)
@@ -75,14 +56,8 @@ int parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, siz
 	want = want > THREADS_LIMIT ? THREADS_LIMIT : want;
 	want = want > n ? (unsigned)n : want;
 
-	if (want > 1) {
-		/* The program's signal handlers must not find themselves on our threads. */
-		block_signals(&before);
-		while (started + 1 < want &&
-		       pthread_create(&threads[started], NULL, work, &crew) == 0)
-			started++;
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
+	while (started + 1 < want && sys_thread(&threads[started], work, &crew) == 0)
+		started++;
 	/* Threads that could not be had are not missed: this one does what is left. */
 	work(&crew);
 	while (started > 0)
@@ -107,24 +82,12 @@ static void *do_chore(void *arg)
 int parallel_later(void (*task)(void *arg), void *arg)
 {
 	struct chore *chore = malloc(sizeof *chore);
-	pthread_attr_t detached;
-	pthread_t thread;
-	sigset_t before;
 	int r;
 
 	if (chore == NULL)
 		return -ENOMEM;
 	*chore = (struct chore){ task, arg };
-	r = -pthread_attr_init(&detached);
-	if (r < 0) {
-		free(chore);
-		return r;
-	}
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	block_signals(&before);
-	r = -pthread_create(&thread, &detached, do_chore, chore);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&detached);
+	r = sys_thread(NULL, do_chore, chore);
 	if (r < 0)
 		free(chore);
 	return r;

@@ -27,7 +27,7 @@
 #include "hidden.h"
 #include "later.h"
 #include "outbuf.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 /* chmod(2) leaves setgid out without a word where the group is not one of ours. */
 static int add_rights(const struct target *t, mode_t special)
@@ -45,7 +45,7 @@ static int add_rights(const struct target *t, mode_t special)
 int target_finish(struct target *t)
 {
 	mode_t special = t->wish.mode & 07000;
-	int r = target_whole(t);
+	int r = target_exact(t);
 
 	/* In place, it is its owner's business what a file may do. */
 	if (r == 0 && special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created))

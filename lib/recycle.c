@@ -36,7 +36,7 @@
 #include "hidden.h"
 #include "later.h"
 #include "outbuf.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 /* Of the spare in the page cache: below this half of it comes from the disk. */
 #define RESIDENT_PERCENT 75

@@ -4,8 +4,8 @@
  * written? Knows memory only: no View, no size of the output, no path. Members are written by
  * the functions below, which the caller keeps apart (the heap's mutex, or no View open).
  *
- * Two implementations, one of which is built: space_vm.c where there is <sys/mman.h>,
- * space_malloc.c where there is not.
+ * Three implementations, one of which is built: space_vm.c where there is <sys/mman.h>, space_windows.c, and
+ * space_malloc.c where there is nothing. space_trial.c, which stands on them, is the same everywhere.
  */
 #ifndef OUTBUF_LIB_SPACE_H
 #define OUTBUF_LIB_SPACE_H
@@ -44,6 +44,11 @@ int space_probe(int fd);
  * afterwards; *damaged says that it is not, and cannot be mended. 0; -EIO if they do not; or an errno.
  */
 int space_trial(int fd, int *damaged);
+
+/* The file's first page mapped somewhere, for the two above: begin, carry to the file, end. 0 or an errno. */
+int space_peek(int fd, void **page);
+int space_peek_sync(void *page);
+void space_peek_end(void *page);
 
 /*
  * Map the file's [from, to) over the range, shared, readable and writable. What was in that

@@ -47,16 +47,21 @@ int space_reserve(struct space *s, uint64_t want, uint64_t need)
 	}
 }
 
-int space_probe(int fd)
+int space_peek(int fd, void **page)
 {
-	(void)fd;
+	(void)fd, (void)page;
 	return -ENOSYS;
 }
 
-int space_trial(int fd, int *damaged)
+int space_peek_sync(void *page)
 {
-	(void)fd, (void)damaged;
+	(void)page;
 	return -ENOSYS;
+}
+
+void space_peek_end(void *page)
+{
+	(void)page;
 }
 
 int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)

@@ -29,7 +29,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "sys.h"
 #include "sys_vm.h"
 
 /* On machines with pages of 4 KiB. */
@@ -124,78 +123,19 @@ int space_reserve(struct space *s, uint64_t want, uint64_t need)
 	return 0;
 }
 
-/*
- * MAP_FIXED over the reservation: the kernel removes what is there before it asks the file
- * system, and a refusal (ENODEV, EINVAL) leaves a hole that another thread's mmap may take.
- * So let one page somewhere else ask first: 4 us, once per mapping (ext4, Linux 6.18).
- */
-int space_probe(int fd)
+int space_peek(int fd, void **page)
 {
-	size_t page = sys_page_size();
-	void *got;
-	int r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got);
-
-	if (r == 0)
-		sys_munmap(got, page);
-	return r;
+	return sys_mmap(NULL, sys_page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, page);
 }
 
-/* Store the bytes through a mapping of the first page, and have them carried to the file. */
-static int store_mapped(int fd, const unsigned char *data, size_t n)
+int space_peek_sync(void *page)
 {
-	size_t page = sys_page_size();
-	void *got;
-	int r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got);
-
-	if (r < 0)
-		return r;
-	memcpy(got, data, n);
-	/* Else a page that is still dirty may be carried after what is written next. */
-	r = sys_msync(got, page);
-	sys_munmap(got, page);
-	return r;
+	return sys_msync(page, sys_page_size());
 }
 
-/* Write the bytes to the file while it is mapped: does the mapping show the first? */
-static int write_shown(int fd, const unsigned char *data, size_t n)
+void space_peek_end(void *page)
 {
-	size_t page = sys_page_size();
-	const volatile unsigned char *shown;
-	void *got;
-	int r = sys_mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, &got), before;
-
-	if (r < 0)
-		return r;
-	shown = got;
-	before = *shown;
-	r = sys_pwrite_all(fd, data, n, 0);
-	if (r == 0 && (*shown != *data || *shown == before))
-		r = -EIO;
-	sys_munmap(got, page);
-	return r;
-}
-
-int space_trial(int fd, int *damaged)
-{
-	unsigned char before[64], other[64], seen[64];
-	size_t i;
-	int r = sys_pread_all(fd, before, sizeof before, 0);
-
-	*damaged = 0;
-	if (r < 0)
-		return r;
-	for (i = 0; i < sizeof before; i++)
-		other[i] = (unsigned char)(before[i] ^ (i + 1));
-	r = store_mapped(fd, other, sizeof other);
-	if (r == 0)
-		r = sys_pread_all(fd, seen, sizeof seen, 0);
-	if (r == 0 && memcmp(seen, other, sizeof seen) != 0)
-		r = -EIO;
-	if (r == 0)
-		r = write_shown(fd, before, sizeof before);
-	if (r < 0 && sys_pwrite_all(fd, before, sizeof before, 0) < 0)
-		*damaged = 1;
-	return r;
+	sys_munmap(page, sys_page_size());
 }
 
 int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)

@@ -8,7 +8,7 @@
  */
 #include "config.h"
 
-#include "sys.h"
+#include "sys_unix.h"
 #include "sys_claim.h"
 
 #include <errno.h>

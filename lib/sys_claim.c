@@ -26,7 +26,7 @@
 #include <sys/xattr.h>
 #endif
 
-#include "sys.h"
+#include "sys_unix.h"
 #ifdef HAVE_VM
 #include "sys_vm.h"
 #endif

@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "sys.h"
+#include "sys_unix.h"
 
 /* Several megabytes in one call to a pipe are no faster, and on Linux 2 GiB is the most. */
 #define AT_ONCE ((size_t)1 << 20)

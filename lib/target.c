@@ -35,7 +35,7 @@
 #include "lock.h"
 #include "outbuf.h"
 #include "recycle.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 /* Split the path into an open directory and a name. */
 static int open_parent(struct target *t, const char *path)
@@ -261,18 +261,13 @@ static int open_there(struct target *t)
 	return r;
 }
 
-static void init(struct target *t, enum target_kind kind, int fd)
-{
-	*t = (struct target){ .kind = kind, .fd = fd, .dirfd = -1, .syncfd = -1, .lockfd = -1 };
-}
-
 int target_open(struct target *t, const char *path, const struct target_wish *wish)
 {
 	int r, fd;
 
 	if (strcmp(path, "-") == 0)
 		return target_borrow(t, STDOUT_FILENO);
-	init(t, wish->in_place ? TARGET_IN_PLACE : TARGET_NAMELESS, -1);
+	target_init(t, wish->in_place ? TARGET_IN_PLACE : TARGET_NAMELESS, -1);
 	t->wish = *wish;
 	r = open_parent(t, path);
 	fd = r == 0 ? descriptor_of(t->dirfd, t->name) : -1;
@@ -286,20 +281,6 @@ int target_open(struct target *t, const char *path, const struct target_wish *wi
 	if (r < 0)
 		target_abandon(t);
 	return r;
-}
-
-int target_borrow(struct target *t, int fd)
-{
-	int r = sys_is_writable(fd);
-
-	init(t, TARGET_SPECIAL, r < 0 ? -1 : fd);
-	t->borrowed = 1;
-	return r;
-}
-
-void target_none(struct target *t)
-{
-	init(t, TARGET_NONE, -1);
 }
 
 /* In place: only what we created, and only if the name still leads to it. */
@@ -354,23 +335,4 @@ void target_abandon(struct target *t)
 	close_fd(&t->dirfd);
 	free(t->name);
 	t->name = NULL;
-}
-
-const char *target_placement(const struct target *t)
-{
-	switch (t->kind) {
-	case TARGET_NAMELESS:
-		return "nameless";
-	case TARGET_NAMED:
-		return "named";
-	case TARGET_RECYCLED:
-		return "recycled";
-	case TARGET_IN_PLACE:
-		return "in-place";
-	case TARGET_SPECIAL:
-		return "descriptor";
-	case TARGET_NONE:
-		return "none";
-	}
-	return "?";
 }

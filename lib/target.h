@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How does the file come to stand at its path? Knows paths and descriptors; knows no mapping.
+ *
+ * target_kind.c and target_size.c are the same everywhere. The rest is target.c, publish.c, hidden.c, lock.c,
+ * recycle.c and later.c, or target_windows.c.
  */
 #ifndef OUTBUF_LIB_TARGET_H
 #define OUTBUF_LIB_TARGET_H
@@ -42,8 +45,10 @@ struct target {
 	char *name;     /* last component of the path */
 	char *hidden;   /* the file's name in the directory until it is published; or NULL */
 	char *lock_name;
+	struct target_paths *paths; /* target_windows.c alone has them, instead of `dirfd` and `hidden` */
 	int usual;      /* `hidden` is the name where the next run looks for its spare */
 	uint64_t size;  /* the file's length as we set it */
+	int uncut;      /* but it is longer, with zeros, as it could not be cut while it was mapped */
 	uint64_t reserved; /* blocks are reserved up to here */
 	uint64_t stale; /* TARGET_RECYCLED: at open, bytes below this were an earlier output's */
 	const char *recycle_why; /* why it is not recycled; NULL: it is, or nobody asked */
@@ -51,6 +56,9 @@ struct target {
 	int old_content; /* TARGET_IN_PLACE: what was there before still is; else 0 */
 	int published;  /* it stands at the path, whatever failed after that */
 };
+
+/* All members but these are 0. */
+void target_init(struct target *t, enum target_kind kind, int fd);
 
 /* Check the path and create the file. Errors as outbuf_open(). */
 int target_open(struct target *t, const char *path, const struct target_wish *wish);
@@ -63,6 +71,9 @@ void target_none(struct target *t);
 
 /* 0, or -EIO if the file is shorter than we made it. */
 int target_whole(const struct target *t);
+
+/* All are written, and nothing is mapped: the file is as long as it is to be. 0, or an errno. */
+int target_exact(struct target *t);
 
 /* Bytes were written up to `size` by others: the file is at least that long. */
 void target_grown(struct target *t, uint64_t size);

@@ -53,6 +53,19 @@ int target_whole(const struct target *t)
 	return r < 0 ? r : (uint64_t)st.st_size < t->size ? -EIO : 0;
 }
 
+/* Zeros up to the end are as good as its end, until nothing is mapped any more: target_exact(). */
+static int cut_by_zeros(struct target *t, uint64_t size)
+{
+	static const unsigned char zeros[65536];
+	uint64_t at = size;
+	int r = 0;
+
+	for (; r == 0 && at < t->size; at += sizeof zeros)
+		r = sys_pwrite_all(t->fd, zeros, t->size - at < sizeof zeros ? (size_t)(t->size - at) : sizeof zeros, at);
+	t->uncut = r == 0;
+	return r;
+}
+
 int target_resize(struct target *t, uint64_t size)
 {
 	int r;
@@ -68,11 +81,26 @@ int target_resize(struct target *t, uint64_t size)
 		r = target_whole(t);
 		if (r == 0)
 			r = sys_ftruncate(t->fd, size);
+		if (r == 0)
+			t->uncut = 0;
+		else if (r == -EBUSY && (size < t->size || t->uncut)) /* also to grow, but not beyond what it has */
+			r = cut_by_zeros(t, size);
 	}
 	if (r == 0) {
 		t->size = size;
 		t->reserved = t->reserved < size ? t->reserved : size;
 	}
+	return r;
+}
+
+int target_exact(struct target *t)
+{
+	int r = target_whole(t);
+
+	if (r == 0 && t->uncut)
+		r = sys_ftruncate(t->fd, t->size);
+	if (r == 0)
+		t->uncut = 0;
 	return r;
 }
 

@@ -11,7 +11,7 @@
 #endif
 
 #include "support.h"
-#include "sys.h"
+#include "sys_unix.h"
 #ifdef HAVE_VM
 #include "sys_vm.h"
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "inject_plan.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #define LIST(...) { __VA_ARGS__ }
 #define ROW(name, function, hard, soft, part) { #name, #function, hard, soft, part },

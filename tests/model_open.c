@@ -17,6 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef _WIN32
+#include "port_windows.h"
+#endif
+
 #include "files.h"
 #include "hidden.h"
 

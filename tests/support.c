@@ -6,25 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef HAVE_VM
-#include <sys/mman.h>
-#endif
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "files.h"
-#include "sys.h"
-
-unsigned count_fds(void)
-{
-	return count_names("/proc/self/fd");
-}
 
 static unsigned fds_before;
 
@@ -197,7 +186,7 @@ static struct {
 	int done, mapped, in_order;
 } probed;
 
-static void probe_path(char *path, size_t n)
+void probe_path(char *path, size_t n)
 {
 	const char *parent = getenv("OUTBUF_TEST_DIR");
 
@@ -252,50 +241,11 @@ void skip_without_file(void)
 
 int has_vm(void)
 {
-#ifdef HAVE_VM
+#if defined(HAVE_VM) || defined(_WIN32)
 	return 1;
 #else
 	return 0;
 #endif
-}
-
-/* An empty file beside the outputs, which has no name any more. */
-static int probe_file(void)
-{
-	char path[300];
-	int fd;
-
-	probe_path(path, sizeof path);
-	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	assert_true(fd >= 0);
-	assert_int_equal(unlink(path), 0);
-	return fd;
-}
-
-int required_blocks(void)
-{
-	int fd = probe_file(), r = sys_fallocate(fd, 0, 4096);
-
-	close(fd);
-	return r;
-}
-
-int required_mapping(void)
-{
-	int fd = probe_file(), r;
-
-	assert_int_equal(ftruncate(fd, 4096), 0);
-#ifdef HAVE_VM
-	{
-		void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-
-		r = p == MAP_FAILED ? -errno : munmap(p, 4096);
-	}
-#else
-	r = -ENOTSUP;
-#endif
-	close(fd);
-	return r;
 }
 
 void skip_unmappable(void)
@@ -444,22 +394,6 @@ unsigned long fewer(unsigned long n, unsigned long most)
 unsigned long sequences(unsigned long n)
 {
 	return env_number("OUTBUF_TEST_SEQUENCES", (n + one_in() - 1) / one_in());
-}
-
-int in_child(int drop, int (*fn)(void *arg), void *arg)
-{
-	int status = -1;
-	pid_t pid = fork();
-
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (drop && geteuid() == 0 &&
-		    (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0))
-			_exit(99);
-		_exit(fn(arg));
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int fill_some(struct outbuf *ob, uint8_t byte, size_t n)

@@ -9,6 +9,10 @@
 
 #include "outbuf.h"
 
+#ifdef _WIN32
+#include "port_windows.h"
+#endif
+
 /* A fresh directory for each test, below $OUTBUF_TEST_DIR or the working directory. */
 struct sandbox {
 	char dir[256];
@@ -72,6 +76,12 @@ struct outbuf_stats stats_of(struct outbuf *ob);
 int fill_some(struct outbuf *ob, uint8_t byte, size_t n);
 /* n times 'n' stands at the sandbox's path. */
 void assert_filled(const struct sandbox *s, size_t n);
+
+/* Bytes of the disk that the file has. */
+uint64_t allocated(const char *path);
+
+/* A path for a file of a moment beside the sandboxes. */
+void probe_path(char *path, size_t n);
 
 /* Open descriptors of this process, to see that none is lost. */
 unsigned count_fds(void);

@@ -9,7 +9,7 @@
 #include "mixed.h"
 #include "faults.h"
 #include "fspolicy.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 
 #include "spare.h"
 #include "faults.h"
-#include "sys.h"
+#include "sys_unix.h"
 #ifdef HAVE_VM
 #include <sys/mman.h>
 

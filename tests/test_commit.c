@@ -7,7 +7,7 @@
 #include "support.h"
 #include "faults.h"
 #include "internal.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include "faults.h"
 #include "flush.h"
 #include "hidden.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 
 #include "guarded.h"
 #include "internal.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #include <errno.h>
 #include <stdio.h>

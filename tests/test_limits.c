@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#ifndef _WIN32
 #include <sys/resource.h>
+#endif
 
 /* Sizes that cannot be: refused before anything is created, and the output goes on. */
 static void test_sizes(void **state)
@@ -150,6 +152,7 @@ static void test_max_size_to_the_byte(void **state)
 	}
 }
 
+#ifndef _WIN32
 /* `ulimit -f`: an error and not the signal that writing beyond it raises. */
 static int under_file_limit(void *arg)
 {
@@ -182,6 +185,8 @@ static void test_file_size_limit(void **state)
 	assert_int_equal(sandbox_entries(*state), 0);
 }
 
+#endif
+
 static void test_mapping_required(void **state)
 {
 	struct sandbox *s = *state;
@@ -192,6 +197,7 @@ static void test_mapping_required(void **state)
 	outbuf_close(ob);
 }
 
+#ifndef _WIN32
 /* `ulimit -v`: the reservation shrinks by itself, and what does not fit is an error. */
 static int under_limit(void *arg)
 {
@@ -243,6 +249,8 @@ static void test_address_space(void **state)
 	assert_int_equal(sandbox_entries(*state), 0);
 }
 
+#endif
+
 /*
  * Many outputs at once: with 48 bits of addresses each has room for 16 GiB. ThreadSanitizer leaves 1.5 TiB, and
  * dies of threads that map when they are used up.
@@ -279,9 +287,11 @@ int main(void)
 		sandbox_test(test_sizes),
 		sandbox_test(test_max_size),
 		sandbox_test(test_max_size_to_the_byte),
-		sandbox_test(test_file_size_limit),
 		sandbox_test(test_mapping_required),
+#ifndef _WIN32 /* no such limits */
+		sandbox_test(test_file_size_limit),
 		sandbox_test(test_address_space),
+#endif
 		sandbox_test(test_many_reservations),
 	};
 

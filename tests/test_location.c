@@ -198,7 +198,7 @@ static void test_blocks_are_reserved(void **state)
 			assert_int_equal(outbuf_flush(ob), 0);
 		assert_int_equal(stat(s->path, &st), 0);
 		assert_int_equal(st.st_size, mebibytes << 20);
-		assert_true((uint64_t)st.st_blocks * 512 >= mebibytes << 20);
+		assert_true(allocated(s->path) >= mebibytes << 20);
 	}
 	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
@@ -230,7 +230,7 @@ static void test_holes_are_reserved(void **state)
 	assert_int_equal(r, 0);
 	assert_int_equal(stat(s->path, &st), 0);
 	assert_true(st.st_size >= 9 << 20);
-	assert_true((uint64_t)st.st_blocks * 512 >= 9 << 20);
+	assert_true(allocated(s->path) >= 9 << 20);
 	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
 }
@@ -438,7 +438,9 @@ static void test_set_size_makes_holes(void **state)
 	outbuf_close(ob);
 	assert_int_equal(stat(s->path, &st), 0);
 	assert_int_equal(st.st_size, 1 << 30);
-	assert_true((uint64_t)st.st_blocks * 512 < 1 << 20);
+#ifndef _WIN32 /* only what was made sparse has holes there */
+	assert_true(allocated(s->path) < 1 << 20);
+#endif
 }
 
 struct heard {

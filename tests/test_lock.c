@@ -8,7 +8,7 @@
 #include "spare.h"
 #include "faults.h"
 #include "hidden.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 #include "faults.h"
 #include "hidden.h"
 #include "later.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "support.h"
+#include "space.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -316,7 +317,7 @@ static unsigned long resident(void)
 
 static void release_and_look(const struct sandbox *s, uint32_t map)
 {
-	const uint64_t size = 32 << 20, page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const uint64_t size = 32 << 20, page = space_page();
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	unsigned long before, after;
 	struct outbuf *ob;

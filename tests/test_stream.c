@@ -9,7 +9,7 @@
 #include "support.h"
 #include "faults.h"
 #include "rig.h"
-#include "sys.h"
+#include "sys_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,7 +5,9 @@
 #include "config.h"
 
 #include "support.h"
-#include "sys.h"
+#ifndef _WIN32
+#include "sys_unix.h"
+#endif
 
 #include <errno.h>
 #include <pthread.h>
@@ -250,9 +252,12 @@ static void test_discard_while_writing(void **state)
 
 	assert_int_equal(outbuf_map(d.ob, 150000), 0);
 	assert_int_equal(run_threads(4, write_through_discard, &d), 0);
+#ifndef _WIN32 /* there it has its name as long as it is open */
 	assert_int_equal(sandbox_entries(s), 0);
+#endif
 	assert_int_equal(commit(d.ob), -ECANCELED);
 	assert_int_equal(outbuf_close(d.ob), 0);
+	assert_int_equal(sandbox_entries(s), 0);
 }
 
 /* Several outputs at once, each with its own threads, share nothing. */
@@ -379,6 +384,7 @@ static void test_mapping_while_writing(void **state)
 	assert_file(s->path, want, sizeof want);
 }
 
+#ifndef _WIN32 /* no way to look at the writes of the library */
 /* Any number of threads for the flush, also more than there are blocks, or than make sense. */
 static struct sys_table real;
 static _Atomic int writers, unblocked;
@@ -447,6 +453,8 @@ static void test_flush_threads(void **state)
 	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
 }
+
+#endif
 
 /* The caller's pool does the flush, each block once. */
 struct pool {
@@ -530,7 +538,9 @@ int main(void)
 		sandbox_test(test_many_outputs),
 		sandbox_test(test_trying_too_early),
 		sandbox_test(test_mapping_while_writing),
+#ifndef _WIN32
 		sandbox_test(test_flush_threads),
+#endif
 		sandbox_test(test_own_pool),
 	};
 

@@ -8,7 +8,7 @@
 #include "support.h"
 #include "faults.h"
 #include "ring.h"
-#include "sys.h"
+#include "sys_unix.h"
 #include "sys_uring.h"
 
 #include <errno.h>

@@ -53,6 +53,7 @@ static void test_failed(void **state)
 	}
 }
 
+#ifndef _WIN32
 static pthread_t owner;
 static _Atomic int others, fault_blocked, rest_open;
 
@@ -88,6 +89,8 @@ static void test_signals(void **state)
 	assert_int_equal(rest_open, 0);
 }
 
+#endif
+
 static void test_blocks(void **state)
 {
 	static const uint64_t sizes[] = {
@@ -114,7 +117,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_once),
 		cmocka_unit_test(test_failed),
+#ifndef _WIN32 /* no signals */
 		cmocka_unit_test(test_signals),
+#endif
 		cmocka_unit_test(test_blocks),
 	};
 

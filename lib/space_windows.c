@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The address range of an output, on Windows.
+ *
+ * As elsewhere (space_vm.c) addresses are reserved for more than anyone will need, the file is mapped over their
+ * start, and memory is made usable behind it. But here a view of a file does not replace what is at its
+ * addresses. Two ways:
+ *
+ *   Placeholders (Windows 10 1803: VirtualAlloc2, MapViewOfFile3) are reservations that can be split and
+ *   replaced by memory or a view, so nobody else gets those addresses. Looked for when the program runs.
+ *
+ *   Without them the reservation is released, the view asked for at its address, and the rest reserved again.
+ *   Another thread may get the addresses in between: then that is tried again, and if they stay taken it is as
+ *   space.h says: all from there on is lost, and the output is given up by -ENOMEM. wine 8 is such a system; two
+ *   threads that reserved and released memory all the time took none in 2,000 maps (tests/test_windows.c).
+ *
+ * Either way what was in memory over the view's place is in the file by then (mapping.c). What is usable behind
+ * it is kept: a step of the heap that reaches over the end is copied aside for that moment, and nearly always
+ * it holds nothing yet.
+ *
+ * A view's place and its offset in the file are multiples of 64 KiB, so this is the page here: a mapped file is
+ * up to 64 KiB longer until commit.
+ *
+ * No list of views is kept: the system knows what is at which address (VirtualQuery).
+ */
+#include "config.h"
+
+#include "space.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sys_windows.h"
+
+/* Younger than these headers. */
+#define PLACEHOLDER_RESERVE 0x00040000
+#define PLACEHOLDER_REPLACE 0x00004000
+#define PLACEHOLDER_COALESCE 0x00000001
+#define PLACEHOLDER_PRESERVE 0x00000002
+
+/* A moment in which another thread has the addresses. */
+#define TRIES 2000
+
+typedef void *WINAPI virtual_alloc2(HANDLE process, void *at, SIZE_T n, ULONG how, ULONG protection,
+                                    void *parameters, ULONG count);
+typedef void *WINAPI map_view_of_file3(HANDLE section, HANDLE process, void *at, ULONG64 offset, SIZE_T n, ULONG how,
+                                       ULONG protection, void *parameters, ULONG count);
+
+/* Constant once looked for. */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+int space_without_placeholders;
+static virtual_alloc2 *alloc2;
+static map_view_of_file3 *map3;
+
+static void look(void)
+{
+	HMODULE base = GetModuleHandleW(L"kernelbase.dll");
+	void *got;
+
+	if (base == NULL || space_without_placeholders)
+		return;
+	/* By way of a common type: a function's pointer is not cast to another's. */
+	alloc2 = (virtual_alloc2 *)(void (*)(void))GetProcAddress(base, "VirtualAlloc2");
+	map3 = (map_view_of_file3 *)(void (*)(void))GetProcAddress(base, "MapViewOfFile3");
+	got = alloc2 == NULL || map3 == NULL ? NULL
+	                                     : alloc2(NULL, NULL, space_page(), MEM_RESERVE | PLACEHOLDER_RESERVE,
+	                                              PAGE_NOACCESS, NULL, 0);
+	if (got == NULL)
+		alloc2 = NULL;
+	else
+		VirtualFree(got, 0, MEM_RELEASE);
+}
+
+static int has_placeholders(void)
+{
+	pthread_once(&once, look);
+	return alloc2 != NULL;
+}
+
+uint64_t space_default(void)
+{
+	return sizeof(void *) < 8 ? (uint64_t)512 << 20 : (uint64_t)64 << 30;
+}
+
+uint64_t space_page(void)
+{
+	SYSTEM_INFO info;
+
+	GetSystemInfo(&info);
+	return info.dwAllocationGranularity;
+}
+
+static uint64_t whole_pages(uint64_t n)
+{
+	uint64_t page = space_page();
+
+	return (n + page - 1) / page * page;
+}
+
+static void *reserve_at(void *at, uint64_t n)
+{
+	if (has_placeholders())
+		return alloc2(NULL, at, (SIZE_T)n, MEM_RESERVE | PLACEHOLDER_RESERVE, PAGE_NOACCESS, NULL, 0);
+	return VirtualAlloc(at, (SIZE_T)n, MEM_RESERVE, PAGE_NOACCESS);
+}
+
+int space_reserve(struct space *s, uint64_t want, uint64_t need)
+{
+	uint64_t try;
+
+	if (need > SIZE_MAX / 2 - space_page())
+		return -EFBIG;
+	need = whole_pages(need);
+	want = want > SIZE_MAX / 2 - space_page() ? SIZE_MAX / 2 : want;
+	want = whole_pages(want < need ? need : want);
+	for (try = want;; try = try / 2 > need ? whole_pages(try / 2) : need) {
+		void *got = reserve_at(NULL, try);
+
+		if (got != NULL) {
+			*s = (struct space){ .base = got, .reserved = try };
+			return 0;
+		}
+		if (try == need)
+			return -ENOMEM;
+	}
+}
+
+/* ------------------------------------------------------------ what is at an address */
+
+struct region {
+	unsigned char *at;
+	uint64_t n;
+	DWORD state; /* MEM_FREE, MEM_RESERVE, MEM_COMMIT */
+	DWORD type;  /* MEM_MAPPED, MEM_PRIVATE */
+	void *allocation;
+};
+
+static struct region region_at(unsigned char *at)
+{
+	MEMORY_BASIC_INFORMATION info;
+
+	if (VirtualQuery(at, &info, sizeof info) == 0)
+		return (struct region){ .at = at, .n = space_page(), .state = MEM_FREE };
+	return (struct region){
+		.at = at,
+		.n = (uint64_t)((unsigned char *)info.BaseAddress + info.RegionSize - at),
+		.state = info.State,
+		.type = info.Type,
+		.allocation = info.AllocationBase,
+	};
+}
+
+/* How far from `from` on memory is usable and no file's. */
+static uint64_t usable_from(const struct space *s, uint64_t from)
+{
+	uint64_t at = from;
+
+	while (at < s->reserved) {
+		struct region r = region_at(s->base + at);
+
+		if (r.state != MEM_COMMIT || r.type != MEM_PRIVATE)
+			break;
+		at += r.n;
+	}
+	return at < s->reserved ? at : s->reserved;
+}
+
+/* Let go of all from there on, which is ours. */
+static void release_from(struct space *s, uint64_t from)
+{
+	unsigned char *at = s->base + from, *end = s->base + s->reserved;
+
+	while (at < end) {
+		struct region r = region_at(at);
+
+		if (r.state != MEM_FREE && r.type == MEM_MAPPED) {
+			/* What is unmapped with stores in it made a later access fail at times (golang/go#38440). */
+			FlushViewOfFile(r.allocation, 0);
+			UnmapViewOfFile(r.allocation);
+		} else if (r.state != MEM_FREE) {
+			VirtualFree(r.allocation, 0, MEM_RELEASE);
+		}
+		at += r.n;
+	}
+	s->reserved = from;
+}
+
+/* ------------------------------------------------------------------ memory behind */
+
+/* One placeholder or reservation from `from` on, of which nothing is usable: have its first bytes so. */
+static int commit(struct space *s, uint64_t from, uint64_t to)
+{
+	unsigned char *at = s->base + from;
+	SIZE_T n = (SIZE_T)(to - from);
+
+	if (!has_placeholders())
+		return VirtualAlloc(at, n, MEM_COMMIT, PAGE_READWRITE) != NULL ? 0 : -ENOMEM;
+	if (to < s->reserved)
+		VirtualFree(at, n, MEM_RELEASE | PLACEHOLDER_PRESERVE);
+	if (alloc2(NULL, at, n, MEM_RESERVE | MEM_COMMIT | PLACEHOLDER_REPLACE, PAGE_READWRITE, NULL, 0) != NULL)
+		return 0;
+	/* In one piece again, for the next try. */
+	if (to < s->reserved)
+		VirtualFree(at, (SIZE_T)(s->reserved - from), MEM_RELEASE | PLACEHOLDER_COALESCE);
+	return -ENOMEM;
+}
+
+int space_usable(struct space *s, uint64_t from, uint64_t to)
+{
+	return commit(s, from, to);
+}
+
+void space_clear(struct space *s, uint64_t from, uint64_t to)
+{
+	memset(s->base + from, 0, (size_t)(to - from));
+	space_forget(s, whole_pages(from), to / space_page() * space_page());
+}
+
+void space_forget(struct space *s, uint64_t from, uint64_t to)
+{
+	if (from >= to)
+		return;
+	/* It may go, and need not be kept elsewhere: what is read then is what it was, or zeros. */
+	if (region_at(s->base + from).type == MEM_PRIVATE)
+		VirtualAlloc(s->base + from, (SIZE_T)(to - from), MEM_RESET, PAGE_READWRITE);
+	/* Of what is not locked, it takes away what is in memory. */
+	VirtualUnlock(s->base + from, (SIZE_T)(to - from));
+}
+
+void space_expect(struct space *s, uint64_t from, uint64_t to)
+{
+	/* Large pages are a privilege here. */
+	(void)s, (void)from, (void)to;
+}
+
+/* --------------------------------------------------------------------- the file */
+
+static HANDLE section_of(int fd, uint64_t size)
+{
+	return CreateFileMappingW(sys_handle(fd), NULL, PAGE_READWRITE, (DWORD)(size >> 32), (DWORD)size, NULL);
+}
+
+/* An empty file has no page, and a section of one would make it longer: there is nothing to be seen, NULL. */
+int space_peek(int fd, void **page)
+{
+	HANDLE section = section_of(fd, 0);
+	int r = 0;
+
+	*page = NULL;
+	if (section == NULL)
+		return GetLastError() == ERROR_FILE_INVALID ? 0 : sys_windows_error();
+	*page = MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0);
+	if (*page == NULL)
+		r = sys_windows_error();
+	CloseHandle(section);
+	return r;
+}
+
+int space_peek_sync(void *page)
+{
+	return FlushViewOfFile(page, 0) ? 0 : sys_windows_error();
+}
+
+void space_peek_end(void *page)
+{
+	if (page != NULL)
+		UnmapViewOfFile(page);
+}
+
+/* The range from `from` on becomes one free piece, with a placeholder in it or without. */
+static void make_free(struct space *s, uint64_t from)
+{
+	unsigned char *at = s->base + from, *end = s->base + s->reserved;
+
+	while (at < end) {
+		struct region r = region_at(at);
+
+		if (!has_placeholders())
+			VirtualFree(r.allocation, 0, MEM_RELEASE);
+		else if (r.state == MEM_COMMIT)
+			VirtualFree(at, (SIZE_T)r.n, MEM_RELEASE | PLACEHOLDER_PRESERVE);
+		at += r.n;
+	}
+	if (has_placeholders())
+		VirtualFree(s->base + from, (SIZE_T)(s->reserved - from), MEM_RELEASE | PLACEHOLDER_COALESCE);
+}
+
+static void *map_there(struct space *s, HANDLE section, uint64_t from, uint64_t to)
+{
+	unsigned char *at = s->base + from;
+	SIZE_T n = (SIZE_T)(to - from);
+	void *got = NULL;
+	int try;
+
+	if (has_placeholders()) {
+		if (to < s->reserved)
+			VirtualFree(at, n, MEM_RELEASE | PLACEHOLDER_PRESERVE);
+		return map3(section, NULL, at, from, n, PLACEHOLDER_REPLACE, PAGE_READWRITE, NULL, 0);
+	}
+	for (try = 0; try < TRIES && got == NULL; try++) {
+		if (try > 0)
+			sys_pause();
+		got = MapViewOfFileEx(section, FILE_MAP_READ | FILE_MAP_WRITE, (DWORD)(from >> 32), (DWORD)from, n, at);
+	}
+	return got;
+}
+
+static int reserve_again(unsigned char *at, uint64_t n)
+{
+	int try;
+
+	for (try = 0; try < TRIES; try++) {
+		if (reserve_at(at, n) != NULL)
+			return 1;
+		sys_pause();
+	}
+	return 0;
+}
+
+/* What is behind the view: reserved, and again what it was. */
+static int restore(struct space *s, uint64_t from, const void *kept, uint64_t n)
+{
+	if (from == s->reserved)
+		return 0;
+	if (!has_placeholders() && !reserve_again(s->base + from, s->reserved - from))
+		return -ENOMEM;
+	if (n == 0)
+		return 0;
+	if (commit(s, from, from + n) < 0) {
+		VirtualFree(s->base + from, 0, MEM_RELEASE);
+		return -ENOMEM;
+	}
+	memcpy(s->base + from, kept, (size_t)n);
+	return 0;
+}
+
+int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
+{
+	uint64_t n = usable_from(s, from) > to ? usable_from(s, to) - to : 0;
+	HANDLE section = section_of(fd, to);
+	void *kept = NULL;
+	int r;
+
+	if (section == NULL)
+		return sys_windows_error();
+	if (n > 0 && (kept = malloc((size_t)n)) == NULL) {
+		CloseHandle(section);
+		return -ENOMEM;
+	}
+	if (n > 0)
+		memcpy(kept, s->base + to, (size_t)n);
+	make_free(s, from);
+	if (map_there(s, section, from, to) == NULL) {
+		r = sys_windows_error();
+		/* Without them, whatever is there now is somebody else's. */
+		if (has_placeholders())
+			release_from(s, from);
+	} else {
+		r = restore(s, to, kept, n);
+		if (r < 0)
+			UnmapViewOfFile(s->base + from);
+	}
+	/* A view needs its section no more. */
+	CloseHandle(section);
+	free(kept);
+	if (r < 0)
+		s->reserved = from;
+	return r;
+}
+
+int space_sync(struct space *s, uint64_t to)
+{
+	uint64_t at = 0;
+
+	while (at < to) {
+		struct region r = region_at(s->base + at);
+
+		if (r.type == MEM_MAPPED && !FlushViewOfFile(s->base + at, (SIZE_T)r.n))
+			return sys_windows_error();
+		at += r.n;
+	}
+	return 0;
+}
+
+void space_release(struct space *s)
+{
+	if (s->base != NULL)
+		release_from(s, 0);
+	memset(s, 0, sizeof *s);
+}

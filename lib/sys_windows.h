@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What the Windows twins of sys, space and target share. */
+#ifndef OUTBUF_LIB_SYS_WINDOWS_H
+#define OUTBUF_LIB_SYS_WINDOWS_H
+
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+#include "sys.h"
+
+/* What stands behind a descriptor of the C library; INVALID_HANDLE_VALUE for none. */
+HANDLE sys_handle(int fd);
+/* A negative errno for what GetLastError() says. */
+int sys_windows_error(void);
+
+/* For tests, before the first output: do as systems do that have no placeholders (space_windows.c). */
+extern int space_without_placeholders;
+
+#endif
