@@ -184,10 +184,10 @@ int heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost)
 	*lost = r < 0 && h->space.reserved < to;
 	if (r == 0 && to > usable)
 		set_usable(h, to);
-	if (*lost) {
+	if (*lost)
 		set_usable(h, from);
-		set_room(h, from);
-	}
+	/* In either case there may be less of it than before. */
+	set_room(h, h->space.reserved);
 	return r;
 }
 

@@ -10,9 +10,11 @@
  *   replaced by memory or a view, so nobody else gets those addresses. Looked for when the program runs.
  *
  *   Without them the reservation is released, the view asked for at its address, and the rest reserved again.
- *   Another thread may get the addresses in between: then that is tried again, and if they stay taken it is as
- *   space.h says: all from there on is lost, and the output is given up by -ENOMEM. wine 8 is such a system; two
- *   threads that reserved and released memory all the time took none in 2,000 maps (tests/test_windows.c).
+ *   Another thread may get the addresses in between. The first mapping of an output, before anybody has a
+ *   pointer, is then tried at other addresses. A larger one has to be where it is: that is tried again, for
+ *   up to 0.1 s, and if the addresses stay taken it is as space.h says: all from there on is lost, and the
+ *   output is given up by -ENOMEM. wine 8 is such a system: beside two threads that did nothing but reserve and
+ *   release memory it came in none of 6,000 larger mappings (tests/test_windows.c).
  *
  * Either way what was in memory over the view's place is in the file by then (mapping.c). What is usable behind
  * it is kept: a step of the heap that reaches over the end is copied aside for that moment, and nearly always
@@ -39,8 +41,18 @@
 #define PLACEHOLDER_COALESCE 0x00000001
 #define PLACEHOLDER_PRESERVE 0x00000002
 
-/* A moment in which another thread has the addresses. */
-#define TRIES 2000
+/* For a moment another thread has the addresses; a longer one, if it lost its processor in that. */
+#define TRIES_AT_ONCE 1000
+#define TRIES 1100
+#define TRIES_ELSEWHERE 100
+
+static void wait_for_others(int try)
+{
+	if (try < TRIES_AT_ONCE)
+		sys_pause();
+	else
+		Sleep(1);
+}
 
 typedef void *WINAPI virtual_alloc2(HANDLE process, void *at, SIZE_T n, ULONG how, ULONG protection,
                                     void *parameters, ULONG count);
@@ -286,7 +298,7 @@ static void make_free(struct space *s, uint64_t from)
 		VirtualFree(s->base + from, (SIZE_T)(s->reserved - from), MEM_RELEASE | PLACEHOLDER_COALESCE);
 }
 
-static void *map_there(struct space *s, HANDLE section, uint64_t from, uint64_t to)
+static void *map_there(struct space *s, HANDLE section, uint64_t from, uint64_t to, int tries)
 {
 	unsigned char *at = s->base + from;
 	SIZE_T n = (SIZE_T)(to - from);
@@ -298,36 +310,39 @@ static void *map_there(struct space *s, HANDLE section, uint64_t from, uint64_t 
 			VirtualFree(at, n, MEM_RELEASE | PLACEHOLDER_PRESERVE);
 		return map3(section, NULL, at, from, n, PLACEHOLDER_REPLACE, PAGE_READWRITE, NULL, 0);
 	}
-	for (try = 0; try < TRIES && got == NULL; try++) {
+	for (try = 0; try < tries && got == NULL; try++) {
 		if (try > 0)
-			sys_pause();
+			wait_for_others(try);
 		got = MapViewOfFileEx(section, FILE_MAP_READ | FILE_MAP_WRITE, (DWORD)(from >> 32), (DWORD)from, n, at);
 	}
 	return got;
 }
 
-static int reserve_again(unsigned char *at, uint64_t n)
+/* Others may be in it for a moment, or for good: then up to there, which may be nothing. */
+static void reserve_again(struct space *s, uint64_t from)
 {
+	uint64_t n = s->reserved - from;
 	int try;
 
 	for (try = 0; try < TRIES; try++) {
-		if (reserve_at(at, n) != NULL)
-			return 1;
-		sys_pause();
+		if (reserve_at(s->base + from, n) != NULL)
+			return;
+		wait_for_others(try);
 	}
-	return 0;
+	do
+		n = n / 2 / space_page() * space_page();
+	while (n > 0 && reserve_at(s->base + from, n) == NULL);
+	s->reserved = from + n;
 }
 
-/* What is behind the view: reserved, and again what it was. */
+/* Behind the view it is reserved, and again what it was. */
 static int restore(struct space *s, uint64_t from, const void *kept, uint64_t n)
 {
-	if (from == s->reserved)
-		return 0;
-	if (!has_placeholders() && !reserve_again(s->base + from, s->reserved - from))
-		return -ENOMEM;
+	if (from < s->reserved && !has_placeholders())
+		reserve_again(s, from);
 	if (n == 0)
 		return 0;
-	if (commit(s, from, from + n) < 0) {
+	if (n > s->reserved - from || commit(s, from, from + n) < 0) {
 		VirtualFree(s->base + from, 0, MEM_RELEASE);
 		return -ENOMEM;
 	}
@@ -335,15 +350,45 @@ static int restore(struct space *s, uint64_t from, const void *kept, uint64_t n)
 	return 0;
 }
 
+/*
+ * Without placeholders, when nothing is usable yet, so that nobody has a pointer: the range may as well be
+ * elsewhere, and what fails costs nothing. Else as space_map_file().
+ */
+static int map_elsewhere(struct space *s, HANDLE section, uint64_t to)
+{
+	struct space other = { .reserved = 0 };
+	int try, r;
+
+	for (try = 0; try < TRIES_ELSEWHERE; try++) {
+		r = space_reserve(&other, s->reserved, s->reserved);
+		if (r < 0)
+			return r;
+		make_free(&other, 0);
+		if (map_there(&other, section, 0, to, 1) != NULL) {
+			restore(&other, to, NULL, 0);
+			make_free(s, 0);
+			*s = other;
+			return 0;
+		}
+		r = sys_windows_error();
+	}
+	return r;
+}
+
 int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
 {
-	uint64_t n = usable_from(s, from) > to ? usable_from(s, to) - to : 0;
+	uint64_t usable = usable_from(s, from), n = usable > to ? usable - to : 0;
 	HANDLE section = section_of(fd, to);
 	void *kept = NULL;
-	int r;
+	int r = 0;
 
 	if (section == NULL)
 		return sys_windows_error();
+	if (from == 0 && usable == 0 && !has_placeholders()) {
+		r = map_elsewhere(s, section, to);
+		CloseHandle(section);
+		return r;
+	}
 	if (n > 0 && (kept = malloc((size_t)n)) == NULL) {
 		CloseHandle(section);
 		return -ENOMEM;
@@ -351,7 +396,7 @@ int space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
 	if (n > 0)
 		memcpy(kept, s->base + to, (size_t)n);
 	make_free(s, from);
-	if (map_there(s, section, from, to) == NULL) {
+	if (map_there(s, section, from, to, TRIES) == NULL) {
 		r = sys_windows_error();
 		/* Without them, whatever is there now is somebody else's. */
 		if (has_placeholders())
