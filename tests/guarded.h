@@ -14,8 +14,8 @@ struct outbuf *guarded_open(const char *path, size_t size);
 void guarded_truncate(struct outbuf *ob, off_t size);
 
 /*
- * For tests of faults: not where files cannot be mapped, or a fault cannot be mended. qemu-user 7.2 takes any advice and
- * answers 0, so that the guard takes a page for populated that is not, and the store faults for ever.
+ * For tests of faults: not where files cannot be mapped, or a fault cannot be mended. qemu-user 7.2 takes any advice
+ * and answers 0, so that the guard takes a page for populated that is not, and the store faults for ever.
  */
 void skip_unguardable(void);
 
