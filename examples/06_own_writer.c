@@ -22,11 +22,15 @@
 
 enum { HEADER = 64, ID_AT = 16, PLANNED = 24 << 20, EXTRA = 3 << 20, BLOCK = 1 << 20 };
 
-/* Content: each 64-bit word holds its own offset. Any writer that wants memory could stand here. */
+/*
+ * Content: each 64-bit word holds its own offset, little-endian on any machine. Any writer that wants memory could stand
+ * here, but the order of its bytes is then its own business.
+ */
 static void write_words(unsigned char *to, uint64_t from, uint64_t end)
 {
 	for (uint64_t offset = from; offset < end; offset += 8)
-		memcpy(to + (offset - from), &offset, 8);
+		for (int i = 0; i < 8; i++)
+			*to++ = (unsigned char)(offset >> 8 * i);
 }
 
 static int write_block(void *buffer, size_t i)

@@ -46,7 +46,8 @@ int workqueue_pool(void *queue, size_t n, void (*task)(void *arg, size_t i), voi
 
 /*
  * The number of blocks that `size` bytes are cut into: each WORKQUEUE_BLOCK long but the
- * last, which takes the remainder and is up to twice as long. 0 only for size 0.
+ * last, which takes the remainder and is up to twice as long. 0 only for size 0. At most SIZE_MAX blocks:
+ * 4 PiB where size_t has 32 bits.
  */
 size_t workqueue_blocks(uint64_t size);
 

@@ -264,7 +264,9 @@ struct outbuf_options {
 	uint32_t threads;
 	uint32_t flush; /* enum outbuf_flush */
 	/*
-	 * The largest size the output may reach, in bytes: so much address space is reserved.
+	 * The largest size the output may reach, in bytes: so much address space is reserved, or what there is of it.
+	 * Larger than the address space (5 GiB on a 32-bit machine) is what Views write that are staged
+	 * (outbuf_stats()): no pointer leads there, and no mapping (-EFBIG, -ENOMEM).
 	 * 0: 1 TiB on 64-bit machines (64 GiB on Windows, 16 GiB under ThreadSanitizer), 512 MiB on 32-bit ones, 256 MiB
 	 * where the library was built without mmap (that much is real memory there). If the size
 	 * given to outbuf_map() is more than a quarter of that: four times that size.
@@ -400,7 +402,8 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  *   -EINVAL        `size` is less than outbuf_size(), or the output is committed or discarded
  *   -EFBIG         beyond options.max_size (or its default, fixed by the first map or View), what
  *                  a file offset can say, RLIMIT_FSIZE, or the file system's limit
- *   -ENOMEM        no address space, or without a mapping no memory, of that size
+ *   -ENOMEM        no address space, or without a mapping no memory, of that size (-EFBIG if no address could
+ *                  say it): what options.max_size allows staged Views can still write, and outbuf_set_size() set
  *   -ENOSPC, -EDQUOT, -EIO   the disk cannot hold it
  *   -ENOTSUP, or the kernel's errno   mapping or reserving was required and did not work; or
  *                  mapping again after outbuf_unmap() did not, when the heap cannot stand in

@@ -19,6 +19,7 @@
 
 #include "life.h"
 #include "sys.h"
+#include "window.h"
 #include "zero.h"
 
 uint64_t phase_begin(struct outbuf *ob, enum outbuf_phase phase, uint64_t bytes)
@@ -124,7 +125,7 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 	else if (size > INT64_MAX - space_page())
 		r = -EFBIG;
 	else if (size > outbuf_size(ob))
-		r = heap_reserve(&ob->heap, size);
+		r = window_reserve(ob, size);
 	else if (kept < ob->target.size)
 		r = cut_file(ob, kept);
 	if (r == 0) {

@@ -55,17 +55,16 @@ static void set(struct outbuf_view *v, struct outbuf *ob, int error, uint8_t fla
 
 static int place(struct outbuf_view *v, uint64_t offset, uint64_t length)
 {
-	struct heap *heap = &v->ob->heap;
 	uint64_t end = offset + length;
 	int r;
 
 	if (length == OUTBUF_UNBOUNDED) {
-		r = heap_reserve(heap, offset == 0 ? 1 : offset);
-		end = heap_limit(heap);
+		r = window_reserve(v->ob, offset == 0 ? 1 : offset);
+		end = window_limit(v->ob);
 	} else {
 		v->flags |= VIEW_BOUNDED;
 		/* At least one byte, so that there is an address to stand on. */
-		r = end < offset ? -EFBIG : heap_reserve(heap, end == 0 ? 1 : end);
+		r = end < offset ? -EFBIG : window_reserve(v->ob, end == 0 ? 1 : end);
 	}
 	v->begin = offset;
 	v->end = end;
@@ -228,7 +227,7 @@ int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 		return view_fail(v, -ERANGE);
 	if (offset > v->end)
 		return view_fail(v, v->flags & VIEW_BOUNDED ? -ERANGE
-		                                            : heap_reserve(&v->ob->heap, offset));
+		                                            : window_reserve(v->ob, offset));
 	return settle(v, window_seek(v, offset));
 }
 

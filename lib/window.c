@@ -157,6 +157,36 @@ static int put_into_file(struct outbuf *ob, uint64_t offset, const unsigned char
 
 /* ----------------------------------------------------------------------- windows */
 
+/* The end of what may be larger than the address space, 0: nothing. */
+static uint64_t staged_end(const struct outbuf *ob)
+{
+	uint64_t end = ob->options.max_size;
+
+	if (!ob->stage)
+		return 0;
+	return end < INT64_MAX ? end : INT64_MAX;
+}
+
+/*
+ * A staged View needs addresses for its block only, so that 5 GiB can be written on a machine of 32 bits. But only what
+ * the caller's own options.max_size allows: else what no pointer can lead to would show at the first pointer, late.
+ */
+int window_reserve(struct outbuf *ob, uint64_t end)
+{
+	int r = heap_reserve(&ob->heap, end);
+
+	if (r < 0 && end <= staged_end(ob))
+		r = heap_reserve(&ob->heap, 1);
+	return r;
+}
+
+uint64_t window_limit(struct outbuf *ob)
+{
+	uint64_t here = heap_limit(&ob->heap), staged = staged_end(ob);
+
+	return here > staged ? here : staged;
+}
+
 /* lim from how far the heap is usable now; cur if that is not even there. */
 static void look_up_limit(struct outbuf_view *v)
 {
@@ -280,7 +310,7 @@ int window_check(const struct outbuf_view *v, size_t n)
 		return 0;
 	if (v->flags & VIEW_BOUNDED)
 		return -ERANGE;
-	return n > UINT64_MAX - at ? -EFBIG : heap_reserve(&v->ob->heap, at + n);
+	return n > UINT64_MAX - at ? -EFBIG : window_reserve(v->ob, at + n);
 }
 
 int window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t *got)

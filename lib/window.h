@@ -16,6 +16,15 @@ enum {
 int view_fail(struct outbuf_view *v, int error);
 
 /*
+ * May the output reach `end`? It has an address then, or the View that writes there, or nobody, needs none. Any thread.
+ * 0, -EFBIG, -ENOMEM.
+ */
+int window_reserve(struct outbuf *ob, uint64_t end);
+
+/* Where Views must end, as heap_limit(). After window_reserve(). */
+uint64_t window_limit(struct outbuf *ob);
+
+/*
  * These are for the View's thread. All return 0 or a negative errno, and leave it to the caller to
  * make it stick.
  */

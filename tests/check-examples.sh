@@ -54,8 +54,8 @@ growth() {
 own_writer() {
 	works 06_own_writer >"$scratch/said" && grep -q 'stays where it is' "$scratch/said" &&
 		mv "$scratch/out" "$scratch/first" && works 06_own_writer && cmp "$scratch/first" "$scratch/out" &&
-		test "$(wc -c <"$scratch/out")" -eq 28311552 && test "$(od -An -tu8 -j 28311544 "$scratch/out" | tr -d ' ')" = 28311544 &&
-		test "$(od -An -tu8 -j 64 -N 8 "$scratch/out" | tr -d ' ')" = 64 &&
+		test "$(wc -c <"$scratch/out")" -eq 28311552 && test "$(od --endian=little -An -tu8 -j 28311544 "$scratch/out" | tr -d ' ')" = 28311544 &&
+		test "$(od --endian=little -An -tu8 -j 64 -N 8 "$scratch/out" | tr -d ' ')" = 64 &&
 		test "$(od -An -tx1 -j 16 -N 16 "$scratch/out" | tr -d ' 0\n')" != ''
 }
 

@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include "support.h"
+#include "addresses.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,6 +45,13 @@ int required_blocks(void)
 int required_mapping(void)
 {
 	return 0;
+}
+
+int addresses_for(uint64_t n)
+{
+	void *got = n > SIZE_MAX ? NULL : VirtualAlloc(NULL, (SIZE_T)n, MEM_RESERVE, PAGE_NOACCESS);
+
+	return got != NULL && VirtualFree(got, 0, MEM_RELEASE);
 }
 
 int in_child(int drop, int (*fn)(void *arg), void *arg)

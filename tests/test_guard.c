@@ -28,7 +28,7 @@ static void test_truncated(void **state)
 	void *p;
 	size_t i;
 
-	skip_unmappable();
+	skip_unguardable();
 	write_file(s->path, "old", 3, 0644);
 	ob = guarded_open(s->path, 64 << 20);
 	assert_int_equal(fill_some(ob, 'n', GUARDED_SIZE), 0);
@@ -65,7 +65,7 @@ static void test_private_from_then_on(void **state)
 	void *p;
 	char got[1];
 
-	skip_unmappable();
+	skip_unguardable();
 	o.map = OUTBUF_REQUIRE;
 	o.replace = OUTBUF_REPLACE_IN_PLACE;
 	o.stage = OUTBUF_NO;
@@ -91,7 +91,7 @@ static void test_after_discard(void **state)
 	struct outbuf_view v;
 	int fd;
 
-	skip_unmappable();
+	skip_unguardable();
 	ob = guarded_open(s->path, GUARDED_SIZE);
 	fd = dup(ob->target.fd);
 	assert_true(fd >= 0);
@@ -114,7 +114,7 @@ static void test_mapped_again(void **state)
 	struct outbuf *ob;
 	void *p;
 
-	skip_unmappable();
+	skip_unguardable();
 	ob = guarded_open(s->path, GUARDED_SIZE);
 	assert_int_equal(outbuf_map(ob, 2 * GUARDED_SIZE), 0);
 	assert_int_equal(outbuf_unmap(ob), 0);
@@ -140,7 +140,7 @@ static void test_cannot_guard(void **state)
 	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
 	uint64_t first;
 
-	skip_unmappable();
+	skip_unguardable();
 	o.map = OUTBUF_REQUIRE;
 	o.stage = OUTBUF_NO;
 	o.guard = 1;
@@ -203,7 +203,7 @@ static void test_reasons(void **state)
 	struct sandbox *s = *state;
 	size_t i;
 
-	skip_unmappable();
+	skip_unguardable();
 	real = sys_table;
 	for (i = 0; i < sizeof answers / sizeof *answers; i++) {
 		struct outbuf *ob = guarded_open(s->path, GUARDED_SIZE);
@@ -235,7 +235,7 @@ static void test_passing(void **state)
 	size_t i;
 	void *p;
 
-	skip_unmappable();
+	skip_unguardable();
 	real = sys_table;
 	ob = guarded_open(s->path, GUARDED_SIZE);
 	assert_int_equal(outbuf_data(ob, 0, GUARDED_SIZE, &p), 0);
@@ -278,7 +278,7 @@ static void test_many(void **state)
 	char path[320];
 	unsigned i;
 
-	skip_unmappable();
+	skip_unguardable();
 	for (i = 0; i < 8; i++) {
 		snprintf(path, sizeof path, "%s-%u", s->path, i);
 		many[i] = guarded_open(path, GUARDED_SIZE);

@@ -75,7 +75,7 @@ static void test_passes_on(void **state)
 	struct sigaction cmockas = bus_action();
 	int with_info;
 
-	skip_unmappable();
+	skip_unguardable();
 	for (with_info = 0; with_info < 2; with_info++) {
 		struct sigaction action, now;
 		struct outbuf *ob;
@@ -124,7 +124,7 @@ static void test_taken_away(void **state)
 	struct sandbox *s = *state;
 	int ignored;
 
-	skip_unmappable();
+	skip_unguardable();
 	for (ignored = 0; ignored < 2; ignored++) {
 		struct outbuf *ob = guarded_open(s->path, GUARDED_SIZE);
 		void *p;
@@ -152,7 +152,7 @@ static void test_last_one_removes(void **state)
 	struct outbuf *a, *b;
 	char other[400];
 
-	skip_unmappable();
+	skip_unguardable();
 	snprintf(other, sizeof other, "%s2", s->path);
 	a = guarded_open(s->path, GUARDED_SIZE);
 	assert_true(bus_action().sa_sigaction != before.sa_sigaction);
@@ -183,7 +183,7 @@ static void test_covered(void **state)
 	void *p;
 	int round;
 
-	skip_unmappable();
+	skip_unguardable();
 	ob = guarded_open(s->path, GUARDED_SIZE);
 	memset(&action, 0, sizeof action);
 	action.sa_sigaction = over;
@@ -234,7 +234,7 @@ static void test_default_and_ignore(void **state)
 	void (*actions[])(int) = { SIG_DFL, SIG_IGN };
 	int a, how;
 
-	skip_unmappable();
+	skip_unguardable();
 	for (a = 0; a < 2; a++)
 		for (how = FAULT; how <= SENT; how++) {
 			void *arg[] = { *state, &how, &actions[a] };

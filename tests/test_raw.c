@@ -20,6 +20,8 @@
 #define PSAPI_VERSION 2
 #include "sys_windows.h"
 #include <psapi.h>
+#else
+#include <sys/mman.h>
 #endif
 
 enum { THREADS = 8, SHARE = 300000, PLANNED = 1 << 20, WHOLE = PLANNED + THREADS * SHARE };
@@ -367,6 +369,7 @@ static void test_release(void **state)
 	release_and_look(s, OUTBUF_NO);
 }
 
+#ifndef _WIN32 /* nor are there large pages without a privilege */
 /* Does /proc/self/smaps say of the memory at `p` that large pages were asked for? -1 if it cannot. */
 static int asked_for_large_pages(const void *p)
 {
@@ -387,6 +390,20 @@ static int asked_for_large_pages(const void *p)
 	return said;
 }
 
+/* Does it say so of what this program asks for by itself? Under qemu-user 7.2 it does not. */
+static int smaps_tells(void)
+{
+	const size_t n = 4 << 20;
+	void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int tells;
+
+	if (p == MAP_FAILED)
+		return 0;
+	tells = madvise(p, n, MADV_HUGEPAGE) == 0 && asked_for_large_pages(p) == 1;
+	munmap(p, n);
+	return tells;
+}
+
 /* A pointer to much that is in memory alone: page by page it would be a fault for each. */
 static void test_large_pages(void **state)
 {
@@ -396,9 +413,12 @@ static void test_large_pages(void **state)
 	struct outbuf *ob;
 	void *data, *behind, *ref;
 
-	if (!has_vm() || asked_for_large_pages(&v) < 0 || access("/sys/kernel/mm/transparent_hugepage", F_OK) < 0 ||
-	    getenv("VALGRIND") != NULL) {
-		print_message("nobody says what large pages were asked for\n");
+	if (!has_vm() || access("/sys/kernel/mm/transparent_hugepage", F_OK) < 0 || getenv("VALGRIND") != NULL) {
+		print_message("no large pages here, or valgrind's\n");
+		skip();
+	}
+	if (!smaps_tells()) {
+		print_message("/proc/self/smaps does not say what a program itself has asked for\n");
 		skip();
 	}
 	options.map = OUTBUF_NO;
@@ -421,6 +441,8 @@ static void test_large_pages(void **state)
 	outbuf_close(ob);
 }
 
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,7 +453,9 @@ int main(void)
 		sandbox_test(test_refused),
 		sandbox_test(test_unmapped),
 		sandbox_test(test_release),
+#ifndef _WIN32
 		sandbox_test(test_large_pages),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("raw", tests, NULL, NULL);

@@ -235,6 +235,12 @@ static void test_switched_off(void **state)
 	ssize_t got;
 
 	assert_true(file >= 0);
+	/* Under qemu-user there is none, whatever the kernel below it has. */
+	if (open_on(file) == -ENOSYS) {
+		close(file);
+		print_message("no io_uring that could be switched off: ENOSYS\n");
+		skip();
+	}
 	fd = open(SWITCH, O_RDONLY | O_CLOEXEC);
 	got = fd < 0 ? -1 : read(fd, switch_before, sizeof switch_before - 1);
 	if (fd >= 0)

@@ -93,9 +93,11 @@ static void test_signals(void **state)
 
 static void test_blocks(void **state)
 {
-	static const uint64_t sizes[] = {
+	/* The most blocks that can be numbered, or the longest file. */
+	static const uint64_t most = SIZE_MAX < UINT64_MAX / 2 / WORKQUEUE_BLOCK ? SIZE_MAX * WORKQUEUE_BLOCK : UINT64_MAX / 2;
+	const uint64_t sizes[] = {
 		0, 1, WORKQUEUE_BLOCK - 1, WORKQUEUE_BLOCK, WORKQUEUE_BLOCK + 1, 2 * WORKQUEUE_BLOCK,
-		5 * WORKQUEUE_BLOCK - 1, UINT64_MAX / 2,
+		5 * WORKQUEUE_BLOCK - 1, UINT64_C(5) << 30, most,
 	};
 	size_t i;
 

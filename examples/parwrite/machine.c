@@ -105,7 +105,7 @@ struct field {
 
 static const struct field *find_field(const struct format *f, uint32_t type)
 {
-	static const struct field i386[] = {
+	static const struct field x86[] = {
 		{ R_386_32, 4, 32, 0 },     { R_386_PC32, 4, 32, 0 },    { R_386_PLT32, 4, 32, 0 },
 		{ R_386_GOTOFF, 4, 32, 0 }, { R_386_TLS_LE, 4, 32, 0 },  { R_386_TLS_IE, 4, 32, 0 },
 		{ R_386_TLS_LDO_32, 4, 32, 0 }, { R_386_TLS_LE_32, 4, 32, 0 }, { R_386_16, 2, 16, 0 },
@@ -119,7 +119,7 @@ static const struct field *find_field(const struct format *f, uint32_t type)
 		{ R_ARM_ABS8, 1, 8, 0 },    { R_ARM_CALL, 4, 24, 2 },    { R_ARM_JUMP24, 4, 24, 2 },
 		{ R_ARM_PC24, 4, 24, 2 },   { 0, 0, 0, 0 },
 	};
-	const struct field *field = f->machine == EM_386 ? i386 : f->machine == EM_ARM ? arm : NULL;
+	const struct field *field = f->machine == EM_386 ? x86 : f->machine == EM_ARM ? arm : NULL;
 
 	for (; field && field->width; field++) {
 		if (field->type == type)
