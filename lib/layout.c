@@ -21,13 +21,14 @@ struct probe {
 };
 #define EVERY offsetof(struct probe, x) /* _Alignof(uint64_t) of gcc before 8 is 8 on i386, too */
 
-#define LAYOUT(is, lp64, ilp32, i386)                                           \
+#define LAYOUT(what, is, lp64, ilp32, i386)                                     \
 	_Static_assert(sizeof(void *) == 8 ? (is) == (lp64) :                   \
 	               sizeof(void *) == 4 && EVERY == 8 ? (is) == (ilp32) :    \
-	               sizeof(void *) == 4 && EVERY == 4 ? (is) == (i386) : 1, "a layout that was released")
-#define VALUE(name, n) _Static_assert((name) == (n), "a value that was released")
-#define SIZE(type, ...) LAYOUT(sizeof(struct type), __VA_ARGS__)
-#define AT(type, member, ...) LAYOUT(offsetof(struct type, member), __VA_ARGS__)
+	               sizeof(void *) == 4 && EVERY == 4 ? (is) == (i386) : 1, what)
+#define VALUE(name, n) _Static_assert((name) == (n), #name " has another value than was released")
+#define SIZE(type, ...) LAYOUT(#type " is not as large as was released", sizeof(struct type), __VA_ARGS__)
+#define AT(type, member, ...) \
+	LAYOUT(#type "." #member " is not where it was released", offsetof(struct type, member), __VA_ARGS__)
 
 SIZE(outbuf_options, 104, 88, 84);
 AT(outbuf_options, size, 0, 0, 0);
