@@ -393,9 +393,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  * do nothing (ZFS, vfat) it is only called then. A file without blocks is not mapped unless options.map or
  * OUTBUF_MAP ask for it, or options.prealloc says OUTBUF_NO.
  *
- * On a file system that nobody knows a mapping is tried first: a page is written through it and read
- * back. It is the heap then if that fails; and -EIO from commit if after unmapping the file has not
- * what was stored.
+ * On a file system that is unknown a mapping is tried first: a page is written through it and read
+ * back. If that fails the bytes live in the heap. If after unmapping the file does not have what was
+ * stored, commit returns -EIO.
  *
  * Returns 0 or, with the output as it was before (it may go on in the heap),
  *   -EBUSY         a View is open
@@ -726,7 +726,7 @@ typedef int outbuf_block(void *arg, uint64_t index, uint64_t offset, const void 
  * `block` may call outbuf_release() for its block once it is done with it. It may open Views (not after outbuf_unmap()), but
  * what they store into blocks that are not walked yet may be seen or not.
  *
- * Once a block has failed no more are begun, but those before it. Returns 0, the error of the lowest block that failed
+ * Once a block has failed only blocks before it are still begun. Returns 0, the error of the lowest block that failed
  * (-EINVAL if that is positive);
  *   -EINVAL   a NULL argument, block_size 0; committed or discarded
  *   -EBUSY    a View is open

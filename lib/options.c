@@ -11,13 +11,6 @@
 
 #include "internal.h"
 
-/* Not part of the ABI: that members are where an older caller put them is. */
-_Static_assert(offsetof(struct outbuf_options, mode) == sizeof(size_t), "options layout");
-_Static_assert(offsetof(struct outbuf_options, flush) == sizeof(size_t) + 7 * sizeof(uint32_t),
-               "options layout");
-_Static_assert(sizeof(struct outbuf_view) == 96 || sizeof(void *) != 8,
-               "view layout");
-
 static int choice_is_valid(uint32_t choice)
 {
 	return choice == OUTBUF_AUTO || choice == OUTBUF_NO || choice == OUTBUF_REQUIRE;

@@ -27,6 +27,15 @@ function put(line) {
 	print line
 }
 
+# The same, in lines that mandoc's style takes: 80 bytes at most.
+function fill(line) {
+	while (length(line) > 80 && match(substr(line, 1, 81), /.* /)) {
+		put(substr(line, 1, RLENGTH - 1))
+		line = substr(line, RLENGTH + 1)
+	}
+	put(line)
+}
+
 function escape(s) {
 	gsub(/\\/, "\\e", s)
 	return s
@@ -62,16 +71,16 @@ function words(s,   n, w, i, word, open, close_, line) {
 			line = line (line == "" ? "" : " ") escape(w[i])
 			# New sentence, new line.
 			if (w[i] ~ /[.][)]?$/ && i < n) {
-				put(line)
+				fill(line)
 				line = ""
 			}
 			continue
 		}
-		put(line)
+		fill(line)
 		line = ""
 		print macro
 	}
-	put(line)
+	fill(line)
 }
 
 function end_list() {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What a machine can see of style: scripts and man pages without complaints, every file with its
-# licence, no white space at the end of a line.
+# What a machine can see of style: scripts and man pages without complaints, words that there are, every file with
+# its licence, no white space at the end of a line.
 . "$abs_top_srcdir/tests/tap.sh"
 
 cd "$abs_top_srcdir" || exit 99
@@ -16,10 +16,28 @@ scripts() { echo autogen.sh scripts/* bench/run bench/combine bench/file-systems
 shells() { shellcheck -x -S warning -e SC1090,SC1091,SC2034,SC2086,SC2154,SC2046 $(scripts); }
 pages() {
 	for page in man/*.[1-9] "$abs_top_builddir"/man/*.3; do
-		# It misses neighbours in the machine's own index, which says nothing about the page.
-		mandoc -T lint -W warning "$page" | grep -v 'outdated mandoc.db' && return 1
+		# Which other pages this machine has says nothing about this one (tests/check-symbols.sh knows ours).
+		mandoc -T lint -W all "$page" 2>&1 | grep -vE 'outdated mandoc.db|referenced manual not found' && return 1
 	done
 	return 0
+}
+# What is written to be read, less what is quoted from code: literally, or by its look.
+prose() {
+	back=$(printf '\b')
+	for page in man/*.[1-9] "$abs_top_builddir"/man/*.3; do
+		mandoc -T ascii "$page" | sed "s/.$back//g"
+	done
+	for page in README.md doc/*.md NEWS CONTRIBUTING.md SECURITY.md; do
+		sed '/^```/,/^```/d; /^    /d; s/`[^`]*`//g; s/^|.*|//' "$page"
+	done
+}
+words() {
+	prose | sed "s/'s\\([^A-Za-z]\\)/\\1/g; s/'s\$//" |
+		sed 's/[^ ]*[]_()/=<>0-9|.*[][^ ]*[]A-Za-z_()/=<>0-9|*[]//g' |
+		aspell list --lang=en_GB --encoding=utf-8 --ignore=2 |
+		grep -vxE '[A-Z0-9]+' | grep -vixFf man/words | sort -u >"$scratch/unknown"
+	cat "$scratch/unknown"
+	[ ! -s "$scratch/unknown" ]
 }
 trailing() { ! grep -nE '[[:space:]]$' README.md doc/*.md $(sources | grep -vE '/examples/README$'); }
 licences() {
@@ -37,6 +55,11 @@ if command -v mandoc >/dev/null; then
 	try "mandoc -T lint" pages
 else
 	skip "mandoc -T lint" "not installed"
+fi
+if ! command -v mandoc >/dev/null || ! aspell dicts 2>/dev/null | grep -qx en_GB; then
+	skip "only words that aspell or man/words has" "no mandoc, or no aspell with en_GB"
+else
+	try "only words that aspell or man/words has" words
 fi
 try "no white space at the end of a line" trailing
 try "every file names its licence" licences

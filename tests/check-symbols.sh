@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # The headers, the version script, the manual pages and the library name the same functions, and the library
-# defines no name but those. Errors are the same in the header and in the pages.
+# defines no name but those. Errors are the same in the header and in the pages; the version is the same everywhere.
 . "$abs_top_srcdir/tests/tap.sh"
 
 headers=$abs_top_srcdir/include
@@ -13,7 +13,7 @@ cat "$headers"/*.h | tr '\n' ' ' | grep -oE 'OUTBUF_(API|INLINE) [^;{}()]*\(' |
 	grep -oE 'outbuf_[a-z0-9_]+\($' | tr -d '(' | sort -u >"$scratch/header"
 sed -n 's/^[[:space:]]*\(outbuf_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$scratch/map"
 
-same() { test -s "$1" && diff "$1" "$2"; }
+same() { test -s "$1" && diff -U 0 -L "$(basename "$1")" -L "$(basename "$2")" "$1" "$2"; }
 
 try "the headers and the version script name the same functions" same "$scratch/header" "$scratch/map"
 
@@ -21,6 +21,7 @@ try "the headers and the version script name the same functions" same "$scratch/
 pages=$(ls "$abs_top_builddir"/man/*.3)
 grep -v '_slow$' "$scratch/header" >"$scratch/public"
 for page in $pages; do sed -n '/^[.]Sh NAME/,/^[.]Nd/s/^[.]Nm \(outbuf_[a-z0-9_]*\).*/\1/p' "$page"; done | grep -vx outbuf_options | sort >"$scratch/named"
+{ cat "$scratch/public" && echo "$pages" | sed 's|.*/||; s/[.]3$//'; } >"$scratch/page-names"
 cat $pages | sed -n 's/^[.]Fo //p' | sort >"$scratch/declared"
 try "the manual pages are about the same functions" same "$scratch/public" "$scratch/named"
 try "they declare them" same "$scratch/public" "$scratch/declared"
@@ -31,6 +32,18 @@ sed 's/\\-/-/g' $pages | errors >"$scratch/page-errors"
 try "they have the errors that the header has" same "$scratch/errors" "$scratch/page-errors"
 try "outbuf(7) names the file systems that are known" sh -c 'for fs in $(sed -n "s/^	ROW([^\"]*\"\([a-z0-9]*\)\".*/\1/p" "$1"); do sed -n "/^.Sh FILE SYSTEMS/,/^.Sh ENV/p" "$2" | grep -qw "$fs" || { echo "$fs"; exit 1; }; done' sh "$abs_top_srcdir/lib/fspolicy.c" "$abs_top_srcdir/man/outbuf.7"
 try "outbuf(7) leads to each of them" sh -c 'for page; do grep -q "^.Xr $(basename "$page" .3) 3" "$0" || { echo "$page"; exit 1; }; done' "$abs_top_srcdir/man/outbuf.7" $pages
+
+try "the pages lead to no page that there is not" sh -c '! sed -n "s/^[.]Xr \(outbuf_[a-z0-9_]*\) .*/\1/p" "$@" | sort -u | grep -vxFf "$0"' "$scratch/page-names" $pages "$abs_top_srcdir"/man/*.[17]
+
+# The header has it, configure and liboutbuf.so's outbuf_version() take it from there. What people write is compared.
+version=$(sed -n 's/^#define OUTBUF_VERSION_[A-Z]* //p' "$headers/outbuf.h" | paste -sd. -)
+try "NEWS begins with version $version" test "$(sed -n 's/^Version //p' "$abs_top_srcdir/NEWS" | head -n 1)" = "$version"
+info=$(sed -n 's/^liboutbuf_la_LDFLAGS.*-version-info \([0-9:]*\).*/\1/p' "$abs_top_srcdir/lib/include.am")
+try "the table of -version-info ends with it and $info" sh -c 'sed -n "s/^#   \([0-9.]*[0-9]\)  *\([0-9:]*\)  .*/\1 \2/p" "$0" | tail -n 1 | grep -Fx "$1"' "$abs_top_srcdir/lib/include.am" "$version $info"
+# Not in the tarball.
+if [ -e "$abs_top_srcdir/debian/changelog" ]; then
+	try "debian/changelog begins with it" sh -c 'head -n 1 "$0" | grep -F "liboutbuf ($1-"' "$abs_top_srcdir/debian/changelog" "$version"
+fi
 
 if [ -e "$library" ]; then
 	$NM -D --defined-only "$library" | awk '{ print $3 }' | sed 's/@.*//' | sort -u >"$scratch/all"

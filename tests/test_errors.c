@@ -202,35 +202,67 @@ static void test_options(void **state)
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
+/* What callers of other versions do have is obeyed: here the order of bytes. */
+static void test_options_obeyed(void **state)
+{
+	struct sandbox *s = *state;
+	struct { struct outbuf_options o; unsigned char more[16]; } caller;
+	const size_t sizes[] = { offsetof(struct outbuf_options, replace), offsetof(struct outbuf_options, stage),
+	                         sizeof caller.o, sizeof caller };
+	size_t i;
+
+	for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct outbuf *ob;
+		struct outbuf_view v;
+
+		/* Behind the struct there is anything, but in a newer one, zeros. */
+		memset(&caller, 0xff, sizeof caller);
+		memset(&caller, 0, sizes[i]);
+		caller.o.size = sizes[i];
+		caller.o.order = OUTBUF_BIG_ENDIAN;
+		ob = open_with(s->path, &caller.o);
+		assert_int_equal(outbuf_view(ob, &v, 0, 2), 0);
+		assert_int_equal(outbuf_write16(&v, 0x4142), 0);
+		assert_int_equal(outbuf_view_end(&v), 0);
+		assert_int_equal(commit(ob), 0);
+		outbuf_close(ob);
+		assert_file(s->path, "AB", 2);
+	}
+}
+
+/* A caller of any version gets as much as it has room for, and not a byte of its other memory is changed. */
 static void test_stats(void **state)
 {
 	struct sandbox *s = *state;
 	struct outbuf *ob = open_with(s->path, NULL);
-	struct { struct outbuf_stats st; unsigned char more[16]; } newer;
-	struct outbuf_stats older;
+	struct { struct outbuf_stats st; unsigned char more[16]; } all, some;
+	const unsigned char *bytes = (const unsigned char *)&some;
+	size_t size, i;
 
 	assert_int_equal(outbuf_map(ob, 77), 0);
-	memset(&older, 0xee, sizeof older);
-	older.size = 0;
-	assert_int_equal(outbuf_stats(ob, &older), -EINVAL);
-	assert_int_equal(outbuf_stats(NULL, &older), -EINVAL);
+	memset(&all, 0xee, sizeof all);
+	all.st.size = 0;
+	assert_int_equal(outbuf_stats(ob, &all.st), -EINVAL);
+	all.st.size = sizeof all.st.size - 1;
+	assert_int_equal(outbuf_stats(ob, &all.st), -EINVAL);
+	assert_int_equal(outbuf_stats(NULL, &all.st), -EINVAL);
 	assert_int_equal(outbuf_stats(ob, NULL), -EINVAL);
-	older.size = offsetof(struct outbuf_stats, mapped);
-	assert_int_equal(outbuf_stats(ob, &older), 0);
-	assert_int_equal(older.size, offsetof(struct outbuf_stats, mapped));
-	assert_int_equal(older.output_size, 77);
-	assert_int_equal(older.mapped, 0xeeeeeeeeeeeeeeee);
 
-	memset(&newer, 0xee, sizeof newer);
-	newer.st.size = sizeof newer;
-	assert_int_equal(outbuf_stats(ob, &newer.st), 0);
-	assert_int_equal(newer.st.size, sizeof newer);
-	assert_int_equal(newer.st.output_size, 77);
-	assert_int_equal(newer.more[0] | newer.more[15], 0);
-	assert_non_null(newer.st.backend);
-	assert_non_null(newer.st.map_why);
-	assert_non_null(newer.st.flush_why);
-	assert_non_null(newer.st.file_system);
+	all.st.size = sizeof all;
+	assert_int_equal(outbuf_stats(ob, &all.st), 0);
+	assert_int_equal(all.st.output_size, 77);
+	assert_non_null(all.st.backend);
+	assert_non_null(all.st.map_why);
+	assert_non_null(all.st.flush_why);
+	assert_non_null(all.st.file_system);
+	for (size = sizeof size; size <= sizeof some; size++) {
+		memset(&some, 0xee, sizeof some);
+		some.st.size = size;
+		assert_int_equal(outbuf_stats(ob, &some.st), 0);
+		assert_int_equal(some.st.size, size);
+		for (i = offsetof(struct outbuf_stats, output_size); i < sizeof some; i++)
+			assert_int_equal(bytes[i], i >= size ? 0xee : i < sizeof some.st ? ((unsigned char *)&all)[i] : 0);
+	}
 	outbuf_close(ob);
 }
 
@@ -347,6 +379,7 @@ int main(void)
 		sandbox_test(test_path_changes_before_commit),
 		sandbox_test(test_permissions),
 		sandbox_test(test_options),
+		sandbox_test(test_options_obeyed),
 		sandbox_test(test_stats),
 		sandbox_test(test_null_and_ended),
 		sandbox_test(test_arguments),

@@ -3,8 +3,9 @@
 //
 // Declarations by hand, as bindgen would make them. What is inline in C is exported under the same name. A View is a value
 // that belongs to one thread; here a wrapper's lifetime says that it must end before its output does.
-use std::ffi::{c_char, c_int, c_void, CString};
+use std::ffi::CString;
 use std::marker::PhantomData;
+use std::os::raw::{c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::{env, io, process, ptr, thread};
 
