@@ -32,7 +32,9 @@ prose() {
 	done
 }
 words() {
-	prose | sed "s/'s\\([^A-Za-z]\\)/\\1/g; s/'s\$//" | sed 's/[^ ]*[]_()/=<>0-9|.*[][^ ]*[]A-Za-z_()/=<>0-9|*[]//g' | aspell list --lang=en_GB --encoding=utf-8 --ignore=2 |
+	prose | sed "s/'s\\([^A-Za-z]\\)/\\1/g; s/'s\$//" |
+		sed 's/[^ ]*[]_()/=<>0-9|.*[][^ ]*[]A-Za-z_()/=<>0-9|*[]//g' |
+		aspell list --lang=en_GB --encoding=utf-8 --ignore=2 |
 		grep -vxE '[A-Z0-9]+' | grep -vixFf man/words | sort -u >"$scratch/unknown"
 	cat "$scratch/unknown"
 	[ ! -s "$scratch/unknown" ]
