@@ -98,6 +98,29 @@ static void handle(int number)
 	atomic_fetch_add(&handled, 1);
 }
 
+static _Thread_local volatile int own;
+
+static void *leave_one(void *arg)
+{
+	own = 1;
+	return arg;
+}
+
+/* In a child: after a signal, is a thread's own memory still its own? */
+static int keeps_its_own(void *arg)
+{
+	const struct sigaction action = { .sa_handler = handle };
+	pthread_t thread;
+
+	(void)arg;
+	own = 5;
+	if (sigaction(SIGUSR1, &action, NULL) != 0 || pthread_create(&thread, NULL, leave_one, NULL) != 0)
+		return 1;
+	pthread_join(thread, NULL);
+	raise(SIGUSR1);
+	return own == 5 ? 0 : 2;
+}
+
 static _Atomic int writes;
 
 static ssize_t interrupted_write(int fd, const void *data, size_t n)
@@ -121,6 +144,11 @@ static void test_interrupted(void **state)
 	struct outbuf *ob;
 	struct rig rig;
 
+	/* qemu-i386 7.2 comes back from a handler with the memory of the thread that was begun last. */
+	if (in_child(0, keeps_its_own, NULL) != 0) {
+		print_message("a signal's handler takes a thread's own memory away\n");
+		skip();
+	}
 	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
 	assert_int_equal(rig_begin(&rig, rig_kind("a slow pipe"), *state), 0);
 	sys_table.write = interrupted_write;
