@@ -14,4 +14,15 @@
 
 #include <cmocka.h>
 
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+
+/* TAP has lines that end in "\n". */
+__attribute__((constructor)) static void write_binary(void)
+{
+	_setmode(1, _O_BINARY);
+}
+#endif
+
 #endif
