@@ -121,12 +121,17 @@
  *   device or (in place) file that somebody else has put at the path is not written to or followed: -EPERM.
  * - The old output's blocks are given back in the background, by a thread, if they are 16 MiB or
  *   more. If the process ends at once the kernel does it while the process ends.
- * - Windows. Paths are UTF-8, may be long, and are made absolute by open; descriptors are the C library's. The
- *   file is hidden, and goes with the process, likewise. It takes the place of a file that others have open
- *   if they share it for deletion, since Windows 10 1809; else, and if it is a program that runs, commit tries for
- *   half a second and returns -EACCES. Of options.mode only counts whether anybody may write; options.recycle
- *   and options.guard have no effect. Mapped on NTFS, in whole 64 KiB until commit. Before Windows 10 1803 a
- *   mapping that is made larger may, if another thread takes its addresses in that moment, cost the output: -ENOMEM.
+ * - Windows. What is said here was tried under wine 8 and 10, and not yet on Windows itself. Paths are UTF-8, may
+ *   be long, are made absolute by open, and name a file whatever their case; descriptors are the C library's.
+ *   The hidden file goes with the process, and as long as it is open discard leaves it its name. The output takes
+ *   the place of a file that others have open if they share it for deletion, since Windows 10 1809; else, and if it
+ *   is a program that runs, commit tries for half a second and returns -EACCES. Of options.mode only counts whether
+ *   anybody may write; options.recycle and options.guard have no effect: a page that cannot be read or written is an
+ *   exception (EXCEPTION_IN_PAGE_ERROR). Mapped on NTFS, in whole 64 KiB until commit, which writes the mapping to
+ *   the file system before it goes, as that is where errors show. NTFS has no holes but in sparse files: a View
+ *   far out first makes it write zeros up to there. Who waits for options.lock asks every 10 ms. Before Windows 10
+ *   1803 a mapping that is made larger may, if another thread takes its addresses in that moment, cost the
+ *   output: -ENOMEM.
  * - The address range of an output is reserved once (1 TiB on 64-bit, 512 MiB on 32-bit machines, 64 GiB on Windows, 16 GiB
  *   under ThreadSanitizer, less under `ulimit -v`); no memory is spent on it, but VSZ shows it.
  */
@@ -266,7 +271,8 @@ struct outbuf_options {
 	/*
 	 * The largest size the output may reach, in bytes: so much address space is reserved, or what there is of it.
 	 * Larger than the address space (5 GiB on a 32-bit machine) is what Views write that are staged
-	 * (outbuf_stats()): no pointer leads there, and no mapping (-EFBIG, -ENOMEM).
+	 * (outbuf_stats(); in place over a file, from the first flush on): no pointer leads there, and no mapping
+	 * (-EFBIG, -ENOMEM).
 	 * 0: 1 TiB on 64-bit machines (64 GiB on Windows, 16 GiB under ThreadSanitizer), 512 MiB on 32-bit ones, 256 MiB
 	 * where the library was built without mmap (that much is real memory there). If the size
 	 * given to outbuf_map() is more than a quarter of that: four times that size.
@@ -347,7 +353,7 @@ struct outbuf_options {
  *                  write to
  *   -ENXIO         a socket that is bound to the path
  *   -ENAMETOOLONG, -ELOOP, -ETXTBSY, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE, -EIO   as open(2)
- *   -EILSEQ        the path is not UTF-8, on Windows
+ *   -EILSEQ        the path is not UTF-8, on Windows; -EINVAL if it names a stream of a file ("out:stream")
  *   -ENOMEM
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open(struct outbuf **ob, const char *path,

@@ -85,8 +85,11 @@ static const struct fspolicy table[] = {
 	/* Neither holes nor fallocate: extending writes zeros, and a full disk is SIGBUS. */
 	ROW(0x4d44, "vfat", .why = "no holes, no reservation: SIGBUS when full"),
 	ROW(0x2011bab0, "exfat", .why = "no holes, no reservation: SIGBUS when full"),
-	/* On Windows (sys_windows.c makes up the number). Go's linker maps there, too. */
-	ROW(0x5346544e, "ntfs", .map = 1, .reserve = 1, .why = "pages stay in one cache; not measured"),
+	/*
+	 * On Windows (sys_windows.c makes up the number), where views and WriteFile() are in one cache, which nobody
+	 * promises. Go's linker maps there.
+	 */
+	ROW(0x5346544e, "ntfs", .map = 1, .verify = 1, .reserve = 1, .why = "not measured: tried first"),
 	ROW(0x7366746e, "ntfs3", .map = 1, .verify = 1, .reserve = 1, .why = "not measured: tried first"),
 	ROW(0, "unknown", .map = 1, .verify = 1, .reserve = 1, .nameless = 1,
 	    .why = "unknown: tried first"),

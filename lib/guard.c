@@ -377,7 +377,10 @@ int guard_end(struct guard *g)
 int guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
                 _Atomic uint64_t *faults)
 {
-	/* On Windows a file that is mapped has its clusters, and what cannot be read is no signal. */
+	/*
+	 * On Windows a file that is mapped has its clusters. A page that cannot be read is an exception, not a signal, and
+	 * ends the process unless the program catches that.
+	 */
 	(void)g, (void)base, (void)size, (void)fd, (void)error, (void)faults;
 	return 0;
 }

@@ -189,6 +189,8 @@ int unmap_all(struct outbuf *ob)
 		samples_take(&samples, ob->heap.space.base,
 		             bytes < ob->mapped_end ? bytes : ob->mapped_end);
 	r = guard_end(&ob->guard);
+	if (r == 0 && ob->mapped_end > 0)
+		r = space_settle(&ob->heap.space, ob->mapped_end);
 	heap_release(&ob->heap);
 	ob->mapped_end = 0;
 	if (doubt && r == 0)

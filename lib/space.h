@@ -75,6 +75,12 @@ void space_expect(struct space *s, uint64_t from, uint64_t to);
 /* Wait until [0, to), mapped from a file, is on the disk. 0 or the kernel's errno. */
 int space_sync(struct space *s, uint64_t to);
 
+/*
+ * [0, to), mapped from a file that is to be kept, is about to be unmapped. 0, or what could not be written of it: where
+ * the system tells that here, and not later or by a signal (Windows).
+ */
+int space_settle(struct space *s, uint64_t to);
+
 /* Give everything back; base is NULL afterwards. Allowed when nothing is reserved. */
 void space_release(struct space *s);
 

@@ -199,6 +199,12 @@ int space_sync(struct space *s, uint64_t to)
 	return sys_msync(s->base, (size_t)to);
 }
 
+int space_settle(struct space *s, uint64_t to)
+{
+	(void)s, (void)to;
+	return 0;
+}
+
 void space_release(struct space *s)
 {
 	if (s->base != NULL)

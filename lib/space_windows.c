@@ -33,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "space_windows.h"
 #include "sys_windows.h"
 
 /* Younger than these headers. */
@@ -70,7 +71,7 @@ static void look(void)
 	HMODULE base = GetModuleHandleW(L"kernelbase.dll");
 	void *got;
 
-	if (base == NULL || space_without_placeholders)
+	if (base == NULL)
 		return;
 	/* By way of a common type: a function's pointer is not cast to another's. */
 	alloc2 = (virtual_alloc2 *)(void (*)(void))GetProcAddress(base, "VirtualAlloc2");
@@ -84,10 +85,15 @@ static void look(void)
 		VirtualFree(got, 0, MEM_RELEASE);
 }
 
-static int has_placeholders(void)
+int space_has_placeholders(void)
 {
 	pthread_once(&once, look);
 	return alloc2 != NULL;
+}
+
+static int has_placeholders(void)
+{
+	return !space_without_placeholders && space_has_placeholders();
 }
 
 uint64_t space_default(void)
@@ -141,7 +147,6 @@ int space_reserve(struct space *s, uint64_t want, uint64_t need)
 /* ------------------------------------------------------------ what is at an address */
 
 struct region {
-	unsigned char *at;
 	uint64_t n;
 	DWORD state; /* MEM_FREE, MEM_RESERVE, MEM_COMMIT */
 	DWORD type;  /* MEM_MAPPED, MEM_PRIVATE */
@@ -153,14 +158,30 @@ static struct region region_at(unsigned char *at)
 	MEMORY_BASIC_INFORMATION info;
 
 	if (VirtualQuery(at, &info, sizeof info) == 0)
-		return (struct region){ .at = at, .n = space_page(), .state = MEM_FREE };
+		return (struct region){ .n = space_page(), .state = MEM_FREE };
 	return (struct region){
-		.at = at,
 		.n = (uint64_t)((unsigned char *)info.BaseAddress + info.RegionSize - at),
 		.state = info.State,
 		.type = info.Type,
 		.allocation = info.AllocationBase,
 	};
+}
+
+/*
+ * All of what was allocated at once: usable at first, then not. It goes as a whole, and what others get there in that
+ * moment must not be looked at for more of ours.
+ */
+static struct region allocation_at(unsigned char *at)
+{
+	struct region whole = region_at(at), next;
+
+	while (whole.state != MEM_FREE) {
+		next = region_at(at + whole.n);
+		if (next.state == MEM_FREE || next.allocation != whole.allocation)
+			break;
+		whole.n += next.n;
+	}
+	return whole;
 }
 
 /* How far from `from` on memory is usable and no file's. */
@@ -184,15 +205,12 @@ static void release_from(struct space *s, uint64_t from)
 	unsigned char *at = s->base + from, *end = s->base + s->reserved;
 
 	while (at < end) {
-		struct region r = region_at(at);
+		struct region r = allocation_at(at);
 
-		if (r.state != MEM_FREE && r.type == MEM_MAPPED) {
-			/* What is unmapped with stores in it made a later access fail at times (golang/go#38440). */
-			FlushViewOfFile(r.allocation, 0);
+		if (r.state != MEM_FREE && r.type == MEM_MAPPED)
 			UnmapViewOfFile(r.allocation);
-		} else if (r.state != MEM_FREE) {
+		else if (r.state != MEM_FREE)
 			VirtualFree(r.allocation, 0, MEM_RELEASE);
-		}
 		at += r.n;
 	}
 	s->reserved = from;
@@ -231,13 +249,17 @@ void space_clear(struct space *s, uint64_t from, uint64_t to)
 
 void space_forget(struct space *s, uint64_t from, uint64_t to)
 {
-	if (from >= to)
-		return;
-	/* It may go, and need not be kept elsewhere: what is read then is what it was, or zeros. */
-	if (region_at(s->base + from).type == MEM_PRIVATE)
-		VirtualAlloc(s->base + from, (SIZE_T)(to - from), MEM_RESET, PAGE_READWRITE);
-	/* Of what is not locked, it takes away what is in memory. */
-	VirtualUnlock(s->base + from, (SIZE_T)(to - from));
+	while (from < to) {
+		struct region r = region_at(s->base + from);
+		SIZE_T n = (SIZE_T)(r.n < to - from ? r.n : to - from);
+
+		/* It may go, and need not be kept elsewhere: what is read then is what it was, or zeros. */
+		if (r.type == MEM_PRIVATE)
+			VirtualAlloc(s->base + from, n, MEM_RESET, PAGE_READWRITE);
+		/* Of what is not locked, it takes away what is in memory. */
+		VirtualUnlock(s->base + from, n);
+		from += n;
+	}
 }
 
 void space_expect(struct space *s, uint64_t from, uint64_t to)
@@ -262,7 +284,7 @@ int space_peek(int fd, void **page)
 	*page = NULL;
 	if (section == NULL)
 		return GetLastError() == ERROR_FILE_INVALID ? 0 : sys_windows_error();
-	*page = MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0);
+	*page = MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 1);
 	if (*page == NULL)
 		r = sys_windows_error();
 	CloseHandle(section);
@@ -271,7 +293,7 @@ int space_peek(int fd, void **page)
 
 int space_peek_sync(void *page)
 {
-	return FlushViewOfFile(page, 0) ? 0 : sys_windows_error();
+	return FlushViewOfFile(page, 1) ? 0 : sys_windows_error();
 }
 
 void space_peek_end(void *page)
@@ -286,9 +308,9 @@ static void make_free(struct space *s, uint64_t from)
 	unsigned char *at = s->base + from, *end = s->base + s->reserved;
 
 	while (at < end) {
-		struct region r = region_at(at);
+		struct region r = allocation_at(at);
 
-		if (!has_placeholders())
+		if (!has_placeholders() && r.state != MEM_FREE)
 			VirtualFree(r.allocation, 0, MEM_RELEASE);
 		else if (r.state == MEM_COMMIT)
 			VirtualFree(at, (SIZE_T)r.n, MEM_RELEASE | PLACEHOLDER_PRESERVE);
@@ -343,7 +365,9 @@ static int restore(struct space *s, uint64_t from, const void *kept, uint64_t n)
 	if (n == 0)
 		return 0;
 	if (n > s->reserved - from || commit(s, from, from + n) < 0) {
-		VirtualFree(s->base + from, 0, MEM_RELEASE);
+		/* What is there if nothing was reserved is somebody else's. */
+		if (from < s->reserved)
+			VirtualFree(s->base + from, 0, MEM_RELEASE);
 		return -ENOMEM;
 	}
 	memcpy(s->base + from, kept, (size_t)n);
@@ -421,11 +445,17 @@ int space_sync(struct space *s, uint64_t to)
 	while (at < to) {
 		struct region r = region_at(s->base + at);
 
-		if (r.type == MEM_MAPPED && !FlushViewOfFile(s->base + at, (SIZE_T)r.n))
+		if (r.state == MEM_COMMIT && r.type == MEM_MAPPED && !FlushViewOfFile(s->base + at, (SIZE_T)r.n))
 			return sys_windows_error();
 		at += r.n;
 	}
 	return 0;
+}
+
+/* What is unmapped with stores in it made a later access fail at times (golang/go#38440); and this tells of errors. */
+int space_settle(struct space *s, uint64_t to)
+{
+	return space_sync(s, to);
 }
 
 void space_release(struct space *s)

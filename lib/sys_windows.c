@@ -25,15 +25,34 @@
 #include <io.h>
 #include <string.h>
 
-/* A call takes 32 bits of length. */
-#define AT_ONCE ((size_t)1 << 30)
+/* A call takes 32 bits of length, and some networks not that much. */
+#define AT_ONCE ((size_t)64 << 20)
 /* And for what is no file: several megabytes are no faster, and a console takes 64 KiB at most. */
 #define AT_ONCE_STREAM ((size_t)32 << 10)
 
+#ifdef _UCRT
+static void pass_over(const wchar_t *expression, const wchar_t *function, const wchar_t *file, unsigned line,
+                      uintptr_t reserved)
+{
+	(void)expression, (void)function, (void)file, (void)line, (void)reserved;
+}
+#endif
+
 HANDLE sys_handle(int fd)
 {
-	/* Else the C library ends the program. */
-	return fd < 0 ? INVALID_HANDLE_VALUE : (HANDLE)_get_osfhandle(fd);
+	HANDLE handle;
+
+	if (fd < 0)
+		return INVALID_HANDLE_VALUE;
+#ifdef _UCRT
+	/* It ends the program else, if the descriptor is not open. */
+	_invalid_parameter_handler before = _set_thread_local_invalid_parameter_handler(pass_over);
+#endif
+	handle = (HANDLE)_get_osfhandle(fd);
+#ifdef _UCRT
+	_set_thread_local_invalid_parameter_handler(before);
+#endif
+	return handle;
 }
 
 int sys_windows_error(void)
@@ -50,8 +69,9 @@ int sys_windows_error(void)
 		{ ERROR_BAD_NET_NAME, ENOENT },
 		{ ERROR_DIRECTORY, ENOTDIR },
 		{ ERROR_ACCESS_DENIED, EACCES },
-		{ ERROR_SHARING_VIOLATION, EACCES }, /* somebody has it open, and does not share */
+		{ ERROR_SHARING_VIOLATION, EBUSY }, /* somebody has it open, and does not share */
 		{ ERROR_LOCK_VIOLATION, EACCES },
+		{ 225, EACCES }, /* ERROR_VIRUS_INFECTED */
 		{ ERROR_DELETE_PENDING, EACCES },
 		{ ERROR_CANNOT_MAKE, EACCES },
 		{ ERROR_USER_MAPPED_FILE, EBUSY },
@@ -68,10 +88,14 @@ int sys_windows_error(void)
 		{ ERROR_COMMITMENT_LIMIT, ENOMEM },
 		{ ERROR_NO_SYSTEM_RESOURCES, ENOMEM },
 		{ ERROR_WORKING_SET_QUOTA, ENOMEM },
+		{ ERROR_NOT_ENOUGH_QUOTA, ENOMEM },
+		{ ERROR_INVALID_ADDRESS, ENOMEM }, /* the addresses are taken */
 		{ ERROR_DISK_FULL, ENOSPC },
 		{ ERROR_HANDLE_DISK_FULL, ENOSPC },
 		{ 1295, ENOSPC }, /* ERROR_DISK_QUOTA_EXCEEDED; this C library has no EDQUOT */
 		{ ERROR_FILE_TOO_LARGE, EFBIG },
+		{ 665, EFBIG }, /* ERROR_FILE_SYSTEM_LIMITATION */
+		{ 1921, ELOOP }, /* ERROR_CANT_RESOLVE_FILENAME */
 		{ ERROR_BROKEN_PIPE, EPIPE },
 		{ ERROR_NO_DATA, EPIPE },
 		{ ERROR_PIPE_NOT_CONNECTED, EPIPE },
@@ -308,6 +332,9 @@ unsigned sys_cpus(void)
 	if (GetProcessAffinityMask(GetCurrentProcess(), &process, &machine))
 		for (; process != 0; process &= process - 1)
 			n++;
+	/* 0 if it runs on more than one group of 64. */
+	if (n == 0)
+		n = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
 	return n > 0 ? n : 1;
 }
 

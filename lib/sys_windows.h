@@ -13,7 +13,4 @@ HANDLE sys_handle(int fd);
 /* A negative errno for what GetLastError() says. */
 int sys_windows_error(void);
 
-/* For tests, before the first output: do as systems do that have no placeholders (space_windows.c). */
-extern int space_without_placeholders;
-
 #endif

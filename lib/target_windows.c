@@ -15,12 +15,13 @@
  *   is not mapped any more. Where nothing can be marked (some networks) the name is removed at the end.
  *
  *   Nobody else may delete or rename the hidden file (no FILE_SHARE_DELETE), so its name is a lock by itself.
+ *   For a moment after the rename whoever opens the output and does not share it for writing is refused: until
+ *   our handle is closed.
  *
  *   Scanners of viruses and indexers open what is new for a moment, and do not share. What they make fail is
  *   tried again for half a second, as others have to (Go's robustio: two seconds).
  *
- * Paths are UTF-8, made absolute at open, so that the working directory may change, and passed with the prefix
- * that lifts the limit of 260 characters. A permission is only whether the file may be written: mode & 0222.
+ * A permission is only whether the file may be written: mode & 0222.
  *
  * Nothing is recycled: no way is known here to learn that nobody looks at a file (sys_claim.c).
  */
@@ -36,6 +37,7 @@
 
 #include "hidden.h"
 #include "outbuf.h"
+#include "path_windows.h"
 #include "sys_windows.h"
 
 #define READ_WRITE (GENERIC_READ | GENERIC_WRITE)
@@ -51,119 +53,25 @@
 #define RENAME_POSIX 0x02
 #define RENAME_READ_ONLY_TOO 0x40
 
-/* ---------------------------------------------------------------------- names */
-
-static int is_separator(char c)
-{
-	return c == '/' || c == '\\';
-}
-
-/* The last component, behind a separator or a drive. */
-static const char *last_part(const char *path)
-{
-	const char *name = path, *at;
-
-	for (at = path; *at != '\0'; at++)
-		if (is_separator(*at) || (*at == ':' && at == path + 1))
-			name = at + 1;
-	return name;
-}
-
-/* UTF-16 of `n` bytes, to be freed; NULL, and sys_windows_error() says why. */
-static wchar_t *wide(const char *text, size_t n)
-{
-	int length = n == 0 ? 0 : MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, (int)n, NULL, 0);
-	wchar_t *to;
-
-	if (n > 0 && length <= 0)
-		return NULL;
-	to = malloc(((size_t)length + 1) * sizeof *to);
-	if (to == NULL) {
-		SetLastError(ERROR_NOT_ENOUGH_MEMORY);
-		return NULL;
-	}
-	MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, (int)n, to, length);
-	to[length] = L'\0';
-	return to;
-}
-
-static wchar_t *joined(const wchar_t *a, size_t n, const wchar_t *b)
-{
-	wchar_t *to = malloc((n + wcslen(b) + 1) * sizeof *to);
-
-	if (to == NULL) {
-		SetLastError(ERROR_NOT_ENOUGH_MEMORY);
-		return NULL;
-	}
-	memcpy(to, a, n * sizeof *to);
-	wcscpy(to + n, b);
-	return to;
-}
-
-static wchar_t *absolute(const wchar_t *path)
-{
-	DWORD length = GetFullPathNameW(path, 0, NULL, NULL);
-	wchar_t *to = length == 0 ? NULL : malloc(length * sizeof *to);
-
-	if (to != NULL)
-		GetFullPathNameW(path, length, to, NULL);
-	else if (length > 0)
-		SetLastError(ERROR_NOT_ENOUGH_MEMORY);
-	return to;
-}
-
-static int begins(const wchar_t *path, const wchar_t *with)
-{
-	return wcsncmp(path, with, wcslen(with)) == 0;
-}
-
-/*
- * With the prefix that lets it be long: \\?\C:\dir\name, \\?\UNC\server\share\name. A device is \\.\NUL. To be
- * freed.
- */
-static wchar_t *full_path(const char *path)
-{
-	static const wchar_t long_path[] = L"\\\\?\\", long_share[] = L"\\\\?\\UNC", device[] = L"\\\\.\\";
-	wchar_t *given = wide(path, strlen(path)), *whole, *to;
-
-	if (given == NULL || begins(given, long_path))
-		return given;
-	whole = absolute(given);
-	free(given);
-	if (whole == NULL || begins(whole, device))
-		return whole;
-	if (begins(whole, L"\\\\"))
-		to = joined(long_share, wcslen(long_share), whole + 1);
-	else
-		to = joined(long_path, wcslen(long_path), whole);
-	free(whole);
-	return to;
-}
-
 /* Where it is, and where it is to be. */
 struct target_paths {
 	wchar_t *path;
 	wchar_t *hidden; /* NULL: it has no other name than `path` */
-	int waits;       /* it could not be removed, and is still open */
+	int marked;      /* for deletion: nothing more is to be done for that */
+	int again;       /* it could not be removed, and is to be tried once more */
 };
-
-/* Beside the output, under a name of hidden_name.c. */
-static int beside(const struct target *t, const char *name, wchar_t **result)
-{
-	const wchar_t *path = t->paths->path;
-	size_t directory = wcslen(path);
-	wchar_t *other = wide(name, strlen(name));
-
-	while (directory > 0 && path[directory - 1] != L'\\')
-		directory--;
-	*result = other == NULL ? NULL : joined(path, directory, other);
-	free(other);
-	return *result == NULL ? sys_windows_error() : 0;
-}
 
 /* ------------------------------------------------------------------- the file */
 
-/* A descriptor, or an errno. */
+/* The system removes the file when its last handle goes: or it does not. */
+static int mark(HANDLE handle, int marked)
+{
+	FILE_DISPOSITION_INFO info = { .DeleteFile = marked != 0 };
+
+	return SetFileInformationByHandle(handle, FileDispositionInfo, &info, sizeof info) ? 0 : sys_windows_error();
+}
+
+/* A descriptor, or an errno; -EBUSY: somebody has it open, and does not share it. */
 static int open_file(const wchar_t *path, DWORD access, DWORD share, DWORD how, DWORD flags)
 {
 	HANDLE handle = CreateFileW(path, access, share, NULL, how, flags, NULL);
@@ -171,21 +79,19 @@ static int open_file(const wchar_t *path, DWORD access, DWORD share, DWORD how, 
 
 	if (handle == INVALID_HANDLE_VALUE)
 		return sys_windows_error();
-	fd = _open_osfhandle((intptr_t)handle, _O_BINARY);
+	fd = _open_osfhandle((intptr_t)handle, _O_BINARY | _O_NOINHERIT);
 	if (fd >= 0)
 		return fd;
+	if (how == CREATE_NEW)
+		mark(handle, 1);
 	CloseHandle(handle);
 	return -EMFILE;
 }
 
-/* The system removes the file when nobody has it open any more: or it does not. */
-static int mark_for_deletion(int fd, int marked)
+/* What -EBUSY means to callers is something else: an open View, the lock. */
+static int as_denied(int r)
 {
-	FILE_DISPOSITION_INFO mark = { .DeleteFile = marked != 0 };
-
-	return SetFileInformationByHandle(sys_handle(fd), FileDispositionInfo, &mark, sizeof mark)
-	               ? 0
-	               : sys_windows_error();
+	return r == -EBUSY ? -EACCES : r;
 }
 
 int target_check(const struct target *t, struct stat *st)
@@ -202,12 +108,27 @@ int target_check(const struct target *t, struct stat *st)
 	return attributes & FILE_ATTRIBUTE_DIRECTORY ? -EISDIR : 0;
 }
 
+/* Nothing can be there: is it because a file stands in the way? */
+static int missing(const struct target *t)
+{
+	wchar_t *directory = path_beside(t->paths->path, ".");
+	DWORD attributes;
+
+	if (directory == NULL)
+		return sys_windows_error();
+	/* Without "\\.", as that alone would say it is no directory. */
+	directory[wcslen(directory) - 2] = L'\0';
+	attributes = GetFileAttributesW(directory);
+	free(directory);
+	return attributes != INVALID_FILE_ATTRIBUTES && !(attributes & FILE_ATTRIBUTE_DIRECTORY) ? -ENOTDIR : -ENOENT;
+}
+
 /* NUL, CON, a pipe: written front to back. */
 static int open_device(struct target *t)
 {
 	t->kind = TARGET_SPECIAL;
 	t->fd = open_file(t->paths->path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, OPEN_EXISTING, 0);
-	return t->fd < 0 ? t->fd : 0;
+	return t->fd < 0 ? as_denied(t->fd) : 0;
 }
 
 static int open_in_place(struct target *t)
@@ -219,7 +140,7 @@ static int open_in_place(struct target *t)
 	t->old_content = !t->created;
 	if (t->fd == -EEXIST)
 		t->fd = open_file(t->paths->path, READ_WRITE, share, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL);
-	return t->fd < 0 ? t->fd : 0;
+	return t->fd < 0 ? as_denied(t->fd) : 0;
 }
 
 static int open_hidden(struct target *t)
@@ -232,8 +153,9 @@ static int open_hidden(struct target *t)
 		wchar_t *hidden;
 
 		r = hidden_name(t->name, try, &t->hidden);
-		if (r == 0)
-			r = beside(t, t->hidden, &hidden);
+		hidden = r == 0 ? path_beside(t->paths->path, t->hidden) : NULL;
+		if (r == 0 && hidden == NULL)
+			r = sys_windows_error();
 		free(t->hidden);
 		t->hidden = NULL;
 		if (r < 0)
@@ -243,14 +165,16 @@ static int open_hidden(struct target *t)
 			DeleteFileW(hidden);
 		t->fd = open_file(hidden, READ_WRITE | DELETE, FILE_SHARE_READ | FILE_SHARE_WRITE, CREATE_NEW,
 		                  FILE_ATTRIBUTE_NORMAL);
-		r = t->fd < 0 ? t->fd : 0;
+		r = t->fd < 0 ? as_denied(t->fd) : 0;
 		if (r == 0) {
 			t->paths->hidden = hidden;
-			mark_for_deletion(t->fd, 1);
+			t->paths->marked = mark(sys_handle(t->fd), 1) == 0;
 		} else {
 			free(hidden);
 		}
 	}
+	if (r == -ENOENT)
+		r = missing(t);
 	return r;
 }
 
@@ -261,57 +185,56 @@ static int open_hidden(struct target *t)
 static int take_lock(struct target *t)
 {
 	wchar_t *path;
-	int r;
+	int denied = 0, r;
 
 	if (t->wish.lock == OUTBUF_LOCK_NONE)
 		return 0;
 	r = hidden_lock_name(t->name, &t->lock_name);
-	if (r == 0)
-		r = beside(t, t->lock_name, &path);
-	if (r < 0)
-		return r;
+	path = r == 0 ? path_beside(t->paths->path, t->lock_name) : NULL;
+	if (path == NULL)
+		return r == 0 ? sys_windows_error() : r;
 	for (;;) {
-		t->lockfd = open_file(path, READ_WRITE | DELETE, 0, OPEN_ALWAYS,
-		                      FILE_ATTRIBUTE_NORMAL | FILE_FLAG_DELETE_ON_CLOSE);
-		if (t->lockfd != -EACCES || t->wish.lock != OUTBUF_LOCK_WAIT)
+		r = open_file(path, READ_WRITE | DELETE, 0, OPEN_ALWAYS,
+		              FILE_ATTRIBUTE_NORMAL | FILE_FLAG_DELETE_ON_CLOSE);
+		/* Denied is what is being removed, too: that does not last. */
+		if (!(r == -EBUSY && t->wish.lock == OUTBUF_LOCK_WAIT) && !(r == -EACCES && denied++ < TRIES))
 			break;
 		Sleep(TRY_AGAIN);
 	}
 	free(path);
-	if (t->lockfd >= 0)
-		return 0;
-	r = t->lockfd == -EACCES ? -EBUSY : t->lockfd;
-	t->lockfd = -1;
-	return r;
-}
-
-static int is_device(const wchar_t *path)
-{
-	return begins(path, L"\\\\.\\") || begins(path, L"\\\\?\\pipe\\");
+	if (r >= 0)
+		t->lockfd = r;
+	return r == -ENOENT ? missing(t) : r < 0 ? r : 0;
 }
 
 static int open_path(struct target *t, const char *path)
 {
-	const char *name = last_part(path);
+	const wchar_t *last;
 	struct stat there;
 	int r;
 
 	if (*path == '\0')
 		return -ENOENT;
-	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+	if (path_is_directory(path))
 		return -EISDIR;
-	t->name = strdup(name);
 	t->paths = calloc(1, sizeof *t->paths);
-	if (t->name == NULL || t->paths == NULL)
+	if (t->paths == NULL)
 		return -ENOMEM;
-	t->paths->path = full_path(path);
+	t->paths->path = path_full(path);
 	if (t->paths->path == NULL)
 		return sys_windows_error();
-	if (is_device(t->paths->path))
+	if (path_is_device(t->paths->path))
 		return open_device(t);
+	last = path_last(t->paths->path);
 	/* The system's word for it is that the name is invalid, or nothing is there. */
-	if (wcslen(wcsrchr(t->paths->path, L'\\') + 1) > NAME_LENGTH_MAX)
+	if (wcslen(last) > NAME_LENGTH_MAX)
 		return -ENAMETOOLONG;
+	/* A stream of a file is not a file that could be replaced. */
+	if (wcschr(last, L':') != NULL)
+		return -EINVAL;
+	t->name = path_name(t->paths->path);
+	if (t->name == NULL)
+		return sys_windows_error();
 	r = target_check(t, &there);
 	if (r == 0)
 		r = take_lock(t);
@@ -342,8 +265,15 @@ int target_open(struct target *t, const char *path, const struct target_wish *wi
 
 int target_finish(struct target *t)
 {
-	int r = target_exact(t);
+	int try, r = -EBUSY;
 
+	/* Somebody has mapped it, to look for viruses. */
+	for (try = 0; try < TRIES && r == -EBUSY; try++) {
+		if (try > 0)
+			Sleep(TRY_AGAIN);
+		r = target_exact(t);
+	}
+	r = as_denied(r);
 	if (r == 0 && t->fs != NULL && t->wish.durability != OUTBUF_DURABLE_NONE)
 		r = sys_fsync(t->fd);
 	return r;
@@ -388,11 +318,11 @@ static int rename_over(int fd, const wchar_t *path)
 static int take_place(struct target *t)
 {
 	struct stat there;
-	int try, r;
+	int try, r = -EACCES;
 
-	mark_for_deletion(t->fd, 0);
-	r = -EACCES;
-	for (try = 0; try < TRIES && r == -EACCES; try++) {
+	mark(sys_handle(t->fd), 0);
+	t->paths->marked = 0;
+	for (try = 0; try < TRIES && (r == -EACCES || r == -EBUSY); try++) {
 		if (try > 0)
 			Sleep(TRY_AGAIN);
 		/* A directory denies as well, and will not go away. */
@@ -401,11 +331,10 @@ static int take_place(struct target *t)
 			r = rename_over(t->fd, t->paths->path);
 	}
 	if (r < 0)
-		return r;
+		return as_denied(r);
 	free(t->paths->hidden);
 	t->paths->hidden = NULL;
-	/* Last, as nobody may replace what is read-only. */
-	return (t->wish.mode & 0222) == 0 ? make_read_only(t->fd) : 0;
+	return 0;
 }
 
 int target_publish(struct target *t)
@@ -413,36 +342,40 @@ int target_publish(struct target *t)
 	int file = t->kind == TARGET_NAMED || t->kind == TARGET_IN_PLACE;
 	int r = t->kind == TARGET_NAMED ? take_place(t) : 0;
 
+	if (t->borrowed)
+		t->fd = -1;
+	/* From here on it stands there, whatever fails. */
+	if (r == 0) {
+		t->created = 0;
+		t->published = 1;
+	}
+	/* Last, as nobody may replace what is read-only. */
+	if (r == 0 && t->kind == TARGET_NAMED && (t->wish.mode & 0222) == 0)
+		r = make_read_only(t->fd);
 	/* That it has its name: there is no directory to be synced here. */
 	if (r == 0 && file && t->wish.durability == OUTBUF_DURABLE_FULL)
 		r = sys_fsync(t->fd);
-	if (t->borrowed)
-		t->fd = -1;
 	if (t->fd >= 0 && (r == 0 || !file)) {
 		int closed = sys_close(t->fd);
 
 		t->fd = -1;
 		r = r < 0 ? r : closed;
 	}
-	if (r == 0) {
-		t->created = 0;
-		t->published = 1;
-	}
 	target_abandon(t);
 	return r;
 }
 
-/* Has it to be removed if it is not published? */
-static int is_ours(const struct target *t)
+/* The name that has to go if it is not published, or NULL. */
+static const wchar_t *ours(const struct target *t)
 {
-	return t->fd >= 0 && (t->created || (t->paths != NULL && t->paths->hidden != NULL));
+	return t->paths == NULL ? NULL : t->created ? t->paths->path : t->paths->hidden;
 }
 
 void target_remove(struct target *t)
 {
 	/* It goes with its handle, which Views still write to. */
-	if (is_ours(t))
-		mark_for_deletion(t->fd, 1);
+	if (t->fd >= 0 && ours(t) != NULL && !t->paths->marked)
+		t->paths->marked = mark(sys_handle(t->fd), 1) == 0;
 }
 
 static void close_fd(int *fd)
@@ -456,25 +389,23 @@ void target_abandon(struct target *t)
 {
 	if (t->borrowed)
 		t->fd = -1;
-	/* Not while it is mapped: outbuf_close() asks again when it is not. */
-	if (is_ours(t) && mark_for_deletion(t->fd, 1) < 0 && !t->paths->waits) {
-		t->paths->waits = 1;
+	target_remove(t);
+	close_fd(&t->fd);
+	close_fd(&t->lockfd);
+	free(t->lock_name);
+	t->lock_name = NULL;
+	free(t->name);
+	t->name = NULL;
+	/* What could not be marked: it is mapped still, and outbuf_close() asks again; or no network's file can be. */
+	if (ours(t) != NULL && !t->paths->marked && !DeleteFileW(ours(t)) && !t->paths->again) {
+		t->paths->again = 1;
 		return;
 	}
-	close_fd(&t->fd);
 	if (t->paths != NULL) {
-		/* Where nothing can be marked. */
-		if (t->paths->hidden != NULL)
-			DeleteFileW(t->paths->hidden);
 		free(t->paths->hidden);
 		free(t->paths->path);
 	}
 	free(t->paths);
 	t->paths = NULL;
 	t->created = 0;
-	close_fd(&t->lockfd);
-	free(t->lock_name);
-	t->lock_name = NULL;
-	free(t->name);
-	t->name = NULL;
 }

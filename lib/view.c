@@ -225,9 +225,10 @@ int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 		return r;
 	if (offset < v->begin)
 		return view_fail(v, -ERANGE);
-	if (offset > v->end)
-		return view_fail(v, v->flags & VIEW_BOUNDED ? -ERANGE
-		                                            : window_reserve(v->ob, offset));
+	if (offset > v->end) {
+		r = v->flags & VIEW_BOUNDED ? -ERANGE : window_reserve(v->ob, offset);
+		return view_fail(v, r < 0 ? r : -EFBIG);
+	}
 	return settle(v, window_seek(v, offset));
 }
 
