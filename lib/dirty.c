@@ -2,7 +2,7 @@
 /*
  * Two places for one byte.
  *
- * The whole output in fresh anonymous memory costs as much as writing it (doc/design.md), so Views
+ * The whole output in fresh anonymous memory costs as much as writing it (doc/decisions.md), so Views
  * carry what they are given to the file in blocks, and their memory is used again. But a
  * caller may ask for a pointer to any byte at any time (outbuf_data), and may write through it until
  * commit. So for the heap it must be known which bytes are true in memory and which in the

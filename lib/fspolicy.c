@@ -17,7 +17,7 @@
  *   threads   of a flush; a caller's options.threads is more.
  * Staging (window.c) is no column, as it was best everywhere, nor is MADV_HUGEPAGE, which made a mapping
  * hardly faster anywhere and much slower at times (xfs with 2 threads 7.7 and 7.4, with 1 thread 3.2 and 4.2; ext4
- * 0.7 and 3.2, 5.2 and 5.2): doc/design.md has the whole table. Numbers here are GB/s, Linux 6.18, 2 cores of a virtual machine.
+ * 0.7 and 3.2, 5.2 and 5.2): doc/decisions.md has the whole table. Numbers here are GB/s, Linux 6.18, 2 cores of a virtual machine.
  */
 #include "config.h"
 
