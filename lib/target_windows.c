@@ -318,10 +318,13 @@ static int rename_over(int fd, const wchar_t *path)
 static int take_place(struct target *t)
 {
 	struct stat there;
-	int try, r = -EACCES;
+	int try, r = t->paths->marked ? mark(sys_handle(t->fd), 0) : 0;
 
-	mark(sys_handle(t->fd), 0);
+	/* Or what stands at the path would be gone with our handle. */
+	if (r < 0)
+		return as_denied(r);
 	t->paths->marked = 0;
+	r = -EACCES;
 	for (try = 0; try < TRIES && (r == -EACCES || r == -EBUSY); try++) {
 		if (try > 0)
 			Sleep(TRY_AGAIN);
