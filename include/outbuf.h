@@ -103,8 +103,8 @@
  *   descriptor until it calls exec (it is O_CLOEXEC). If the output is a program and
  *   is run at once, execve(2) answers ETXTBSY until that child has gone on; and a lock (options.lock) lasts as
  *   long. Commit itself has closed all that is its own when it returns. A forked child must not call
- *   anything for an output of its parent's, outbuf_close() neither: it would remove the parent's file.
- * - In place, nothing of this holds: a failure, a kill or a full disk leaves a broken file.
+ *   anything for an output of its parent's, not even outbuf_close(): it would remove the parent's file.
+ * - In place, none of this holds: a failure, a kill or a full disk leaves a broken file.
  * - What a View wrote is in the output, for other Views, pointers and flushes, once it has ended.
  *   Of two Views that are open on the same bytes at once either may win.
  * - A replaced file's hard links keep the old content, its owner, ACL and extended attributes
@@ -125,8 +125,8 @@
  *   be long, are made absolute by open, and name a file whatever their case; descriptors are the C library's.
  *   The hidden file goes with the process, and as long as it is open discard leaves it its name. The output takes
  *   the place of a file that others have open if they share it for deletion, since Windows 10 1809; else, and if it
- *   is a program that runs, commit tries for half a second and returns -EACCES. Of options.mode only counts whether
- *   anybody may write; options.recycle and options.guard have no effect: a page that cannot be read or written is an
+ *   is a program that runs, commit tries for half a second and returns -EACCES. Of options.mode only whether
+ *   anybody may write counts; options.recycle and options.guard have no effect: a page that cannot be read or written is an
  *   exception (EXCEPTION_IN_PAGE_ERROR). Mapped on NTFS, in whole 64 KiB until commit, which writes the mapping to
  *   the file system before it goes, as that is where errors show. NTFS has no holes but in sparse files: a View
  *   far out first makes it write zeros up to there. Who waits for options.lock asks every 10 ms. Before Windows 10

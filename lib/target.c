@@ -315,13 +315,6 @@ void target_remove(struct target *t)
 		sys_lead_nowhere(t->fd);
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		sys_close(*fd);
-	*fd = -1;
-}
-
 void target_abandon(struct target *t)
 {
 	if (t->borrowed)
@@ -329,10 +322,10 @@ void target_abandon(struct target *t)
 	remove_created(t);
 	/* First the name, then the lock, which goes with the descriptor. */
 	remove_hidden(t);
-	close_fd(&t->fd);
+	target_close_fd(&t->fd);
 	lock_release(t);
-	close_fd(&t->syncfd);
-	close_fd(&t->dirfd);
+	target_close_fd(&t->syncfd);
+	target_close_fd(&t->dirfd);
 	free(t->name);
 	t->name = NULL;
 }

@@ -60,6 +60,9 @@ struct target {
 /* All members but these are 0. */
 void target_init(struct target *t, enum target_kind kind, int fd);
 
+/* Close it if it is one; -1 afterwards. */
+void target_close_fd(int *fd);
+
 /* Check the path and create the file. Errors as outbuf_open(). */
 int target_open(struct target *t, const char *path, const struct target_wish *wish);
 

@@ -11,6 +11,13 @@ void target_init(struct target *t, enum target_kind kind, int fd)
 	*t = (struct target){ .kind = kind, .fd = fd, .dirfd = -1, .syncfd = -1, .lockfd = -1 };
 }
 
+void target_close_fd(int *fd)
+{
+	if (*fd >= 0)
+		sys_close(*fd);
+	*fd = -1;
+}
+
 int target_borrow(struct target *t, int fd)
 {
 	int r = sys_is_writable(fd);

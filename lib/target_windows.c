@@ -381,20 +381,13 @@ void target_remove(struct target *t)
 		t->paths->marked = mark(sys_handle(t->fd), 1) == 0;
 }
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		sys_close(*fd);
-	*fd = -1;
-}
-
 void target_abandon(struct target *t)
 {
 	if (t->borrowed)
 		t->fd = -1;
 	target_remove(t);
-	close_fd(&t->fd);
-	close_fd(&t->lockfd);
+	target_close_fd(&t->fd);
+	target_close_fd(&t->lockfd);
 	free(t->lock_name);
 	t->lock_name = NULL;
 	free(t->name);
