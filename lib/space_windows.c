@@ -14,7 +14,7 @@
  *   pointer, is then tried at other addresses. A larger one has to be where it is: that is tried again, for
  *   up to 0.1 s, and if the addresses stay taken it is as space.h says: all from there on is lost, and the
  *   output is given up by -ENOMEM. wine 8 is such a system: beside two threads that did nothing but reserve and
- *   release memory it came in none of 6,000 larger mappings (tests/test_windows.c).
+ *   release memory it came in none of 6,000 larger mappings (tests/test_windows_space.c).
  *
  * Either way what was in memory over the view's place is in the file by then (mapping.c). What is usable behind
  * it is kept: a step of the heap that reaches over the end is copied aside for that moment, and nearly always
