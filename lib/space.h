@@ -15,7 +15,7 @@
 struct space {
 	unsigned char *base;  /* offset 0; NULL: nothing reserved */
 	uint64_t reserved;    /* bytes from base */
-	void *whole;          /* what the system gave, for space_release() */
+	void *whole;          /* what the system gave, for space_release(); Windows tells it by itself */
 	uint64_t whole_size;
 };
 

@@ -219,7 +219,7 @@ static void release_from(struct space *s, uint64_t from)
 /* ------------------------------------------------------------------ memory behind */
 
 /* One placeholder or reservation from `from` on, of which nothing is usable: have its first bytes so. */
-static int commit(struct space *s, uint64_t from, uint64_t to)
+int space_usable(struct space *s, uint64_t from, uint64_t to)
 {
 	unsigned char *at = s->base + from;
 	SIZE_T n = (SIZE_T)(to - from);
@@ -234,11 +234,6 @@ static int commit(struct space *s, uint64_t from, uint64_t to)
 	if (to < s->reserved)
 		VirtualFree(at, (SIZE_T)(s->reserved - from), MEM_RELEASE | PLACEHOLDER_COALESCE);
 	return -ENOMEM;
-}
-
-int space_usable(struct space *s, uint64_t from, uint64_t to)
-{
-	return commit(s, from, to);
 }
 
 void space_clear(struct space *s, uint64_t from, uint64_t to)
@@ -364,7 +359,7 @@ static int restore(struct space *s, uint64_t from, const void *kept, uint64_t n)
 		reserve_again(s, from);
 	if (n == 0)
 		return 0;
-	if (n > s->reserved - from || commit(s, from, from + n) < 0) {
+	if (n > s->reserved - from || space_usable(s, from, from + n) < 0) {
 		/* What is there if nothing was reserved is somebody else's. */
 		if (from < s->reserved)
 			VirtualFree(s->base + from, 0, MEM_RELEASE);

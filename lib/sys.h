@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The system, for all above it: every call that can fail goes through the sys_ files, and only there, where its
- * error becomes a negative errno, so that no other file reads errno. A descriptor is one of the C library's.
+ * error becomes a negative errno, so that no other file reads errno. (On Windows space and target call the system
+ * themselves, and sys_windows_error() makes the errno.) A descriptor is one of the C library's.
  *
  * What the target of a Unix needs besides is in sys_unix.h; memory calls are in sys_vm.h, those of io_uring in
  * sys_uring.h. On Windows sys_windows.c takes the place of sys.c, sys_claim.c and sys_stream.c.
