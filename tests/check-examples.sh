@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Each numbered example does what its first lines say, and reports an error as a program should.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 examples=$abs_top_builddir/examples
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The fuzz targets as ordinary programs, on seeds that are made here: what libFuzzer starts from
 # (scripts/fuzz) is right in every build, with every sanitizer.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 corpus=$scratch/corpus
 targets=$abs_top_builddir/tests/fuzz

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Install into a staging directory and use it as a stranger would: through pkg-config, in C and,
 # where there is a compiler, C++; shared and static.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 stage=$scratch/stage
 hello=$abs_top_srcdir/examples/01_hello.c

@@ -6,7 +6,7 @@
 #
 #     OUTBUF_TEST_KILLS=N   how often (500, or as often as 5 s allow, or one in $OUTBUF_TEST_EVERY)
 #     OUTBUF_TEST_SEED=N    which moments
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 directory=${OUTBUF_TEST_DIR:-$scratch}/kill
 out=$directory/out

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The unmodified ld.lld, and other tools of LLVM's, with the shim of examples/lld make the same bytes as without, and keep the old output
 # if they fail or are killed. Outputs are in $OUTBUF_TEST_DIR, if it is set. Of full disks: each-way.sh.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 shim=$abs_top_builddir/examples/lld/outbuf_lld.so
 if [ ! -e "$shim" ]; then

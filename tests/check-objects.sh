@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # parwrite on objects of every kind that compilers and linkers make: the combined object links, by every
 # linker there is, and its program says what the one linked from the parts says.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 programs=$abs_top_srcdir/tests/programs
 the_program_itself parwrite
@@ -421,7 +421,7 @@ END
 damage() { # MODE FILE STEP [FIRST LAST]
 	mode=$1 file=$2
 	seq "${4:-0}" $(($3 * step)) "${5:-$(($(wc -c <"$file") - 1))}" |
-		"$abs_top_builddir/tests/damage" "$mode" "$file" "$scratch/damaged" "$out" \
+		"$abs_top_builddir/tests/scripts/damage" "$mode" "$file" "$scratch/damaged" "$out" \
 			${VALGRIND:+$VALGRIND -q --error-exitcode=9} "$real" -j 2 -o "$out"
 }
 try "every byte of an object set" damage set "$scratch/rich.o" 3

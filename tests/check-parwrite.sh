@@ -5,7 +5,7 @@
 # that names the file, status 1, and leave the output as it was.
 #
 # The checksums in parwrite.sums, beside this test's log, let scripts/check compare builds.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 programs=$abs_top_srcdir/tests/programs
 sums=$abs_top_builddir/tests/parwrite.sums
@@ -281,7 +281,7 @@ step=${OUTBUF_TEST_EVERY:-1} near=1
 size=$(wc -c <"$scratch/main.o")
 headers=$(readelf -hW "$scratch/main.o" | awk '/Start of section headers/{ print $5 }')
 damage() {
-	$abs_top_builddir/tests/damage "$1" "$scratch/main.o" "$scratch/damaged.o" "$out" \
+	$abs_top_builddir/tests/scripts/damage "$1" "$scratch/main.o" "$scratch/damaged.o" "$out" \
 		${VALGRIND:+$VALGRIND -q --error-exitcode=9} "$real" -j 2 -o "$out"
 }
 # Cut at every length near a limit, and every 97 bytes: no crash, no output.

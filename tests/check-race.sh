@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Only in builds with ThreadSanitizer: it reports a race inside the mapping and in the heap.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 # 66 is the sanitizer's own status.
 races() {
-	"$abs_top_builddir/tests/race" "$scratch/out" "$1" 2>"$scratch/report"
+	"$abs_top_builddir/tests/scripts/race" "$scratch/out" "$1" 2>"$scratch/report"
 	status=$?
 	cat "$scratch/report"
 	[ $status -eq 66 ] && grep -q 'data race' "$scratch/report"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # What README says can be run is what is there.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 readme=$abs_top_srcdir/README.md
 sed -n '/^```c$/,/^```$/p' "$readme" | sed '1d;$d' >"$scratch/01_hello.c"

@@ -3,7 +3,7 @@
 # parwrite to what is no file: pipes, devices, standard output. The same bytes as in a file, in one
 # piece behind what is there already; one line and status 1 if they cannot be taken; and whatever
 # stands at the path stays what it is.
-. "$abs_top_srcdir/tests/tap.sh"
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 the_program_itself parwrite
 

@@ -1,12 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The headers, the version script, the manual pages and the library name the same functions, and the library
-# defines no name but those. Errors are the same in the header and in the pages; the version is the same everywhere.
-. "$abs_top_srcdir/tests/tap.sh"
+# The headers, the version script, the manual pages and the library name the same functions. The shared library exports
+# no name but those, and the static one defines none besides but those of the internal prefix. Errors are the same in the header and in the pages; the version is the same everywhere.
+. "$abs_top_srcdir/tests/scripts/tap.sh"
 
 headers=$abs_top_srcdir/include
 map=$abs_top_srcdir/lib/liboutbuf.map
 library=$abs_top_builddir/.libs/liboutbuf.so
+archive=$abs_top_builddir/.libs/liboutbuf.a
 
 # Prototypes: what is marked OUTBUF_API or OUTBUF_INLINE, up to its parenthesis, on whatever lines.
 cat "$headers"/*.h | tr '\n' ' ' | grep -oE 'OUTBUF_(API|INLINE) [^;{}()]*\(' |
@@ -30,7 +31,7 @@ errors() { grep -oE -- '-E[A-Z0-9]+' | sort | uniq -c; }
 sed -n '/^\/\* -* outbuf_options:/,/^\/\* -* inline/p' "$headers/outbuf.h" | errors >"$scratch/errors"
 sed 's/\\-/-/g' $pages | errors >"$scratch/page-errors"
 try "they have the errors that the header has" same "$scratch/errors" "$scratch/page-errors"
-try "outbuf(7) names the file systems that are known" sh -c 'for fs in $(sed -n "s/^	ROW([^\"]*\"\([a-z0-9]*\)\".*/\1/p" "$1"); do sed -n "/^.Sh FILE SYSTEMS/,/^.Sh ENV/p" "$2" | grep -qw "$fs" || { echo "$fs"; exit 1; }; done' sh "$abs_top_srcdir/lib/fspolicy.c" "$abs_top_srcdir/man/outbuf.7"
+try "outbuf(7) names the file systems that are known" sh -c 'for fs in $(sed -n "s/^	ROW([^\"]*\"\([a-z0-9]*\)\".*/\1/p" "$1"); do sed -n "/^.Sh FILE SYSTEMS/,/^.Sh ENV/p" "$2" | grep -qw "$fs" || { echo "$fs"; exit 1; }; done' sh "$abs_top_srcdir/lib/policy/fspolicy.c" "$abs_top_srcdir/man/outbuf.7"
 try "outbuf(7) leads to each of them" sh -c 'for page; do grep -q "^.Xr $(basename "$page" .3) 3" "$0" || { echo "$page"; exit 1; }; done' "$abs_top_srcdir/man/outbuf.7" $pages
 
 try "the pages lead to no page that there is not" sh -c '! sed -n "s/^[.]Xr \(outbuf_[a-z0-9_]*\) .*/\1/p" "$@" | sort -u | grep -vxFf "$0"' "$scratch/page-names" $pages "$abs_top_srcdir"/man/*.[17]
@@ -54,5 +55,22 @@ if [ -e "$library" ]; then
 	try "every exported name begins with outbuf_" sh -c "! grep -v '^outbuf_' '$scratch/all'"
 else
 	skip "the library exports exactly these" "no shared library was built"
+fi
+
+# own_names NAME: a program with globals of its own that have short names, linked with the static library.
+own_names() {
+	$CC $CFLAGS -I"$headers" -c "$abs_top_srcdir/tests/programs/own_names.c" -o "$scratch/own_names.o" &&
+		"$abs_top_builddir/libtool" --quiet --tag=CC --mode=link $CC $CFLAGS $LDFLAGS -static -o "$scratch/own_names" \
+			"$scratch/own_names.o" "$abs_top_builddir/liboutbuf.la" &&
+		test "$("$scratch/own_names" "$scratch/out")" = "own names" && test "$(cat "$scratch/out")" = 0123456789
+}
+if [ -e "$archive" ]; then
+	# AddressSanitizer adds symbols of its own for globals.
+	$NM -g --defined-only "$archive" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -v '^__odr_asan' | sort -u >"$scratch/static"
+	try "the static library defines all public names" sh -c '! comm -13 "$0" "$1" | grep .' "$scratch/static" "$scratch/map"
+	try "its other names begin with ob__" sh -c '! comm -23 "$0" "$1" | grep -v "^ob__" && grep -q "^ob__" "$0"' "$scratch/static" "$scratch/map"
+	try "a program with globals of the same short names works with it" own_names
+else
+	skip "the static library defines no other names" "no static library was built"
 fi
 tap_end

@@ -4,7 +4,7 @@
  *
  * One table of steps is the program:
  *
- *     read     inputs are mapped, their headers checked       input.c, archive.c, object.c
+ *     read     inputs are mapped, their headers checked       read.c, archive.c, object.c
  *     open     nothing appears at the path, or in the pipe; if it cannot be written, that is known now
  *     groups   of what several objects have, one is kept      groups.c
  *     layout   which sections, and where in the file          layout.c, notes.c
@@ -27,11 +27,12 @@
  */
 #include "config.h"
 
-#include "clash.h"
-#include "clock.h"
-#include "groups.h"
+#include "emit/mapfile.h"
+#include "input/read.h"
+#include "options/clash.h"
+#include "report/clock.h"
+#include "symbols/groups.h"
 #include "job.h"
-#include "mapfile.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,15 +6,15 @@
 #include <outbuf.h>
 #include <stdint.h>
 
-#include "../workqueue.h"
-#include "emit.h"
-#include "input.h"
-#include "layout.h"
-#include "options.h"
-#include "progress.h"
-#include "report.h"
-#include "symbols.h"
-#include "trace.h"
+#include "emit/emit.h"
+#include "input/input.h"
+#include "layout/layout.h"
+#include "options/options.h"
+#include "report/progress.h"
+#include "report/report.h"
+#include "report/trace.h"
+#include "symbols/symbols.h"
+#include "workqueue.h"
 
 enum step {
 	STEP_READ,

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-#include "../model.h"
+#include "model/model.h"
 
 struct input {
 	const uint8_t *at, *end;

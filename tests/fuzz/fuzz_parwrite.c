@@ -26,8 +26,8 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "../../examples/parwrite/job.h"
-#include "../files.h"
+#include "support/files.h"
+#include "job.h"
 
 enum { LIMIT = 64 << 20 };
 

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tables.c - phase 2: symbols and names
+ *
+ * They are appended past the mapping, where the output's heap grows by itself. Go's linker does its second
+ * phase on one thread; nothing in it demands that. Every stretch of the inputs' symbols has a place of its
+ * own in the symbol table, for local and for global symbols, and in the string table, so they are
+ * written by many tasks with a few Views each:
+ *
+ *     task 0                  headers.c: header, the symbols of sections, the last section headers
+ *     the next few            symbols and their names, stretch by stretch
+ *     the last                section headers and their names
+ */
+#include "config.h"
+
+#include <elf.h>
+#include <outbuf.h>
+#include <string.h>
+
+#include "emit/emit.h"
+#include "emit/records.h"
+#include "layout/layout.h"
+#include "report/clock.h"
+#include "report/progress.h"
+#include "report/trace.h"
+#include "symbols/symbols.h"
+#include "workqueue.h"
+
+/* A stretch of symbols and their names, on the way out. */
+struct writer {
+	const struct emission *e;
+	struct outbuf_view locals, globals, names;
+	struct outbuf_view more_locals, more_globals; /* of .symtab_shndx, if there is one */
+	struct outbuf_view *open[5];
+	size_t n_open;
+};
+
+/* Records [first, first + n) of a table at `at`. Errors stick to Views, so ending them is the place to look. */
+static void open_records(struct writer *w, struct outbuf_view *view, uint64_t at, uint64_t first, uint64_t n,
+                         unsigned record)
+{
+	if (n == 0)
+		return;
+	outbuf_view(w->e->ob, view, at + first * record, n * record);
+	w->open[w->n_open++] = view;
+	progress_add(w->e->progress, n * record);
+}
+
+static int end_records(struct writer *w)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < w->n_open; i++) {
+		int other = outbuf_view_end(w->open[i]);
+
+		error = error ? error : other;
+	}
+	return error;
+}
+
+static void write_name(struct writer *w, const struct name *n)
+{
+	/* With the NUL behind it, which the input has, too. */
+	outbuf_write(&w->names, n->entry.text, (size_t)n->entry.length + 1);
+}
+
+static void write_local(struct writer *w, const struct object *o, uint32_t i)
+{
+	struct symbol symbol = object_symbol(o, i);
+	const struct section *section = symbol_section(o, &symbol);
+
+	symbol.name = o->names[i] ? o->names[i]->offset : 0;
+	if (section && section->kind == SECTION_CONTENT)
+		symbol.value += section->offset;
+	write_symbol(&w->e->in->format, &w->locals, w->e->layout->extended ? &w->more_locals : NULL, &symbol,
+	             section ? section_index(o, section) : 0);
+}
+
+static void write_global(struct writer *w, const struct name *n)
+{
+	struct symbol symbol = {
+		.name = n->offset,
+		.info = (unsigned char)ELF64_ST_INFO(n->binding, n->type),
+		.other = n->other,
+		.special = n->special,
+		.value = n->value,
+		.size = n->size,
+	};
+
+	if (n->strength <= UNDEFINED && n->type == STT_NOTYPE)
+		symbol.info = (unsigned char)ELF64_ST_INFO(n->binding, n->reference_type);
+	if (n->section)
+		symbol.value += n->section->offset;
+	write_symbol(&w->e->in->format, &w->globals, w->e->layout->extended ? &w->more_globals : NULL, &symbol,
+	             n->section ? n->section->out->index : 0);
+}
+
+static void write_stretch(struct writer *w, const struct stretch *s)
+{
+	const struct inputs *in = w->e->in;
+	uint32_t from, to;
+
+	for (size_t i = s->object; stretch_next(s, in, i, &from, &to); i++) {
+		const struct object *o = &in->objects[i];
+
+		for (uint32_t j = from; j < to; j++) {
+			const struct name *n = o->names[j];
+
+			symbols_fetch(o, j, to);
+			/* Those of sections and those left out have lower numbers. */
+			if (j < o->first_global && o->symbol_map[j] >= w->e->symbols->first_local)
+				write_local(w, o, j);
+			else if (n && n->first_global == place_of(o, j))
+				write_global(w, n);
+			if (n && n->first == place_of(o, j))
+				write_name(w, n);
+		}
+	}
+}
+
+static int stretch_task(const struct emission *e, size_t i)
+{
+	const struct symbols *symbols = e->symbols;
+	const struct stretch *s = &symbols->stretches[i], *next = s + 1;
+	int last = i + 1 == symbols->n_stretches;
+	uint64_t locals = (last ? symbols->first_global : next->locals) - s->locals;
+	uint64_t globals = (last ? symbols->total : next->globals) - s->globals;
+	uint64_t names = (last ? symbols->names_size : next->names) - s->names;
+	unsigned record = symbol_size(&e->in->format);
+	uint64_t began = e->trace ? now_ns() : 0;
+	struct writer w = { .e = e };
+
+	open_records(&w, &w.locals, e->tables.symbols_at, s->locals, locals, record);
+	open_records(&w, &w.globals, e->tables.symbols_at, s->globals, globals, record);
+	open_records(&w, &w.names, e->tables.strings_at, s->names, names, 1);
+	if (e->layout->extended) {
+		open_records(&w, &w.more_locals, e->tables.extended_at, s->locals, locals, 4);
+		open_records(&w, &w.more_globals, e->tables.extended_at, s->globals, globals, 4);
+	}
+	write_stretch(&w, s);
+	trace_span(e->trace, ".symtab", began, e->tables.symbols_at + s->locals * record, locals * record);
+	trace_span(e->trace, ".symtab", began, e->tables.symbols_at + s->globals * record, globals * record);
+	trace_span(e->trace, ".strtab", began, e->tables.strings_at + s->names, names);
+	return end_records(&w);
+}
+
+static int tables_task(const struct emission *e, size_t i)
+{
+	if (i == 0)
+		return headers_write(e);
+	i--;
+	if (i < e->symbols->n_stretches)
+		return stretch_task(e, i);
+	return headers_block(e, i - e->symbols->n_stretches);
+}
+
+static uint64_t align_to(uint64_t x, uint64_t n)
+{
+	return (x + n - 1) & ~(n - 1);
+}
+
+void emit_place(struct emission *e)
+{
+	const struct format *f = &e->in->format;
+	struct tables *t = &e->tables;
+	uint64_t word = f->wide ? 8 : 4;
+
+	t->symbols_at = align_to(e->layout->contents_end, word);
+	t->extended_at = t->symbols_at + (uint64_t)e->symbols->total * symbol_size(f);
+	t->strings_at = t->extended_at + (e->layout->extended ? (uint64_t)e->symbols->total * 4 : 0);
+	t->section_names_at = t->strings_at + e->symbols->names_size;
+	t->headers_at = align_to(t->section_names_at + e->layout->section_names_size, word);
+	t->end = t->headers_at + (uint64_t)e->layout->n_headers * section_header_size(f);
+}
+
+int emit_tables(struct emission *e)
+{
+	return emit_run(e, 1 + e->symbols->n_stretches + headers_blocks(e), tables_task);
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/* How large an output will be: outbuf_map(), outbuf_unmap(), outbuf_set_size(). How it is mapped: output/mapping.c. */
+#include "config.h"
+
+#include <errno.h>
+
+#include "output/mapping.h"
+#include "output/state.h"
+#include "output/window.h"
+#include "output/write_back.h"
+
+int outbuf_map(struct outbuf *ob, uint64_t size)
+{
+	int state = ob__state_begin_exclusive(ob);
+	uint64_t began;
+	int r;
+
+	if (state < 0)
+		return state;
+	if (size < state_size(ob)) {
+		ob__state_end_exclusive(ob, state);
+		return -EINVAL;
+	}
+	if (size > INT64_MAX - ob__space_page_size()) {
+		ob__state_end_exclusive(ob, state);
+		return -EFBIG;
+	}
+	began = ob__state_begin_phase(ob, OUTBUF_PHASE_MAP, size);
+	r = ob__mapping_extend(ob, size, state);
+	ob__state_end_phase(ob, OUTBUF_PHASE_MAP, size, began);
+	if (r == 0)
+		state = STATE_OPEN;
+	else if (ob->given_up)
+		state = STATE_DISCARDED;
+	ob__state_end_exclusive(ob, state);
+	return r;
+}
+
+/* Write back and unmap. Returns the state afterwards, or why nothing was unmapped. */
+static int unmap(struct outbuf *ob, int *state)
+{
+	const struct range everything = { 0, UINT64_MAX };
+	int r = ob__write_back_heap(ob);
+
+	if (r < 0)
+		return r;
+	r = ob__mapping_remove(ob);
+	/* The file has all bytes and no pointer is valid any more, so no byte of the heap is dirty. */
+	if (r == 0)
+		r = ob__dirty_forget(&ob->dirty, everything);
+	if (r < 0)
+		ob__state_fail(ob, r);
+	ob->planned = state_size(ob);
+	atomic_store_explicit(&ob->pointer_out, 0, memory_order_relaxed);
+	*state = STATE_UNMAPPED;
+	return r;
+}
+
+int outbuf_unmap(struct outbuf *ob)
+{
+	int state = ob__state_begin_exclusive(ob);
+	int r = 0;
+
+	if (state < 0)
+		return state;
+	if (state == STATE_OPEN && ob->mapped_end > 0)
+		r = unmap(ob, &state);
+	ob__state_end_exclusive(ob, state);
+	return r;
+}
+
+/* Shorten the file. If it grows again, its new bytes are zero: in a recycled file, too. */
+static int shorten_file(struct outbuf *ob, uint64_t size)
+{
+	const struct range rest = { size, UINT64_MAX - size };
+	int r = ob__target_resize(&ob->target, size);
+
+	if (r == 0) {
+		r = ob__stale_zero(&ob->stale, rest, NULL, NULL);
+		/* The file is shorter now, and what is recorded of it is not. */
+		if (r < 0)
+			ob__state_fail(ob, r);
+	}
+	return r;
+}
+
+/* The size is `size` from now on: forget what was recorded of the bytes beyond. */
+static int forget_beyond(struct outbuf *ob, uint64_t size)
+{
+	int r;
+
+	ob__heap_truncate(&ob->heap, size, ob->mapped_end);
+	r = ob__dirty_forget(&ob->dirty, (struct range){ size, UINT64_MAX - size });
+	if (r < 0)
+		ob__state_fail(ob, r);
+	if (ob->options.check_overlap)
+		ob__coverage_truncate(&ob->coverage, size);
+	ob->planned = size;
+	return r;
+}
+
+int outbuf_set_size(struct outbuf *ob, uint64_t size)
+{
+	int state = ob__state_begin_exclusive(ob);
+	uint64_t kept;
+	int r = 0;
+
+	if (state < 0)
+		return state;
+	/* What is cut off must be zero if the output grows over it again, in the file too; a mapped part stays. */
+	kept = size > ob->mapped_end ? size : ob->mapped_end;
+	if (state != STATE_OPEN)
+		r = -EINVAL;
+	else if (size > INT64_MAX - ob__space_page_size())
+		r = -EFBIG;
+	else if (size > state_size(ob))
+		r = ob__window_allow_end(ob, size);
+	else if (kept < ob->target.size)
+		r = shorten_file(ob, kept);
+	if (r == 0)
+		r = forget_beyond(ob, size);
+	ob__state_end_exclusive(ob, state);
+	return r;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening an output: where to, by which backend, and on whose word (choose.h).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/options.h"
+#include "output/state.h"
+#include "output/window.h"
+#include "system/sys.h"
+
+/* What outbuf_open() and its sisters differ in. */
+struct destination {
+	const char *path; /* or NULL */
+	int fd;           /* or -1 */
+	int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n);
+	void *sink_arg;
+};
+
+static int open_target(struct outbuf *ob, const struct destination *to)
+{
+	const struct target_request wish = {
+		.mode = (mode_t)ob->options.mode,
+		.in_place = ob->options.replace == OUTBUF_REPLACE_IN_PLACE,
+		.recycle = ob->options.recycle != 0,
+		.lock = ob->options.lock,
+		.durability = ob->options.durability,
+	};
+
+	if (to->path != NULL)
+		return ob__target_open(&ob->target, to->path, &wish);
+	if (to->fd >= 0)
+		return ob__target_open_descriptor(&ob->target, to->fd);
+	ob__target_open_none(&ob->target);
+	return 0;
+}
+
+/* How the bytes will get there. */
+static int open_flush(struct outbuf *ob, const struct destination *to)
+{
+	struct choice *c = &ob->choice;
+	int r;
+
+	*c = ob__choice_make(&ob->options, ob->target.fs);
+	if (ob->target.fs == NULL && ob->options.map == OUTBUF_REQUIRE)
+		return -ENOTSUP;
+	ob->parallel = (struct parallel){
+		.threads = ob->options.threads,
+		.run = ob->options.run,
+		.run_arg = ob->options.run_arg,
+	};
+	if (ob->parallel.threads == 0 && ob->target.fs != NULL)
+		ob->parallel.threads = ob->target.fs->threads;
+	ob->flush = (struct flush){
+		.fd = ob->target.fd,
+		.in_order = ob->target.kind == TARGET_SPECIAL,
+		.parallel = &ob->parallel,
+		.sink = to->sink,
+		.sink_arg = to->sink_arg,
+	};
+	/* Nothing else is staged. */
+	ob->blocks.size = ob->target.fs != NULL && ob->target.fs->remote ? BLOCKS_FAR : BLOCKS_NEAR;
+	r = ob__flush_open(&ob->flush, c->wanted, c->preferred, &ob->flush_refused);
+	if (r < 0)
+		return r;
+	if (ob->flush_refused == 0)
+		ob->flush_refused = c->refused;
+	ob->sequential = ob->flush.backend->put == NULL;
+	/* A descriptor's target cannot do it by itself. */
+	ob->sync_wanted = ob->target.fs == NULL && ob->options.durability != OUTBUF_DURABLE_NONE;
+	ob->dirty.exact = !ob->sequential && c->stage != OUTBUF_NO;
+	if (ob->sequential && (c->stage == OUTBUF_REQUIRE || c->map == OUTBUF_REQUIRE))
+		return -ENOTSUP;
+	if (ob->sequential)
+		c->map = OUTBUF_NO;
+	ob__window_decide_staging(ob);
+	return 0;
+}
+
+static int open_parts(struct outbuf *ob, const struct destination *to)
+{
+	int r = ob__heap_init(&ob->heap, ob->options.max_size);
+
+	if (r < 0)
+		return r;
+	r = ob__coverage_init(&ob->coverage);
+	if (r < 0)
+		goto no_coverage;
+	r = ob__blocks_init(&ob->blocks);
+	if (r < 0)
+		goto no_blocks;
+	r = ob__dirty_init(&ob->dirty);
+	if (r < 0)
+		goto no_dirty;
+	r = open_target(ob, to);
+	if (r < 0)
+		goto no_target;
+	r = open_flush(ob, to);
+	/* Written front to back, all of it is new. */
+	if (r == 0 && !ob->sequential)
+		r = ob__stale_init(&ob->stale, ob->target.old_length);
+	if (r == 0)
+		return 0;
+	ob__flush_close(&ob->flush);
+	ob__target_abandon(&ob->target);
+no_target:
+	ob__dirty_destroy(&ob->dirty);
+no_dirty:
+	ob__blocks_destroy(&ob->blocks);
+no_blocks:
+	ob__coverage_destroy(&ob->coverage);
+no_coverage:
+	ob__heap_destroy(&ob->heap);
+	return r;
+}
+
+static int open_to(struct outbuf **result, const struct destination *to,
+                   const struct outbuf_options *options)
+{
+	struct outbuf_options checked;
+	struct outbuf *ob;
+	int r = ob__options_copy(&checked, options);
+
+	if (r < 0)
+		return r;
+	ob = calloc(1, sizeof *ob);
+	if (ob == NULL)
+		return -ENOMEM;
+	ob->options = checked;
+	ob->swap = (checked.order == OUTBUF_BIG_ENDIAN) != OUTBUF_HOST_BIG;
+	ob->file_limit = ob__sys_file_limit();
+	r = open_parts(ob, to);
+	if (r < 0)
+		free(ob);
+	else
+		*result = ob;
+	return r;
+}
+
+int outbuf_open(struct outbuf **result, const char *path, const struct outbuf_options *options)
+{
+	const struct destination to = { .path = path, .fd = -1 };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return path == NULL ? -EINVAL : open_to(result, &to, options);
+}
+
+int outbuf_open_fd(struct outbuf **result, int fd, const struct outbuf_options *options)
+{
+	const struct destination to = { .fd = fd };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return fd < 0 ? -EBADF : open_to(result, &to, options);
+}
+
+int outbuf_open_sink(struct outbuf **result,
+                     int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n),
+                     void *sink_arg, const struct outbuf_options *options)
+{
+	const struct destination to = { .fd = -1, .sink = sink, .sink_arg = sink_arg };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return sink == NULL ? -EINVAL : open_to(result, &to, options);
+}
+
+int outbuf_open_memory(struct outbuf **result, const struct outbuf_options *options)
+{
+	const struct destination to = { .fd = -1 };
+
+	if (result == NULL)
+		return -EINVAL;
+	*result = NULL;
+	return open_to(result, &to, options);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* What happened: nothing here changes anything. */
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "output/state.h"
+
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+
+const char *outbuf_version(void)
+{
+	return TEXT(OUTBUF_VERSION_MAJOR) "." TEXT(OUTBUF_VERSION_MINOR) "." TEXT(OUTBUF_VERSION_PATCH);
+}
+
+int outbuf_is_mapped(const struct outbuf *ob)
+{
+	return ob->mapped_end > 0;
+}
+
+uint64_t outbuf_size(const struct outbuf *ob)
+{
+	return state_size(ob);
+}
+
+int outbuf_error(const struct outbuf *ob)
+{
+	return state_error(ob);
+}
+
+int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
+{
+	struct outbuf_stats now = { .size = sizeof now };
+	size_t size;
+
+	if (ob == NULL || stats == NULL || stats->size < sizeof stats->size)
+		return -EINVAL;
+	now.output_size = state_size(ob);
+	now.mapped = ob->mapped < now.output_size ? ob->mapped : now.output_size;
+	now.heap = now.output_size - now.mapped;
+	now.reserved = ob__heap_reserved(&ob->heap);
+	now.flushed = ob->flushed + atomic_load_explicit(&ob->put, memory_order_relaxed);
+	now.views = atomic_load_explicit(&ob->views_opened, memory_order_relaxed);
+	now.heap_grown = atomic_load_explicit(&ob->heap.grown, memory_order_relaxed);
+	memcpy(now.phase_ns, ob->phase_ns, sizeof now.phase_ns);
+	now.backend = ob->flush.backend->name;
+	now.flush_error = ob->flush_refused;
+	now.flush_why = ob->choice.flush_why;
+	now.staged = (uint32_t)ob->stage;
+	now.file_system = ob->target.fs != NULL ? ob->target.fs->name : "none";
+	now.map_why = ob->choice.map_why;
+	now.placement = ob__target_placement(&ob->target);
+	now.map_error = ob->map_error;
+	now.prealloc_error = ob->prealloc_error;
+	now.recycle_why = ob->target.recycle_why;
+	now.zeroed = atomic_load_explicit(&ob->zeroed, memory_order_relaxed);
+	now.faults = atomic_load_explicit(&ob->faults, memory_order_relaxed);
+
+	/* As options: fill what the caller has room for, zero what it has beyond ours. */
+	size = stats->size;
+	if (size > sizeof now)
+		memset((unsigned char *)stats + sizeof now, 0, size - sizeof now);
+	memcpy(stats, &now, size < sizeof now ? size : sizeof now);
+	stats->size = size;
+	return 0;
+}
+
+int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap)
+{
+	struct range range, other;
+
+	if (!ob__coverage_conflict(&ob->coverage, &range, &other))
+		return 0;
+	*overlap = (struct outbuf_overlap){
+		.offset = range.offset,
+		.length = range.length,
+		.other_offset = other.offset,
+		.other_length = other.length,
+	};
+	return 1;
+}

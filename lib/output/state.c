@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who may use an output now, and whether it has failed.
+ *
+ * Owner's calls that need the whole output (map, flush, commit, ...) must not run while a thread writes through a View,
+ * and writers must not pay for that: opening and ending a View is one atomic increment each. So there is no lock. The
+ * owner sets STATE_EXCLUSIVE and looks at the counters; a View counts itself and looks at the state (output.h says why
+ * that is enough). If both happen at once the View waits: it takes its count back and tries again every 20 us, which
+ * is rare, because linkers map and commit while no thread writes.
+ */
+#include "config.h"
+
+#include "output/state.h"
+
+#include <errno.h>
+
+#include "system/sys.h"
+
+uint64_t ob__state_begin_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t bytes)
+{
+	if (ob->options.observe != NULL)
+		ob->options.observe(ob->options.observe_arg, phase, 0, bytes);
+	return ob__sys_now();
+}
+
+void ob__state_end_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t bytes, uint64_t began)
+{
+	ob->phase_ns[phase] += ob__sys_now() - began;
+	if (ob->options.observe != NULL)
+		ob->options.observe(ob->options.observe_arg, phase, 1, bytes);
+}
+
+int ob__state_begin_exclusive(struct outbuf *ob)
+{
+	int state;
+
+	if (ob == NULL)
+		return -EINVAL;
+	state = atomic_load(&ob->state);
+	if (state != STATE_OPEN && state != STATE_UNMAPPED)
+		return -EINVAL;
+	if (state_has_views(ob))
+		return -EBUSY;
+	/* A View may have been opened since. From this store on none can be. */
+	atomic_store(&ob->state, STATE_EXCLUSIVE);
+	if (state_has_views(ob)) {
+		atomic_store(&ob->state, state);
+		return -EBUSY;
+	}
+	/* After a failure file_end also counts bytes whose write failed. */
+	if (state_error(ob) == 0)
+		ob__target_note_length(&ob->target, ob->dirty.file_end);
+	return state;
+}
+
+void ob__state_end_exclusive(struct outbuf *ob, int state)
+{
+	atomic_store(&ob->state, state);
+}
+
+int ob__state_enter_view(struct outbuf *ob)
+{
+	for (;;) {
+		int state;
+
+		atomic_fetch_add(&ob->views_opened, 1);
+		state = atomic_load(&ob->state);
+		if (state == STATE_DISCARDED)
+			return state_error(ob);
+		if (state != STATE_EXCLUSIVE)
+			return state == STATE_OPEN ? 0 : -EINVAL;
+		state_leave_view(ob);
+		ob__sys_pause();
+	}
+}
+
+int ob__state_fail(struct outbuf *ob, int error)
+{
+	int none = 0;
+
+	return atomic_compare_exchange_strong(&ob->error, &none, error) ? error : none;
+}
+
+void ob__state_release_file(struct outbuf *ob)
+{
+	/* The backend first: it may still hold the descriptor. */
+	ob__flush_close(&ob->flush);
+	ob__target_abandon(&ob->target);
+}
+
+void ob__state_give_up(struct outbuf *ob, int error)
+{
+	ob__state_fail(ob, error);
+	ob->given_up = 1;
+	ob__state_release_file(ob);
+}

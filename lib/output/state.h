@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* The state of an output: who may use it now, the sticky error, its size, the Views that are open. */
+#ifndef OUTBUF_LIB_STATE_H
+#define OUTBUF_LIB_STATE_H
+
+#include "output/output.h"
+
+/* Tell the observer that a phase begins, which works on `bytes` bytes. Owner. Returns the time, for the end. */
+uint64_t ob__state_begin_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t bytes);
+void ob__state_end_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t bytes, uint64_t began);
+
+/*
+ * No View can be open from here to ob__state_end_exclusive(): threads that want to open one wait. Owner. Returns the
+ * state to go back to, or a negative errno: -EBUSY while a View is open, -EINVAL if `ob` is NULL, committed or discarded.
+ */
+int ob__state_begin_exclusive(struct outbuf *ob);
+void ob__state_end_exclusive(struct outbuf *ob, int state);
+
+/*
+ * Count a View in. Any thread. While the owner is exclusive this waits, uncounted: an owner's call that turns out to
+ * come too early (-EBUSY) has no effect that a View could see, and one that succeeds decides what the View meets.
+ *
+ * Returns 0, or why the output takes no View: -EINVAL, or the sticky error of a discarded output. The View is counted
+ * in either case; the caller has to count it out by state_leave_view(), or as one that ended (views_ended).
+ */
+int ob__state_enter_view(struct outbuf *ob);
+
+/* The View counts as never opened. */
+static inline void state_leave_view(struct outbuf *ob)
+{
+	atomic_fetch_sub(&ob->views_opened, 1);
+}
+
+/* Is a View open? Owner. If none is, what all Views wrote is visible to this thread. */
+static inline int state_has_views(struct outbuf *ob)
+{
+	uint64_t opened = atomic_load(&ob->views_opened);
+
+	return atomic_load_explicit(&ob->views_ended, memory_order_acquire) != opened;
+}
+
+/* The sticky error, 0 if there is none. Any thread. */
+static inline int state_error(const struct outbuf *ob)
+{
+	return atomic_load_explicit(&ob->error, memory_order_acquire);
+}
+
+/* Make `error`, a negative errno, the sticky error unless there is one. Any thread. Returns the sticky error. */
+int ob__state_fail(struct outbuf *ob, int error);
+
+/* The length that the file would have if it were committed now. Owner. */
+static inline uint64_t state_size(const struct outbuf *ob)
+{
+	uint64_t high = atomic_load_explicit(&ob->heap.high, memory_order_relaxed);
+
+	return high > ob->planned ? high : ob->planned;
+}
+
+/* A pointer into the output is about to be handed out. Any thread. Writes the cache line only the first time. */
+static inline void state_note_pointer(struct outbuf *ob)
+{
+	if (!atomic_load_explicit(&ob->pointer_out, memory_order_relaxed))
+		atomic_store_explicit(&ob->pointer_out, 1, memory_order_relaxed);
+}
+
+/* Close the backend and the file, and remove the file unless it is published. Owner. May be called again. */
+void ob__state_release_file(struct outbuf *ob);
+
+/*
+ * The output has failed inside an owner's call: memory was lost, or commit failed. Its file is removed, the memory that
+ * is left stays until close. Exclusive; the caller ends with STATE_DISCARDED.
+ */
+void ob__state_give_up(struct outbuf *ob, int error);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writing back: bytes whose authoritative copy is in the heap's memory are written to the file.
+ *
+ * What staged Views have written is in the file already and is not written again. The same holds for what an earlier
+ * flush wrote, unless a pointer into the output was handed out: then the library cannot know whether the bytes have
+ * changed since, and writes them again. A sequential backend writes all bytes at commit.
+ */
+#include "config.h"
+
+#include "output/write_back.h"
+
+#include <errno.h>
+
+#include "output/state.h"
+#include "output/window.h"
+#include "system/sys.h"
+
+/* Dirty ranges that are this close are written by one call, with the zeros between them if nobody wrote there. */
+#define GAP_MAX 4096
+
+int ob__write_back_range(struct outbuf *ob, uint64_t from, uint64_t to)
+{
+	int r = 0;
+
+	while (r == 0 && from < to) {
+		struct range rest = { from, to - from };
+		struct range part = range_intersection(ob__dirty_next(&ob->dirty, from, GAP_MAX), rest);
+
+		if (part.length == 0)
+			break;
+		r = ob__flush_write(&ob->flush, ob->heap.space.base + part.offset, part.offset, part.length);
+		if (r == 0)
+			ob->flushed += part.length;
+		from = range_end(part);
+	}
+	return r;
+}
+
+uint64_t ob__write_back_end(struct outbuf *ob)
+{
+	uint64_t high = atomic_load_explicit(&ob->heap.high, memory_order_relaxed);
+
+	return high > ob->mapped_end && ob__dirty_any(&ob->dirty) ? high : ob->mapped_end;
+}
+
+/*
+ * Preallocation makes a full disk show before the copying. ext4 also takes the bytes faster then: 1 GiB of pwrite(2) in
+ * 0.17 to 0.22 s instead of 0.24 to 0.26 s (Linux 6.18; runs in which no memory was touched for the first time).
+ */
+int ob__write_back_extend_file(struct outbuf *ob, uint64_t size)
+{
+	uint64_t before = ob->target.size;
+	int unsupported = ob->prealloc_error;
+	int r;
+	int useless = ob->options.prealloc == OUTBUF_AUTO && ob->target.fs != NULL && !ob->target.fs->prealloc;
+
+	if (useless)
+		ob->prealloc_error = -EOPNOTSUPP;
+	if (useless || ob->options.prealloc == OUTBUF_NO) {
+		/* Where statfs(2) tells exactly what can be stored, a full disk can be told now. */
+		r = ob__target_check_space(&ob->target, size);
+		return r < 0 ? r : ob__target_resize(&ob->target, size > before ? size : before);
+	}
+	r = ob__target_preallocate(&ob->target, size, &unsupported);
+	ob->prealloc_error = unsupported;
+	if (r == 0 && unsupported < 0 && ob->options.prealloc == OUTBUF_REQUIRE) {
+		ob__target_resize(&ob->target, before);
+		return unsupported;
+	}
+	return r;
+}
+
+int ob__write_back_heap(struct outbuf *ob)
+{
+	uint64_t end = ob__write_back_end(ob);
+	uint64_t bytes = end - ob->mapped_end;
+	uint64_t began = ob__state_begin_phase(ob, OUTBUF_PHASE_FLUSH, bytes);
+	int r = state_error(ob);
+
+	/* Staged Views have written most of it already, so there is little left to preallocate for. */
+	if (r == 0 && ob->stage && ob->options.prealloc != OUTBUF_REQUIRE)
+		r = ob__target_resize(&ob->target, end > ob->target.size ? end : ob->target.size);
+	else if (r == 0)
+		r = ob__write_back_extend_file(ob, end);
+	if (r == 0)
+		r = ob__write_back_range(ob, ob->mapped_end, end);
+	if (r == 0 && !atomic_load_explicit(&ob->pointer_out, memory_order_relaxed))
+		r = ob__dirty_mark_clean(&ob->dirty, (struct range){ 0, end });
+	if (r < 0)
+		ob__state_fail(ob, r);
+	else
+		r = state_error(ob); /* of a fault that the guard caught meanwhile */
+	ob__window_decide_staging(ob);
+	ob__state_end_phase(ob, OUTBUF_PHASE_FLUSH, bytes, began);
+	return r;
+}
+
+int ob__write_back_sequential(struct outbuf *ob)
+{
+	uint64_t size = state_size(ob);
+	uint64_t began = ob__state_begin_phase(ob, OUTBUF_PHASE_FLUSH, size);
+	/* An empty output has an address, too: outbuf_memory(). */
+	int r = ob__heap_make_usable(&ob->heap, size > 0 ? size : 1);
+
+	if (r == 0 && ob->target.fs != NULL)
+		r = ob__write_back_extend_file(ob, size);
+	if (r == 0)
+		r = ob__flush_write(&ob->flush, ob->heap.space.base, 0, size);
+	if (r == 0)
+		ob->flushed = size;
+	/* Pipes and terminals cannot be synced, and need not be. */
+	if (r == 0 && ob->sync_wanted && ob->target.fd >= 0) {
+		r = ob__sys_fdatasync(ob->target.fd);
+		r = r == -EINVAL || r == -EROFS || r == -EOPNOTSUPP ? 0 : r;
+	}
+	if (r < 0)
+		ob__state_fail(ob, r);
+	ob__state_end_phase(ob, OUTBUF_PHASE_FLUSH, size, began);
+	return r;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What is known about file systems: one table, each row with its reason. */
+#ifndef OUTBUF_LIB_FSPOLICY_H
+#define OUTBUF_LIB_FSPOLICY_H
+
+#include <stdint.h>
+
+struct fspolicy {
+	uint32_t magic;              /* f_type of statfs(2); 0: any other file system */
+	const char *name;            /* for outbuf_stats() */
+	unsigned char map;           /* 1: map files; 0: mappings fail, lose bytes or are slow here */
+	unsigned char verify;        /* 1: try a mapping before it is used, and read back what it wrote */
+	unsigned char prealloc;      /* 1: fallocate(2) reserves blocks */
+	unsigned char tmpfile;       /* 1: O_TMPFILE may be tried */
+	unsigned char recycle;       /* 1: an old output may be written over, and that is faster than a new file */
+	unsigned char free_is_exact; /* 1: what statfs(2) calls free can be stored to the last byte */
+	unsigned char threads;       /* a flush does not gain by more threads; 0: no such limit is known */
+	unsigned char remote;        /* 1: writes go to a server, another process or another machine */
+	const char *why;             /* the reason for `map`, for outbuf_stats() */
+};
+
+/* The row for an open file or directory; that for unknown ones if the system does not say. */
+const struct fspolicy *ob__fspolicy_of_file(int fd);
+
+/* The row for a type, for tests. */
+const struct fspolicy *ob__fspolicy_of_magic(uint32_t magic);
+
+#endif

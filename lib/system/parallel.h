@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* Run n tasks on several threads, the library's own or the caller's pool. */
+#ifndef OUTBUF_LIB_PARALLEL_H
+#define OUTBUF_LIB_PARALLEL_H
+
+#include <stddef.h>
+
+/* Constant after outbuf_open(). */
+struct parallel {
+	unsigned threads; /* the caller's included; 0: choose */
+	/* The caller's pool, or NULL; see outbuf_options.run. */
+	int (*run)(void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg);
+	void *run_arg;
+};
+
+/*
+ * Call task(arg, i) once for each i below n and return when all have returned. Tasks
+ * report failures through arg. 0, or the error of the caller's pool.
+ */
+int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg);
+
+/* Do something on a thread that nobody waits for. 0 or a negative errno: then it is not done. */
+int ob__parallel_detached(void (*task)(void *arg), void *arg);
+
+#endif

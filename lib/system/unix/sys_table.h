@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of system calls for files: the functions that the files of this folder call. Tests replace them, to let a
+ * call fail that works. tests/inject/inject.c fails each of them, and stops the process at each.
+ */
+#ifndef OUTBUF_LIB_SYS_TABLE_H
+#define OUTBUF_LIB_SYS_TABLE_H
+
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+struct statfs;
+
+struct sys_table {
+	int (*openat)(int dirfd, const char *path, int flags, mode_t mode);
+	int (*close)(int fd);
+	int (*dup)(int fd);
+	int (*dup_over)(int fd, int other); /* dup3(2), O_CLOEXEC */
+	int (*fcntl)(int fd, int command, void *arg);
+	int (*fstat)(int fd, struct stat *st);
+	int (*fstatat)(int dirfd, const char *path, struct stat *st, int flags);
+	int (*ftruncate)(int fd, off_t size);
+#ifdef __linux__
+	int (*fstatfs)(int fd, struct statfs *st);
+#endif
+	int (*fallocate)(int fd, int mode, off_t offset, off_t length);
+	ssize_t (*pwrite)(int fd, const void *data, size_t n, off_t offset);
+	ssize_t (*pread)(int fd, void *data, size_t n, off_t offset);
+	ssize_t (*write)(int fd, const void *data, size_t n);
+	int (*poll)(struct pollfd *fds, nfds_t n, int timeout);
+	int (*fdatasync)(int fd);
+	int (*fsync)(int fd);
+	int (*fchmod)(int fd, mode_t mode);
+	int (*flock)(int fd, int operation);
+	int (*cachestat)(int fd, uint64_t length, uint64_t *pages);
+	ssize_t (*flistxattr)(int fd, char *names, size_t n);
+	ssize_t (*fgetxattr)(int fd, const char *name, void *value, size_t n);
+	ssize_t (*readlinkat)(int dirfd, const char *path, char *to, size_t n);
+	int (*linkat)(int fromdir, const char *from, int todir, const char *to, int flags);
+	int (*renameat)(int fromdir, const char *from, int todir, const char *to);
+	int (*exchange)(int dirfd, const char *a, const char *b); /* renameat2(2), RENAME_EXCHANGE */
+	int (*unlinkat)(int dirfd, const char *path, int flags);
+	ssize_t (*getrandom)(void *data, size_t n, unsigned flags);
+	int (*sigaction)(int signal, const struct sigaction *now, struct sigaction *before);
+};
+
+/* Written by tests, before they start threads; constant otherwise. */
+extern struct sys_table ob__sys_table;
+
+#endif

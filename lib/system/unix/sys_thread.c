@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Threads that the program's signal handlers do not find themselves on. */
+#include "config.h"
+
+#include "system/sys.h"
+
+#include <errno.h>
+#include <signal.h>
+
+/*
+ * All but those that a fault of this thread raises: blocked they would kill the process instead of
+ * calling whoever handles them (the guard, a debugger's or runtime's handler).
+ */
+static void block_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGILL);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGTRAP);
+	pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+int ob__sys_thread(pthread_t *thread, void *(*work)(void *arg), void *arg)
+{
+	pthread_attr_t attributes;
+	pthread_t detached;
+	sigset_t before;
+	int r = -pthread_attr_init(&attributes);
+
+	if (r < 0)
+		return r;
+	if (thread == NULL)
+		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	block_signals(&before);
+	r = -pthread_create(thread != NULL ? thread : &detached, &attributes, work, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	return r;
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* System calls for files: wrappers that retry EINTR where that is right, and return a negative errno. */
+#include "config.h"
+
+#include "system/unix/sys_table.h"
+#include "system/unix/sys_unix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#ifdef __linux__
+#include <sys/vfs.h>
+#endif
+#include <unistd.h>
+
+#ifndef O_PATH
+#define O_PATH O_RDONLY
+#endif
+
+static int result(int r)
+{
+	return r < 0 ? -errno : r;
+}
+
+int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	int fd;
+
+	/* A slow file system may be interrupted in open(2). */
+	do
+		fd = result(ob__sys_table.openat(dirfd, path, flags | O_CLOEXEC | O_NOCTTY, mode));
+	while (fd == -EINTR);
+	return fd;
+}
+
+int ob__sys_open_tmpfile(int dirfd, const char *path, mode_t mode)
+{
+#ifdef O_TMPFILE
+	return ob__sys_openat(dirfd, path, O_TMPFILE | O_RDWR, mode);
+#else
+	(void)dirfd, (void)path, (void)mode;
+	return -EOPNOTSUPP;
+#endif
+}
+
+int ob__sys_open_dir(int dirfd, const char *path)
+{
+	return ob__sys_openat(dirfd, path, O_PATH | O_DIRECTORY, 0);
+}
+
+int ob__sys_close(int fd)
+{
+	int r = result(ob__sys_table.close(fd));
+
+	return r == -EINTR ? 0 : r;
+}
+
+int ob__sys_dup(int fd)
+{
+	return result(ob__sys_table.dup(fd));
+}
+
+void ob__sys_redirect_to_null(int fd)
+{
+	int null = ob__sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+
+	if (null < 0)
+		return;
+	ob__sys_table.dup_over(null, fd);
+	ob__sys_close(null);
+}
+
+int ob__sys_is_writable(int fd)
+{
+	int flags = result(ob__sys_table.fcntl(fd, F_GETFL, NULL));
+
+	if (flags < 0)
+		return flags;
+	return (flags & O_ACCMODE) == O_RDONLY ? -EBADF : 0;
+}
+
+void ob__sys_set_blocking(int fd)
+{
+	int flags = result(ob__sys_table.fcntl(fd, F_GETFL, NULL));
+
+	if (flags >= 0 && (flags & O_NONBLOCK))
+		ob__sys_table.fcntl(fd, F_SETFL, (void *)(intptr_t)(flags & ~O_NONBLOCK));
+}
+
+int ob__sys_is_seekable(int fd)
+{
+	struct stat st;
+	int flags, r;
+
+	if (fd < 0) /* no file at all */
+		return 0;
+	flags = result(ob__sys_table.fcntl(fd, F_GETFL, NULL));
+	r = flags < 0 ? flags : ob__sys_fstat(fd, &st);
+	/* With O_APPEND, Linux appends whatever the offset (pwrite(2), BUGS). */
+	return r < 0 ? r : S_ISREG(st.st_mode) && !(flags & O_APPEND);
+}
+
+int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
+{
+	*magic = 0;
+	*room = UINT64_MAX;
+#ifdef __linux__
+	struct statfs st;
+	int r = result(ob__sys_table.fstatfs(fd, &st));
+
+	if (r < 0)
+		return r;
+	*magic = (uint32_t)st.f_type;
+	/* A tmpfs without a limit has no blocks at all. */
+	if (st.f_blocks > 0)
+		*room = (uint64_t)st.f_bavail * (uint64_t)st.f_bsize;
+	return 0;
+#else
+	(void)fd;
+	return -ENOSYS;
+#endif
+}
+
+int ob__sys_readlinkat(int dirfd, const char *path, char *to, size_t n)
+{
+	ssize_t got = ob__sys_table.readlinkat(dirfd, path, to, n - 1);
+
+	if (got < 0)
+		return -errno;
+	to[got] = '\0';
+	return 0;
+}
+
+int ob__sys_fstat(int fd, struct stat *st)
+{
+	return result(ob__sys_table.fstat(fd, st));
+}
+
+int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
+{
+	return result(ob__sys_table.fstatat(dirfd, path, st, flags));
+}
+
+int ob__sys_ftruncate(int fd, uint64_t size)
+{
+	int r;
+
+	do
+		r = result(ob__sys_table.ftruncate(fd, (off_t)size));
+	while (r == -EINTR);
+	return r;
+}
+
+int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
+{
+	int r;
+
+	/*
+	 * The mode is 0, and no variable: Go's linker passed the file's permissions here, got
+	 * EOPNOTSUPP, which is rightly ignored, and ran unprotected for years.
+	 */
+	do
+		r = result(ob__sys_table.fallocate(fd, 0, (off_t)offset, (off_t)length));
+	while (r == -EINTR);
+	return r;
+}
+
+int ob__sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
+{
+	const unsigned char *from = data;
+
+	while (n > 0) {
+		ssize_t did = ob__sys_table.pwrite(fd, from, n, (off_t)offset);
+		if (did < 0 && errno == EINTR)
+			continue;
+		if (did < 0)
+			return -errno;
+		/* gold loops for ever here. */
+		if (did == 0)
+			return -EIO;
+		from += did;
+		offset += (uint64_t)did;
+		n -= (size_t)did;
+	}
+	return 0;
+}
+
+int ob__sys_pread_all(int fd, void *data, size_t n, uint64_t offset)
+{
+	unsigned char *to = data;
+
+	while (n > 0) {
+		ssize_t got = ob__sys_table.pread(fd, to, n, (off_t)offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0) {
+			memset(to, 0, n);
+			break;
+		}
+		to += got;
+		offset += (uint64_t)got;
+		n -= (size_t)got;
+	}
+	return 0;
+}
+
+int ob__sys_fdatasync(int fd)
+{
+	int r;
+
+	do
+		r = result(ob__sys_table.fdatasync(fd));
+	while (r == -EINTR);
+	return r;
+}
+
+int ob__sys_fsync(int fd)
+{
+	int r;
+
+	do
+		r = result(ob__sys_table.fsync(fd));
+	while (r == -EINTR);
+	return r;
+}
+
+int ob__sys_fchmod(int fd, mode_t mode)
+{
+	return result(ob__sys_table.fchmod(fd, mode));
+}
+
+/*
+ * linkat(fd, "", ..., AT_EMPTY_PATH) wants CAP_DAC_READ_SEARCH before Linux 6.10; the way over
+ * /proc, which open(2) describes for O_TMPFILE, wants nothing but /proc.
+ */
+static void proc_name(char name[32], const char *who, int fd)
+{
+	snprintf(name, 32, "/proc/%s/fd/%d", who, fd);
+}
+
+int ob__sys_link_fd(int fd, int todir, const char *to)
+{
+	char name[32];
+	int r;
+
+	proc_name(name, "self", fd);
+	r = result(ob__sys_table.linkat(AT_FDCWD, name, todir, to, AT_SYMLINK_FOLLOW));
+	/* If the main thread has gone by pthread_exit(3), "self" has no descriptors (tried on Linux 6.18). */
+	if (r == -ENOENT) {
+		proc_name(name, "thread-self", fd);
+		r = result(ob__sys_table.linkat(AT_FDCWD, name, todir, to, AT_SYMLINK_FOLLOW));
+	}
+#ifdef AT_EMPTY_PATH
+	/* Or /proc has, by chroot(2). */
+	if (r == -ENOENT)
+		r = result(ob__sys_table.linkat(fd, "", todir, to, AT_EMPTY_PATH));
+#endif
+	return r;
+}
+
+int ob__sys_link_fd_works(int fd)
+{
+	struct stat here, there;
+	char name[32];
+	int r;
+
+	proc_name(name, "self", fd);
+	r = ob__sys_fstat(fd, &here);
+	if (r == 0)
+		r = ob__sys_fstatat(AT_FDCWD, name, &there, 0);
+	if (r == 0 && (here.st_ino != there.st_ino || here.st_dev != there.st_dev))
+		r = -ENOENT;
+	return r;
+}
+
+int ob__sys_renameat(int dirfd, const char *from, const char *to)
+{
+	return result(ob__sys_table.renameat(dirfd, from, dirfd, to));
+}
+
+int ob__sys_exchange(int dirfd, const char *a, const char *b)
+{
+	return result(ob__sys_table.exchange(dirfd, a, b));
+}
+
+int ob__sys_unlinkat(int dirfd, const char *path)
+{
+	return result(ob__sys_table.unlinkat(dirfd, path, 0));
+}

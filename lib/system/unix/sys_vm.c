@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "system/unix/sys_vm.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* What a system has no name for it does not know. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE (-1)
+#endif
+#ifndef MADV_DONTNEED
+#define MADV_DONTNEED (-1)
+#endif
+#ifndef MADV_HUGEPAGE
+#define MADV_HUGEPAGE (-1)
+#endif
+
+static int real_advise(void *at, size_t n, enum sys_advice advice)
+{
+	static const int number[] = {
+		[SYS_POPULATE] = MADV_POPULATE_WRITE,
+		[SYS_DONT_NEED] = MADV_DONTNEED,
+		[SYS_HUGE] = MADV_HUGEPAGE,
+	};
+
+	if (number[advice] == -1) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return madvise(at, n, number[advice]);
+}
+
+/* The type of the last argument differs between systems. */
+static int real_mincore(void *at, size_t n, unsigned char *pages)
+{
+	return mincore(at, n, (void *)pages);
+}
+
+struct sys_vm_table ob__sys_vm_table = {
+	.mmap = mmap,
+	.munmap = munmap,
+	.mprotect = mprotect,
+	.msync = msync,
+	.posix_madvise = posix_madvise,
+	.advise = real_advise,
+	.mincore = real_mincore,
+};
+
+int ob__sys_mmap(void *at, size_t n, int prot, int flags, int fd, uint64_t offset, void **got)
+{
+	void *p = ob__sys_vm_table.mmap(at, n, prot, flags, fd, (off_t)offset);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*got = p;
+	return 0;
+}
+
+int ob__sys_munmap(void *at, size_t n)
+{
+	return ob__sys_vm_table.munmap(at, n) < 0 ? -errno : 0;
+}
+
+int ob__sys_mprotect(void *at, size_t n, int prot)
+{
+	return ob__sys_vm_table.mprotect(at, n, prot) < 0 ? -errno : 0;
+}
+
+int ob__sys_msync(void *at, size_t n)
+{
+	return ob__sys_vm_table.msync(at, n, MS_SYNC) < 0 ? -errno : 0;
+}
+
+int ob__sys_is_mapped(void *at, size_t n)
+{
+	/* Advice that changes nothing, but is answered by ENOMEM where there is a hole. */
+	return ob__sys_vm_table.posix_madvise(at, n, POSIX_MADV_NORMAL) == 0;
+}
+
+int ob__sys_advise(void *at, size_t n, enum sys_advice advice)
+{
+	return ob__sys_vm_table.advise(at, n, advice) < 0 ? -errno : 0;
+}
+
+/* 64 MiB of pages of 4 KiB at a time. */
+#define PAGES_AT_ONCE 16384
+
+int ob__sys_mincore_resident(int fd, uint64_t n, uint64_t *bytes)
+{
+	unsigned char pages[PAGES_AT_ONCE];
+	uint64_t page = ob__sys_page_size(), step = page * PAGES_AT_ONCE, at;
+	int r = 0;
+
+	*bytes = 0;
+	for (at = 0; r == 0 && at < n; at += step) {
+		size_t length = (size_t)(n - at < step ? n - at : step), i;
+		void *got = NULL;
+
+		r = ob__sys_mmap(NULL, length, PROT_READ, MAP_SHARED, fd, at, &got);
+		if (r < 0)
+			break;
+		r = ob__sys_vm_table.mincore(got, length, pages) < 0 ? -errno : 0;
+		for (i = 0; r == 0 && i * page < length; i++)
+			*bytes += pages[i] & 1 ? page : 0;
+		ob__sys_munmap(got, length);
+	}
+	return r;
+}
+
+size_t ob__sys_page_size(void)
+{
+	long n = sysconf(_SC_PAGESIZE);
+
+	return n > 0 ? (size_t)n : 4096;
+}

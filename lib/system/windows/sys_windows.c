@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The system, on Windows.
+ *
+ * Descriptors are the C library's, because outbuf_open_fd() takes one and all above passes them on; the calls
+ * below are made on the handle behind. That costs a lookup, and saves a second kind of everything. (A program
+ * that uses another C library than this one cannot pass its descriptors.)
+ *
+ * WriteFile() with an offset is pwrite(2), but moves the file's position; nobody here relies on that. Threads
+ * that write by one handle take turns, as at the inode's lock elsewhere (fspolicy.c).
+ *
+ * Extending a file on NTFS gives it clusters, unless it is sparse or compressed, so a full disk shows then and
+ * not at a store into a mapping. ob__sys_fallocate() says it in so many words: where a system does not know how to
+ * (wine 8: STATUS_NOT_IMPLEMENTED), nothing is promised, and nothing is mapped on our own account.
+ */
+#include "config.h"
+
+#define _CRT_RAND_S
+#include <stdlib.h>
+
+#include "system/windows/sys_windows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <io.h>
+#include <string.h>
+
+/* A call takes 32 bits of length, and some networks not that much. */
+#define AT_ONCE ((size_t)64 << 20)
+/* And for what is no file: several megabytes are no faster, and a console takes 64 KiB at most. */
+#define AT_ONCE_STREAM ((size_t)32 << 10)
+
+#ifdef _UCRT
+static void pass_over(const wchar_t *expression, const wchar_t *function, const wchar_t *file, unsigned line,
+                      uintptr_t reserved)
+{
+	(void)expression, (void)function, (void)file, (void)line, (void)reserved;
+}
+#endif
+
+HANDLE ob__sys_handle(int fd)
+{
+	HANDLE handle;
+
+	if (fd < 0)
+		return INVALID_HANDLE_VALUE;
+#ifdef _UCRT
+	/* It ends the program else, if the descriptor is not open. */
+	_invalid_parameter_handler before = _set_thread_local_invalid_parameter_handler(pass_over);
+#endif
+	handle = (HANDLE)_get_osfhandle(fd);
+#ifdef _UCRT
+	_set_thread_local_invalid_parameter_handler(before);
+#endif
+	return handle;
+}
+
+int ob__sys_windows_error(void)
+{
+	static const struct {
+		DWORD windows;
+		int error;
+	} table[] = {
+		{ ERROR_FILE_NOT_FOUND, ENOENT },
+		{ ERROR_PATH_NOT_FOUND, ENOENT },
+		{ ERROR_INVALID_NAME, ENOENT }, /* characters that no name can have */
+		{ ERROR_BAD_PATHNAME, ENOENT },
+		{ ERROR_BAD_NETPATH, ENOENT },
+		{ ERROR_BAD_NET_NAME, ENOENT },
+		{ ERROR_DIRECTORY, ENOTDIR },
+		{ ERROR_ACCESS_DENIED, EACCES },
+		{ ERROR_SHARING_VIOLATION, EBUSY }, /* somebody has it open, and does not share */
+		{ ERROR_LOCK_VIOLATION, EACCES },
+		{ 225, EACCES }, /* ERROR_VIRUS_INFECTED */
+		{ ERROR_DELETE_PENDING, EACCES },
+		{ ERROR_CANNOT_MAKE, EACCES },
+		{ ERROR_USER_MAPPED_FILE, EBUSY },
+		{ ERROR_PRIVILEGE_NOT_HELD, EPERM },
+		{ ERROR_WRITE_PROTECT, EROFS },
+		{ ERROR_FILE_EXISTS, EEXIST },
+		{ ERROR_ALREADY_EXISTS, EEXIST },
+		{ ERROR_FILENAME_EXCED_RANGE, ENAMETOOLONG },
+		{ ERROR_BUFFER_OVERFLOW, ENAMETOOLONG },
+		{ ERROR_NO_UNICODE_TRANSLATION, EILSEQ },
+		{ ERROR_TOO_MANY_OPEN_FILES, EMFILE },
+		{ ERROR_NOT_ENOUGH_MEMORY, ENOMEM },
+		{ ERROR_OUTOFMEMORY, ENOMEM },
+		{ ERROR_COMMITMENT_LIMIT, ENOMEM },
+		{ ERROR_NO_SYSTEM_RESOURCES, ENOMEM },
+		{ ERROR_WORKING_SET_QUOTA, ENOMEM },
+		{ ERROR_NOT_ENOUGH_QUOTA, ENOMEM },
+		{ ERROR_INVALID_ADDRESS, ENOMEM }, /* the addresses are taken */
+		{ ERROR_DISK_FULL, ENOSPC },
+		{ ERROR_HANDLE_DISK_FULL, ENOSPC },
+		{ 1295, ENOSPC }, /* ERROR_DISK_QUOTA_EXCEEDED; this C library has no EDQUOT */
+		{ ERROR_FILE_TOO_LARGE, EFBIG },
+		{ 665, EFBIG }, /* ERROR_FILE_SYSTEM_LIMITATION */
+		{ 1921, ELOOP }, /* ERROR_CANT_RESOLVE_FILENAME */
+		{ ERROR_BROKEN_PIPE, EPIPE },
+		{ ERROR_NO_DATA, EPIPE },
+		{ ERROR_PIPE_NOT_CONNECTED, EPIPE },
+		{ ERROR_INVALID_HANDLE, EBADF },
+		{ ERROR_INVALID_PARAMETER, EINVAL },
+		{ ERROR_NOT_SUPPORTED, EOPNOTSUPP },
+		{ ERROR_CALL_NOT_IMPLEMENTED, ENOSYS },
+		{ ERROR_INVALID_FUNCTION, ENOSYS },
+	};
+	DWORD last = GetLastError();
+	size_t i;
+
+	for (i = 0; i < sizeof table / sizeof *table; i++)
+		if (table[i].windows == last)
+			return -table[i].error;
+	return -EIO;
+}
+
+static int result(BOOL worked)
+{
+	return worked ? 0 : ob__sys_windows_error();
+}
+
+int ob__sys_close(int fd)
+{
+	return _close(fd) < 0 ? -errno : 0;
+}
+
+int ob__sys_is_writable(int fd)
+{
+	HANDLE handle = ob__sys_handle(fd);
+	DWORD did;
+
+	if (handle == INVALID_HANDLE_VALUE || GetFileType(handle) == FILE_TYPE_UNKNOWN)
+		return -EBADF;
+	/* Of a pipe it would be a message of no bytes. */
+	if (GetFileType(handle) != FILE_TYPE_DISK)
+		return 0;
+	return WriteFile(handle, "", 0, &did, NULL) ? 0 : -EBADF;
+}
+
+int ob__sys_is_seekable(int fd)
+{
+	HANDLE handle = ob__sys_handle(fd);
+
+	if (fd < 0) /* no file at all */
+		return 0;
+	return handle == INVALID_HANDLE_VALUE ? -EBADF : GetFileType(handle) == FILE_TYPE_DISK;
+}
+
+int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
+{
+	/* Windows has names and no numbers. These are fspolicy.c's. */
+	static const struct {
+		const wchar_t *name;
+		uint32_t magic;
+	} table[] = {
+		{ L"NTFS", 0x5346544e },
+		{ L"FAT", 0x4d44 },
+		{ L"FAT32", 0x4d44 },
+		{ L"exFAT", 0x2011bab0 },
+	};
+	HANDLE handle = ob__sys_handle(fd);
+	FILE_REMOTE_PROTOCOL_INFO remote;
+	wchar_t name[MAX_PATH + 1];
+	size_t i;
+
+	*magic = 0;
+	*room = UINT64_MAX;
+	/* Whatever the server has. */
+	if (GetFileInformationByHandleEx(handle, FileRemoteProtocolInfo, &remote, sizeof remote)) {
+		*magic = 0xff534d42;
+		return 0;
+	}
+	if (!GetVolumeInformationByHandleW(handle, NULL, 0, NULL, NULL, NULL, name, MAX_PATH + 1))
+		return ob__sys_windows_error();
+	for (i = 0; i < sizeof table / sizeof *table; i++)
+		if (wcscmp(table[i].name, name) == 0)
+			*magic = table[i].magic;
+	return 0;
+}
+
+int ob__sys_fstat(int fd, struct stat *st)
+{
+	LARGE_INTEGER size;
+	int r = result(GetFileSizeEx(ob__sys_handle(fd), &size));
+
+	*st = (struct stat){ .st_mode = S_IFREG };
+	if (r == 0)
+		st->st_size = size.QuadPart;
+	return r;
+}
+
+int ob__sys_ftruncate(int fd, uint64_t size)
+{
+	FILE_END_OF_FILE_INFO end;
+
+	end.EndOfFile.QuadPart = (LONGLONG)size;
+	return result(SetFileInformationByHandle(ob__sys_handle(fd), FileEndOfFileInfo, &end, sizeof end));
+}
+
+int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
+{
+	FILE_ALLOCATION_INFO blocks;
+	struct stat st;
+	int r = ob__sys_fstat(fd, &st);
+
+	if (r < 0)
+		return r;
+	/* Less than the file is long would cut it. */
+	if (offset + length < (uint64_t)st.st_size)
+		blocks.AllocationSize.QuadPart = st.st_size;
+	else
+		blocks.AllocationSize.QuadPart = (LONGLONG)(offset + length);
+	r = result(SetFileInformationByHandle(ob__sys_handle(fd), FileAllocationInfo, &blocks, sizeof blocks));
+	return r == -ENOSYS ? -EOPNOTSUPP : r;
+}
+
+int ob__sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
+{
+	const unsigned char *from = data;
+
+	while (n > 0) {
+		OVERLAPPED at = { .Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32) };
+		DWORD did;
+
+		if (!WriteFile(ob__sys_handle(fd), from, (DWORD)(n < AT_ONCE ? n : AT_ONCE), &did, &at))
+			return ob__sys_windows_error();
+		if (did == 0)
+			return -EIO;
+		from += did;
+		offset += did;
+		n -= did;
+	}
+	return 0;
+}
+
+int ob__sys_pread_all(int fd, void *data, size_t n, uint64_t offset)
+{
+	unsigned char *to = data;
+
+	while (n > 0) {
+		OVERLAPPED at = { .Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32) };
+		DWORD got = 0;
+
+		if (!ReadFile(ob__sys_handle(fd), to, (DWORD)(n < AT_ONCE ? n : AT_ONCE), &got, &at) &&
+		    GetLastError() != ERROR_HANDLE_EOF)
+			return ob__sys_windows_error();
+		if (got == 0) {
+			memset(to, 0, n);
+			break;
+		}
+		to += got;
+		offset += got;
+		n -= got;
+	}
+	return 0;
+}
+
+/*
+ * By the C library, which knows whether the descriptor appends; but without its translation of line ends,
+ * which an output of bytes must not have.
+ */
+int ob__sys_write_all(int fd, const void *data, size_t n)
+{
+	const unsigned char *from = data;
+	int mode, r = 0;
+
+	if (ob__sys_handle(fd) == INVALID_HANDLE_VALUE)
+		return -EBADF;
+	mode = _setmode(fd, _O_BINARY);
+	while (r == 0 && n > 0) {
+		int did;
+
+		SetLastError(ERROR_SUCCESS);
+		did = _write(fd, from, (unsigned)(n < AT_ONCE_STREAM ? n : AT_ONCE_STREAM));
+		if (did <= 0) {
+			r = did < 0 && GetLastError() != ERROR_SUCCESS ? ob__sys_windows_error() : did < 0 ? -errno : -EIO;
+		} else {
+			from += did;
+			n -= (size_t)did;
+		}
+	}
+	_setmode(fd, mode);
+	return r;
+}
+
+int ob__sys_fdatasync(int fd)
+{
+	/* Of a pipe it would wait until all is read. */
+	if (ob__sys_is_seekable(fd) <= 0)
+		return -EINVAL;
+	return result(FlushFileBuffers(ob__sys_handle(fd)));
+}
+
+int ob__sys_fsync(int fd)
+{
+	return ob__sys_fdatasync(fd);
+}
+
+int ob__sys_random(uint64_t *bits)
+{
+	unsigned low, high;
+
+	if (rand_s(&low) != 0 || rand_s(&high) != 0)
+		return -EIO;
+	*bits = (uint64_t)high << 32 | low;
+	return 0;
+}
+
+uint64_t ob__sys_file_limit(void)
+{
+	return UINT64_MAX;
+}
+
+void ob__sys_pause(void)
+{
+	/* Sleep(1) is up to 16 ms. */
+	if (!SwitchToThread())
+		Sleep(0);
+}
+
+const char *ob__sys_environment(const char *name)
+{
+	return getenv(name);
+}
+
+unsigned ob__sys_cpus(void)
+{
+	DWORD_PTR process, machine;
+	unsigned n = 0;
+
+	/* What `start /affinity` or a job leaves us, not what the machine has. */
+	if (GetProcessAffinityMask(GetCurrentProcess(), &process, &machine))
+		for (; process != 0; process &= process - 1)
+			n++;
+	/* 0 if it runs on more than one group of 64. */
+	if (n == 0)
+		n = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
+	return n > 0 ? n : 1;
+}
+
+uint64_t ob__sys_now(void)
+{
+	LARGE_INTEGER ticks, frequency;
+	uint64_t t, f;
+
+	QueryPerformanceCounter(&ticks);
+	QueryPerformanceFrequency(&frequency);
+	t = (uint64_t)ticks.QuadPart;
+	f = (uint64_t)frequency.QuadPart;
+	return t / f * 1000000000u + t % f * 1000000000u / f;
+}
+
+int ob__sys_thread(pthread_t *thread, void *(*work)(void *arg), void *arg)
+{
+	pthread_t detached;
+	int r = -pthread_create(thread != NULL ? thread : &detached, NULL, work, arg);
+
+	if (r == 0 && thread == NULL)
+		pthread_detach(detached);
+	return r;
+}

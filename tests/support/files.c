@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "support/files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef _WIN32
+#include "support/port_windows.h"
+#endif
+
+int put_file(const char *path, const void *data, size_t size)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int failed;
+
+	if (fd < 0)
+		return -1;
+	/* An empty input may come as NULL. */
+	failed = size > 0 && write(fd, data, size) != (ssize_t)size;
+	return close(fd) < 0 || failed ? -1 : 0;
+}
+
+int same_file(const char *path, const void *data, size_t size)
+{
+	unsigned char block[65536];
+	size_t at = 0;
+	ssize_t got;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	while ((got = read(fd, block, sizeof block)) > 0) {
+		if ((size_t)got > size - at ||
+		    memcmp(block, (const unsigned char *)data + at, (size_t)got) != 0)
+			break;
+		at += (size_t)got;
+	}
+	close(fd);
+	return got == 0 && at == size ? 0 : -1;
+}
+
+unsigned count_names(const char *dir)
+{
+	struct dirent *entry;
+	unsigned n = 0;
+	DIR *d = opendir(dir);
+
+	if (d == NULL)
+		return 0;
+	/* FUSE and NFS keep an unlinked file under such a name until its last close has got there. */
+	while ((entry = readdir(d)) != NULL)
+		n += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		     strncmp(entry->d_name, ".fuse_hidden", 12) != 0 &&
+		     strncmp(entry->d_name, ".nfs", 4) != 0;
+	closedir(d);
+	return n;
+}
+
+unsigned count_beside(const char *path)
+{
+	char dir[1024];
+
+	snprintf(dir, sizeof dir, "%s", path);
+	if (strrchr(dir, '/') == NULL)
+		return 0;
+	*strrchr(dir, '/') = '\0';
+	return count_names(dir);
+}

@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is no ordinary file at the path, or may not be written: devices, FIFOs, sockets, links,
+ * programs that run, files of others, file systems that cannot be written. What is not a regular
+ * file is never removed or replaced.
+ */
+#include "config.h"
+
+#include "rigs/reader.h"
+#include "support/support.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <linux/loop.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+#endif
+
+#define SKIPPED 77
+
+static const uint32_t replaces[] = { OUTBUF_REPLACE_ATOMIC, OUTBUF_REPLACE_IN_PLACE };
+
+/* n times 'n' to the path: what open, the View or commit said. */
+static int put(const char *path, uint32_t replace, size_t n)
+{
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	struct outbuf *ob;
+	int r;
+
+	o.replace = replace;
+	r = outbuf_open(&ob, path, &o);
+	if (r < 0)
+		return r;
+	r = outbuf_map(ob, n / 2);
+	if (r == 0)
+		r = fill_some(ob, 'n', n);
+	if (r == 0)
+		r = outbuf_commit(ob);
+	outbuf_close(ob);
+	return r;
+}
+
+/* The same thing as before stands there. */
+static int is_still(const char *path, const struct stat *before)
+{
+	struct stat now;
+
+	return lstat(path, &now) == 0 && now.st_ino == before->st_ino &&
+	       now.st_dev == before->st_dev && now.st_mode == before->st_mode &&
+	       now.st_rdev == before->st_rdev && now.st_uid == before->st_uid;
+}
+
+/* File systems as vfat have neither links nor FIFOs. */
+static void need(int made)
+{
+	if (made < 0) {
+		print_message("cannot be made here: %s\n", strerror(errno));
+		skip();
+	}
+}
+
+/* ------------------------------------------------------------------------ devices */
+
+static void write_device(const char *path, int result)
+{
+	struct stat before;
+	size_t i;
+
+	assert_int_equal(lstat(path, &before), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(put(path, replaces[i], 100000), result);
+		assert_true(is_still(path, &before));
+		/* Nothing to write: a full disk is not noticed. */
+		assert_int_equal(put(path, replaces[i], 0), 0);
+		assert_true(is_still(path, &before));
+	}
+}
+
+static void test_null_and_full(void **state)
+{
+	struct sandbox *s = *state;
+
+#ifdef __linux__
+	/* First one of our own, lest a mistake takes that of the machine away. */
+	if (mknod(s->path, S_IFCHR | 0666, makedev(1, 3)) == 0) {
+		int fd = open(s->path, O_WRONLY);
+
+		if (fd >= 0) { /* the file system may be mounted without devices */
+			close(fd);
+			write_device(s->path, 0);
+			unlink(s->path);
+			assert_int_equal(mknod(s->path, S_IFCHR | 0666, makedev(1, 7)), 0);
+			write_device(s->path, -ENOSPC);
+		}
+		unlink(s->path);
+	}
+#endif
+	write_device("/dev/null", 0);
+	if (access("/dev/full", W_OK) == 0)
+		write_device("/dev/full", -ENOSPC);
+	/* A link to one, of whatever kind it is, stays a link. */
+	need(symlink("/dev/null", s->path));
+	write_device(s->path, 0);
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+#ifdef __linux__
+/* A block device of 1 MiB over a file, which goes when its last descriptor is closed. -1: none. */
+static int make_loop(const char *file, dev_t *device)
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), tries, loop = -1;
+	int backing = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	for (tries = 0; control >= 0 && backing >= 0 && loop < 0 && tries < 16; tries++) {
+		struct loop_info64 info;
+		struct stat st;
+		char name[32];
+
+		snprintf(name, sizeof name, "/dev/loop%d", ioctl(control, LOOP_CTL_GET_FREE));
+		loop = open(name, O_RDWR | O_CLOEXEC);
+		if (loop < 0)
+			break;
+		memset(&info, 0, sizeof info);
+		info.lo_flags = LO_FLAGS_AUTOCLEAR;
+		if (ftruncate(backing, 1 << 20) < 0 || fstat(loop, &st) < 0 ||
+		    ioctl(loop, LOOP_SET_FD, backing) < 0) {
+			close(loop); /* somebody else was faster */
+			loop = -1;
+			continue;
+		}
+		*device = st.st_rdev;
+		if (ioctl(loop, LOOP_SET_STATUS64, &info) < 0) {
+			ioctl(loop, LOOP_CLR_FD, 0);
+			close(loop);
+			loop = -1;
+			break;
+		}
+	}
+	if (control >= 0)
+		close(control);
+	if (backing >= 0)
+		close(backing);
+	return loop;
+}
+#endif
+
+static void test_block_device(void **state)
+{
+#ifdef __linux__
+	struct sandbox *s = *state;
+	char backing[400];
+	unsigned char bytes[5001] = "";
+	struct stat before = { .st_mode = 0 };
+	dev_t device = 0;
+	int loop, made, small, same[2], large, got = 0;
+
+	snprintf(backing, sizeof backing, "%s/backing", s->dir);
+	loop = geteuid() == 0 ? make_loop(backing, &device) : -1;
+	/* Through a name of our own: not the machine's. */
+	made = loop >= 0 && mknod(s->path, S_IFBLK | 0600, device) == 0 &&
+	       lstat(s->path, &before) == 0;
+	small = made ? put(s->path, OUTBUF_REPLACE_ATOMIC, 5000) : 0;
+	same[0] = is_still(s->path, &before);
+	if (made && small == 0)
+		got = (int)pread(loop, bytes, sizeof bytes, 0);
+	large = made ? put(s->path, OUTBUF_REPLACE_IN_PLACE, 3 << 20) : 0;
+	same[1] = is_still(s->path, &before);
+	/* Whatever comes now, the device is gone. */
+	if (loop >= 0)
+		close(loop);
+	if (!made || small == -EACCES) {
+		print_message("no loop device to be had\n");
+		skip();
+	}
+	assert_int_equal(small, 0);
+	assert_int_equal(got, sizeof bytes);
+	assert_int_equal(bytes[0], 'n');
+	assert_int_equal(bytes[4999], 'n');
+	assert_int_equal(bytes[5000], 0);
+	assert_int_equal(large, -ENOSPC);
+	assert_true(same[0] && same[1]);
+#else
+	(void)state;
+	skip();
+#endif
+}
+
+/* --------------------------------------------------------------- FIFOs and sockets */
+
+static void test_fifo(void **state)
+{
+	struct sandbox *s = *state;
+	struct stat before;
+	size_t i, j, n = 300000;
+
+	need(mkfifo(s->path, 0600));
+	assert_int_equal(lstat(s->path, &before), 0);
+	for (i = 0; i < 2; i++) {
+		struct reader reader = { .path = s->path, .pause_us = 500 };
+
+		assert_int_equal(reader_start(&reader), 0);
+		assert_int_equal(put(s->path, replaces[i], n), 0);
+		reader_join(&reader);
+		assert_int_equal(reader.n, n);
+		for (j = 0; j < n; j++)
+			if (reader.data[j] != 'n')
+				fail_msg("byte %zu is %02x", j, reader.data[j]);
+		free(reader.data);
+		assert_true(is_still(s->path, &before));
+	}
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+static void test_socket(void **state)
+{
+	struct sandbox *s = *state;
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	struct stat before;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t i;
+
+	assert_true(fd >= 0);
+	if (strlen(s->path) >= sizeof name.sun_path) {
+		close(fd);
+		print_message("the path is too long for a socket\n");
+		skip();
+	}
+	strcpy(name.sun_path, s->path);
+	if (bind(fd, (struct sockaddr *)&name, sizeof name) < 0) {
+		close(fd);
+		need(-1);
+	}
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(lstat(s->path, &before), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(put(s->path, replaces[i], 10), -ENXIO);
+		assert_true(is_still(s->path, &before));
+	}
+	close(fd);
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+/* Something special comes to the path between open and commit: it stays. */
+static void test_comes_before_commit(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob;
+	struct stat before;
+
+	need(mkfifo(s->path, 0600));
+	unlink(s->path);
+	ob = open_with(s->path, NULL);
+	assert_int_equal(fill_some(ob, 'n', 10), 0);
+	assert_int_equal(mkfifo(s->path, 0600), 0);
+	assert_int_equal(lstat(s->path, &before), 0);
+	assert_int_equal(outbuf_commit(ob), -ENOTSUP);
+	outbuf_close(ob);
+	assert_true(is_still(s->path, &before));
+	unlink(s->path);
+
+	ob = open_with(s->path, NULL);
+	assert_int_equal(symlink("/dev/null", s->path), 0);
+	assert_int_equal(lstat(s->path, &before), 0);
+	assert_int_equal(outbuf_commit(ob), -ENOTSUP);
+	outbuf_close(ob);
+	assert_true(is_still(s->path, &before));
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+/* -------------------------------------------------------------------------- links */
+
+static void test_links_to_files(void **state)
+{
+	struct sandbox *s = *state;
+	char target[400];
+	struct stat st, before;
+
+	snprintf(target, sizeof target, "%s/target", s->dir);
+	write_file(target, "old", 3, 0640);
+	assert_int_equal(lstat(target, &before), 0);
+
+	/* In place it is followed. */
+	need(symlink("target", s->path));
+	assert_int_equal(put(s->path, OUTBUF_REPLACE_IN_PLACE, 5), 0);
+	assert_file(target, "nnnnn", 5);
+	assert_true(is_still(target, &before));
+	assert_int_equal(lstat(s->path, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+
+	/* Else it is what is replaced. */
+	assert_int_equal(put(s->path, OUTBUF_REPLACE_ATOMIC, 7), 0);
+	assert_file(target, "nnnnn", 5);
+	assert_true(is_still(target, &before));
+	assert_int_equal(lstat(s->path, &st), 0);
+	assert_true(S_ISREG(st.st_mode) && st.st_size == 7);
+	assert_int_equal(sandbox_entries(s), 2);
+}
+
+static void test_dangling_links(void **state)
+{
+	struct sandbox *s = *state;
+	char target[400];
+	struct stat st;
+
+	snprintf(target, sizeof target, "%s/target", s->dir);
+	need(symlink("target", s->path));
+	assert_int_equal(put(s->path, OUTBUF_REPLACE_IN_PLACE, 5), 0);
+	assert_file(target, "nnnnn", 5);
+	assert_int_equal(lstat(s->path, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+
+	unlink(target);
+	assert_int_equal(put(s->path, OUTBUF_REPLACE_ATOMIC, 7), 0);
+	assert_absent(target);
+	assert_int_equal(lstat(s->path, &st), 0);
+	assert_true(S_ISREG(st.st_mode) && st.st_size == 7);
+
+	/* Into a directory that is not there: in place it can only fail. */
+	unlink(s->path);
+	assert_int_equal(symlink("missing/target", s->path), 0);
+	assert_int_equal(put(s->path, OUTBUF_REPLACE_IN_PLACE, 5), -ENOENT);
+	assert_int_equal(lstat(s->path, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+/* A directory is one whatever leads to it. */
+static void test_directory(void **state)
+{
+	struct sandbox *s = *state;
+	char link_path[400];
+	struct stat before;
+	size_t i;
+
+	snprintf(link_path, sizeof link_path, "%s/link", s->dir);
+	assert_int_equal(mkdir(s->path, 0700), 0);
+	need(symlink("out", link_path));
+	assert_int_equal(lstat(s->path, &before), 0);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(put(s->path, replaces[i], 5), -EISDIR);
+		assert_int_equal(put(link_path, replaces[i], 5), -EISDIR);
+	}
+	assert_true(is_still(s->path, &before));
+	assert_int_equal(sandbox_entries(s), 2);
+}
+
+/* ------------------------------------------------------------------ rights and users */
+
+static int put_without_rights(void *arg)
+{
+	const char *const *paths = arg;
+	struct stat st;
+
+	/* Read-only, and of somebody else: in a directory of ours that does not matter. */
+	if (put(paths[0], OUTBUF_REPLACE_ATOMIC, 5) != 0)
+		return 1;
+	if (stat(paths[0], &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 0200) == 0)
+		return 2;
+	/* In place it does. */
+	if (put(paths[1], OUTBUF_REPLACE_IN_PLACE, 5) != -EACCES)
+		return 3;
+	/* May be written, and stays theirs. */
+	if (put(paths[2], OUTBUF_REPLACE_IN_PLACE, 5) != 0)
+		return 4;
+	if (stat(paths[2], &st) < 0 || st.st_uid == geteuid())
+		return 5;
+	return 0;
+}
+
+/* Nobody else's link in a directory like /tmp leads to a descriptor or device of ours. */
+static int follow_planted_link(void *arg)
+{
+	const struct sandbox *s = arg;
+	struct outbuf *ob;
+
+	return outbuf_open(&ob, s->path, NULL) == -EPERM ? 0 : 1;
+}
+
+static void test_planted_links(void **state)
+{
+	static const char *const to[] = { "/proc/self/fd/1", "/dev/null" };
+	struct sandbox *s = *state;
+	size_t i;
+
+	if (geteuid() != 0) {
+		print_message("needs root: a link of somebody else must be made\n");
+		skip();
+	}
+	need(chmod(s->dir, 01777));
+	for (i = 0; i < 2; i++) {
+		need(symlink(to[i], s->path));
+		need(lchown(s->path, 12345, 12345));
+		assert_int_equal(in_child(1, follow_planted_link, s), 0);
+		unlink(s->path);
+	}
+	/* One's own, and the directory's owner's, do. */
+	need(symlink("/dev/null", s->path));
+	assert_int_equal(put(s->path, OUTBUF_REPLACE_ATOMIC, 5), 0);
+	unlink(s->path);
+}
+
+static void test_files_of_others(void **state)
+{
+	struct sandbox *s = *state;
+	char file[3][400];
+	char *paths[3] = { file[0], file[1], file[2] };
+	struct stat st;
+	size_t i;
+
+	if (geteuid() != 0) {
+		print_message("needs root: a file of somebody else must be made\n");
+		skip();
+	}
+	assert_int_equal(chmod(s->dir, 0777), 0);
+	for (i = 0; i < 3; i++) {
+		snprintf(file[i], sizeof file[i], "%s/file-%zu", s->dir, i);
+		write_file(file[i], "old", 3, 0644);
+		need(chmod(file[i], i < 2 ? 0444 : 0666));
+		assert_int_equal(stat(file[i], &st), 0);
+		if ((st.st_mode & 0777) != (i < 2 ? 0444 : 0666) || st.st_uid != 0) {
+			print_message("the file system has no owners and rights\n");
+			skip();
+		}
+	}
+	assert_int_equal(in_child(1, put_without_rights, paths), 0);
+	assert_file(file[0], "nnnnn", 5);
+	assert_file(file[1], "old", 3);
+	assert_file(file[2], "nnnnn", 5);
+	assert_int_equal(sandbox_entries(s), 3);
+}
+
+/* ----------------------------------------------------------- read-only file systems */
+
+#ifdef __linux__
+/* In a mount namespace of our own: nothing is left to unmount. */
+static int put_on_read_only(void *arg)
+{
+	const struct sandbox *s = arg;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", s->dir, "tmpfs", 0, "size=1m") < 0)
+		return SKIPPED;
+	if (put(s->path, OUTBUF_REPLACE_ATOMIC, 5) != 0)
+		return 1;
+	if (mount("none", s->dir, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		return SKIPPED;
+	if (put(s->path, OUTBUF_REPLACE_ATOMIC, 5) != -EROFS)
+		return 2;
+	if (put(s->path, OUTBUF_REPLACE_IN_PLACE, 5) != -EROFS)
+		return 3;
+	if (unlink(s->path) == 0 || mount("none", s->dir, "tmpfs", MS_REMOUNT, NULL) < 0 ||
+	    unlink(s->path) < 0 || mount("none", s->dir, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) < 0)
+		return 4;
+	if (put(s->path, OUTBUF_REPLACE_ATOMIC, 5) != -EROFS)
+		return 5;
+	if (put(s->path, OUTBUF_REPLACE_IN_PLACE, 5) != -EROFS)
+		return 6;
+	return 0;
+}
+
+/* The disk is full: at a byte that nobody can reserve, with and without a mapping. */
+static int put_on_full(void *arg)
+{
+	const struct sandbox *s = arg;
+	uint32_t map;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", s->dir, "tmpfs", 0, "size=1m") < 0)
+		return SKIPPED;
+	if (put(s->path, OUTBUF_REPLACE_ATOMIC, 5) != 0)
+		return 1;
+	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
+		struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+		struct outbuf *ob;
+		struct stat st;
+
+		o.map = map;
+		if (outbuf_open(&ob, s->path, &o) != 0 || outbuf_map(ob, 500000) != 0)
+			return 2;
+		/* A View may say it, if its bytes are on their way already; commit must. */
+		fill_some(ob, 'n', 3 << 20);
+		if (outbuf_commit(ob) != -ENOSPC)
+			return 3;
+		outbuf_close(ob);
+		if (stat(s->path, &st) < 0 || st.st_size != 5 || sandbox_entries(s) != 1)
+			return 4;
+	}
+	return 0;
+}
+#endif
+
+static void test_read_only_file_system(void **state)
+{
+	int r = SKIPPED;
+#ifdef __linux__
+	r = in_child(0, put_on_read_only, *state);
+#endif
+	if (r == SKIPPED) {
+		print_message("cannot mount a file system\n");
+		skip();
+	}
+	assert_int_equal(r, 0);
+	(void)state;
+}
+
+static void test_full_file_system(void **state)
+{
+	int r = SKIPPED;
+#ifdef __linux__
+	r = in_child(0, put_on_full, *state);
+#endif
+	if (r == SKIPPED) {
+		print_message("cannot mount a file system\n");
+		skip();
+	}
+	assert_int_equal(r, 0);
+	(void)state;
+}
+
+/* -------------------------------------------------------------------------- programs */
+
+static int copy(const char *from, const char *to)
+{
+	static char bytes[4 << 20];
+	int in = open(from, O_RDONLY | O_CLOEXEC), out = -1;
+	ssize_t n = in < 0 ? -1 : read(in, bytes, sizeof bytes);
+
+	if (n > 0)
+		out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	if (out >= 0 && write(out, bytes, (size_t)n) != n)
+		n = -1;
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return out >= 0 && n > 0 && (size_t)n < sizeof bytes ? 0 : -1;
+}
+
+static void test_program_that_runs(void **state)
+{
+	struct sandbox *s = *state;
+	char sleep_name[] = "sleep", seconds[] = "60";
+	char *const arguments[] = { sleep_name, seconds, NULL }, *const environment[] = { NULL };
+	int in_place, atomic, alive, status, loaded[2];
+	char nothing;
+	pid_t pid;
+
+	assert_int_equal(pipe2(loaded, O_CLOEXEC), 0);
+	if (copy("/bin/sleep", s->path) < 0 ||
+	    posix_spawn(&pid, s->path, NULL, NULL, arguments, environment) != 0) {
+		close(loaded[0]);
+		close(loaded[1]);
+		print_message("no program can be run here\n");
+		skip();
+	}
+	/* posix_spawn() returns when the program has been loaded, but not under qemu-user, where vfork(2) is fork(2). */
+	close(loaded[1]);
+	assert_int_equal(read(loaded[0], &nothing, 1), 0);
+	close(loaded[0]);
+	in_place = put(s->path, OUTBUF_REPLACE_IN_PLACE, 5);
+	atomic = put(s->path, OUTBUF_REPLACE_ATOMIC, 5);
+	alive = waitpid(pid, &status, WNOHANG) == 0;
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	assert_true(alive);
+	assert_int_equal(atomic, 0);
+	assert_file(s->path, "nnnnn", 5);
+	assert_int_equal(sandbox_entries(s), 1);
+	/* Linux 6.11 and 6.12, and gVisor, let a program be overwritten. */
+	if (in_place != 0)
+		assert_int_equal(in_place, -ETXTBSY);
+}
+
+static void test_long_path(void **state)
+{
+	struct sandbox *s = *state;
+	char path[PATH_MAX + 600];
+	size_t n, i;
+
+	n = (size_t)snprintf(path, sizeof path, "%s", s->dir);
+	while (n < PATH_MAX)
+		n += (size_t)snprintf(path + n, sizeof path - n, "/.");
+	snprintf(path + n, sizeof path - n, "/out");
+	for (i = 0; i < 2; i++)
+		assert_int_equal(put(path, replaces[i], 5), -ENAMETOOLONG);
+	/* Just short enough. */
+	n = (size_t)snprintf(path, sizeof path, "%s", s->dir);
+	while (n < PATH_MAX - 20)
+		n += (size_t)snprintf(path + n, sizeof path - n, "/.");
+	snprintf(path + n, sizeof path - n, "/out");
+	for (i = 0; i < 2; i++)
+		assert_int_equal(put(path, replaces[i], 5), 0);
+	assert_file(s->path, "nnnnn", 5);
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		sandbox_test(test_null_and_full),
+		sandbox_test(test_block_device),
+		sandbox_test(test_fifo),
+		sandbox_test(test_socket),
+		sandbox_test(test_comes_before_commit),
+		sandbox_test(test_links_to_files),
+		sandbox_test(test_dangling_links),
+		sandbox_test(test_directory),
+		sandbox_test(test_files_of_others),
+		sandbox_test(test_planted_links),
+		sandbox_test(test_read_only_file_system),
+		sandbox_test(test_full_file_system),
+		sandbox_test(test_program_that_runs),
+		sandbox_test(test_long_path),
+	};
+
+	return cmocka_run_group_tests_name("special", tests, NULL, NULL);
+}
