@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening an output: where to, by which backend, and on whose word (choose.h).
+ * Opening an output: where to, by which backend, and on whose word (choice.h).
  */
 #include "config.h"
 

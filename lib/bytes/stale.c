@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BITS 16 /* zero.c counts on it */
+#define BLOCK_BITS 16 /* zero_stale.c counts on it */
 #define BLOCK ((uint64_t)1 << BLOCK_BITS)
 
 struct piece {

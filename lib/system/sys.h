@@ -5,7 +5,7 @@
  * themselves, and ob__sys_windows_error() makes the errno.) A descriptor is one of the C library's.
  *
  * What the target of a Unix needs besides is in sys_unix.h; memory calls are in sys_vm.h, those of io_uring in
- * sys_uring.h. On Windows sys_windows.c takes the place of sys.c, sys_claim.c and sys_stream.c.
+ * sys_uring.h. On Windows sys_windows.c takes the place of sys_unix.c, sys_ownership.c and sys_stream.c.
  */
 #ifndef OUTBUF_LIB_SYS_H
 #define OUTBUF_LIB_SYS_H

@@ -4,7 +4,7 @@
  *
  * A file that is mapped must have its blocks before, or a store is SIGBUS when the disk is full
  * (golang/go#37310, llvm#167785 and many more). fallocate(2) gives them at next to no cost where it is
- * real; where it is not supported that is no failure, and carry.c decides what follows. Hard errors
+ * real; where it is not supported that is no failure, and write_back.c decides what follows. Hard errors
  * are ENOSPC, EDQUOT, EFBIG, EIO and whatever nobody thought of.
  */
 #include "config.h"

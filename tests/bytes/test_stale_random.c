@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Old bytes, at random: lib/stale.c against an array of bytes, and outputs that are written over a
+ * Old bytes, at random: lib/bytes/stale.c against an array of bytes, and outputs that are written over a
  * spare against what they must be. Each sequence has its own seed, printed when it fails; run one with
  *     OUTBUF_TEST_SEED=0x... OUTBUF_TEST_SEQUENCES=1 tests/test_stale_random
  */
@@ -22,7 +22,7 @@
 			return __LINE__;                                        \
 	} while (0)
 
-/* --------------------------------------------------------------------------- lib/stale.c */
+/* --------------------------------------------------------------------------- lib/bytes/stale.c */
 
 #define LENGTH_MAX 300000
 

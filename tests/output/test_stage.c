@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Views that carry their bytes to the file in blocks, as they go (lib/window.c): the same files as
+ * Views that carry their bytes to the file in blocks, as they go (lib/output/window.c): the same files as
  * without, each byte put there once, and no more memory than the blocks.
  *
  * A block, what is too short for one, and what needs none are 256, 16 and 64 KiB; sizes and

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Views that carry their bytes to the file (lib/window.c) when that fails: pwrite(2) and pread(2) that
+ * Views that carry their bytes to the file (lib/output/window.c) when that fails: pwrite(2) and pread(2) that
  * fail, are short or interrupted, a limit to the file's size, and an output that is given up while
  * blocks are on their way.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random sequences of any calls around the limits of staging (lib/window.c), mapped and not, staged and
+ * Random sequences of any calls around the limits of staging (lib/output/window.c), mapped and not, staged and
  * not: the same file as an array of bytes to which the same was done. Run one with
  *     OUTBUF_TEST_SEED=... OUTBUF_TEST_SEQUENCES=1 tests/test_stage_random
  *

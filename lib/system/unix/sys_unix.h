@@ -40,7 +40,7 @@ int ob__sys_renameat(int dirfd, const char *from, const char *to);
 int ob__sys_exchange(int dirfd, const char *a, const char *b);
 int ob__sys_unlinkat(int dirfd, const char *path);
 
-/* Whose is the file, and who else has it (sys_claim.c). */
+/* Whose is the file, and who else has it (sys_ownership.c). */
 
 /* An advisory lock of the open file, for as long as it is open anywhere. -EWOULDBLOCK unless `wait`. */
 int ob__sys_lock(int fd, int wait);

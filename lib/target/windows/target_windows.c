@@ -23,7 +23,7 @@
  *
  * A permission is only whether the file may be written: mode & 0222.
  *
- * Nothing is recycled: no way is known here to learn that nobody looks at a file (sys_claim.c).
+ * Nothing is recycled: no way is known here to learn that nobody looks at a file (sys_ownership.c).
  */
 #include "config.h"
 
