@@ -2,10 +2,10 @@
 /*
  * How an output ends: committed, discarded, closed.
  *
- * Commit writes everything to the file, gives the memory back and publishes the file at its path. Whatever fails on the
- * way leaves the path as it was, but for one error: if the directory cannot be synced, the new file is at the path
- * already. The order is what makes it safe: the file is complete, has its exact length and is on the disk (if that is
- * wanted) before the path leads to it.
+ * Commit writes everything to the file, gives the memory back and publishes the file at its path. Whatever fails on
+ * the way leaves the path as it was, but for one error: if the directory cannot be synced, the new file is at the
+ * path already. The order is what makes it safe: the file is complete, has its exact length and is on the disk (if
+ * that is wanted) before the path leads to it.
  */
 #include "config.h"
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The public structs are where programs that were compiled with a released header look for them. A number that changes
- * here breaks those programs: members are added at the end of outbuf_options and outbuf_stats, whose sizes grow, and
- * nowhere else. OUTBUF_PHASES is one of the numbers: phase_ns has members behind it. So are the values of enumerators,
- * which most options hold as uint32_t. scripts/abi compares the lines below with the last release's.
+ * The layout of the public structs, checked at compile time.
  *
- * Three layouts cover what is built for: pointers of 8 bytes; of 4, with uint64_t at multiples of 8 (ARM, MIPS,
- * PowerPC) or of 4 (i386). Any other kind of machine is let through.
+ * A program that was compiled with a released header looks for members at the offsets of that header. If a number
+ * below must change, such programs break. Members may be added at the end of outbuf_options and outbuf_stats alone,
+ * whose sizes grow. OUTBUF_PHASES must not change either, as phase_ns has members behind it, nor may the values of
+ * enumerators, which most options hold as uint32_t. scripts/abi compares the lines below with the last release's.
+ *
+ * There are three layouts: pointers of 8 bytes; pointers of 4 bytes, with uint64_t at multiples of 8 (ARM, MIPS,
+ * PowerPC); pointers of 4 bytes, with uint64_t at multiples of 4 (i386). Other machines are not checked.
  */
 #include "config.h"
 

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opening an output: where to, by which backend, and on whose word (choice.h).
+ * Opening an output: its file or other destination, its backend, and the choice of both (policy/choice.h).
+ *
+ * Everything that can be refused is refused here and not at commit: a path that cannot be written, a backend that the
+ * destination or the kernel does not support, a mapping that is required of a pipe. What was acquired before a
+ * refusal is released in the opposite order.
  */
 #include "config.h"
 
@@ -12,7 +16,7 @@
 #include "output/window.h"
 #include "system/sys.h"
 
-/* What outbuf_open() and its sisters differ in. */
+/* Where an output goes. outbuf_open(), _open_fd(), _open_sink() and _open_memory() differ in nothing else. */
 struct destination {
 	const char *path; /* or NULL */
 	int fd;           /* or -1 */
@@ -38,7 +42,7 @@ static int open_target(struct outbuf *ob, const struct destination *to)
 	return 0;
 }
 
-/* How the bytes will get there. */
+/* Choose how the bytes get there. */
 static int open_flush(struct outbuf *ob, const struct destination *to)
 {
 	struct choice *c = &ob->choice;
@@ -61,7 +65,7 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 		.sink = to->sink,
 		.sink_arg = to->sink_arg,
 	};
-	/* Nothing else is staged. */
+	/* Set also where nothing is staged: it costs nothing. */
 	ob->blocks.size = ob->target.fs != NULL && ob->target.fs->remote ? BLOCKS_FAR : BLOCKS_NEAR;
 	r = ob__flush_open(&ob->flush, c->wanted, c->preferred, &ob->flush_refused);
 	if (r < 0)
@@ -69,7 +73,7 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 	if (ob->flush_refused == 0)
 		ob->flush_refused = c->refused;
 	ob->sequential = ob->flush.backend->put == NULL;
-	/* A descriptor's target cannot do it by itself. */
+	/* For a descriptor of the caller's, the target does not sync: the backend's write does. */
 	ob->sync_wanted = ob->target.fs == NULL && ob->options.durability != OUTBUF_DURABLE_NONE;
 	ob->dirty.exact = !ob->sequential && c->stage != OUTBUF_NO;
 	if (ob->sequential && (c->stage == OUTBUF_REQUIRE || c->map == OUTBUF_REQUIRE))
@@ -99,7 +103,7 @@ static int open_parts(struct outbuf *ob, const struct destination *to)
 	if (r < 0)
 		goto no_target;
 	r = open_flush(ob, to);
-	/* Written front to back, all of it is new. */
+	/* A sequential backend overwrites every byte, so none stays stale. */
 	if (r == 0 && !ob->sequential)
 		r = ob__stale_init(&ob->stale, ob->target.old_length);
 	if (r == 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Options across versions: the caller says how large its struct is. A smaller one lacks
- * members, which then have their defaults; a larger one may ask for something this library
- * does not know, and ignoring that silently is worse than refusing it.
+ * Options of callers that were built with another version of outbuf.h. The caller says how large its struct is. In a
+ * smaller one members are missing, which get their defaults. A larger one may ask for something that this library does
+ * not know. Ignoring that silently would be worse than refusing it.
  */
 #include "config.h"
 

@@ -5,8 +5,8 @@
 #include "outbuf.h"
 
 /*
- * Copy the caller's options, built with whatever version of the header, fill in defaults, and check them. `from` may be
- * NULL. 0, -EINVAL, -E2BIG, as outbuf_open().
+ * Copy the caller's options, built with whatever version of the header, fill in defaults, and check them. `from` may
+ * be NULL. 0, -EINVAL, -E2BIG, as outbuf_open().
  */
 int ob__options_copy(struct outbuf_options *to, const struct outbuf_options *from);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The output's memory for a caller who writes by himself: outbuf_data() hands out a range of it, outbuf_release() takes
- * a finished range back.
+ * The output's memory for a caller who writes by himself: outbuf_data() hands out a range of it, outbuf_release()
+ * takes a finished range back.
  *
  * Releasing matters where an output is large. Its pages stay mapped until commit, and unmapping them there is one
- * thread's work under a lock. madvise(2) is done at once, by the threads that wrote the pages, and the heap's memory can
- * be used for something else. Pages of the mapping are in the page cache in any case. Bytes of the heap are written to
- * the file, as a View's block is.
+ * thread's work under a lock. madvise(2) is done at once, by the threads that wrote the pages, and the heap's memory
+ * can be used for something else. Pages of the mapping are in the page cache in any case. Bytes of the heap are
+ * written to the file, as a View's block is.
  */
 #include "config.h"
 

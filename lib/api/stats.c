@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What happened: nothing here changes anything. */
+/* Questions about an output, and the version of the library. Nothing here changes an output. */
 #include "config.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	now.zeroed = atomic_load_explicit(&ob->zeroed, memory_order_relaxed);
 	now.faults = atomic_load_explicit(&ob->faults, memory_order_relaxed);
 
-	/* As options: fill what the caller has room for, zero what it has beyond ours. */
+	/* As with options: fill as many members as the caller has, and zero those that this library does not know. */
 	size = stats->size;
 	if (size > sizeof now)
 		memset((unsigned char *)stats + sizeof now, 0, size - sizeof now);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Views: opening, ending, and the slow path.
+ * Views: opening, ending, and the slow path of writing.
  *
- * A View is a cursor with two limits. `end` is what it may touch; `lim`, at most `end`, is how
- * far memory is known to be there. The inline writes in outbuf.h compare with lim only,
- * and everything else (no room, the end of the range, an earlier error, a View that was never
- * opened) comes here, because in each of these cases lim is cur. So the fast path is one
- * comparison, and this file decides. (`native` is lim for integers in the output's order: outbuf.h.)
+ * A View is a cursor with two limits. `end` is the end of the range that it may write to. `lim`, which is at most
+ * `end`, is the end of the memory that is known to be usable. The inline writes of outbuf.h compare with lim alone.
+ * Every other case comes here: no room, the end of the range, an earlier error, a View that was never opened. In each
+ * of these lim equals cur, so the fast path is one comparison, and this file finds out which case it is. (`native`
+ * equals lim unless integers must be byte-swapped: outbuf.h.)
  *
- * Where the bytes go is the window's business (window.c): to their place, or into a block first.
+ * window.c decides where the bytes go: straight to their place, or into a block first.
  *
- * Nothing is counted per write. What a View covered is known from its cursor when it ends, and
- * given to the output once: opening and ending a short View costs 25 ns, 35 where nothing is mapped.
+ * Writes are not counted. How many bytes a View stored is known from its cursor when it ends, and is added to the
+ * output once. Opening and ending a short View costs 25 ns, or 35 ns where nothing is mapped.
  */
 #include "config.h"
 
@@ -21,7 +21,7 @@
 #include "output/state.h"
 #include "output/window.h"
 
-/* The external definitions of the inline functions, for other languages and for -O0. */
+/* Out-of-line copies of the inline functions, for other languages and for -O0. */
 extern inline uint64_t outbuf_tell(const struct outbuf_view *v);
 extern inline int outbuf_write(struct outbuf_view *v, const void *data, size_t n);
 extern inline int outbuf_write8(struct outbuf_view *v, uint8_t x);
@@ -38,10 +38,10 @@ extern inline int outbuf_write64be(struct outbuf_view *v, uint64_t x);
 /* ------------------------------------------------------------ opening and ending */
 
 /*
- * A View of nothing. Member by member: as a compound literal gcc 12 clears it by `rep stos`, and opening
- * and ending a View took 40 ns instead of 25.
+ * Make *v a View that has no bytes. The members are set one by one: gcc 12 clears a compound literal by `rep stos`,
+ * and opening and ending a View took 40 ns instead of 25.
  */
-static void set(struct outbuf_view *v, struct outbuf *ob, int error, uint8_t flags)
+static void set_empty(struct outbuf_view *v, struct outbuf *ob, int error, uint8_t flags)
 {
 	v->cur = v->lim = v->native = v->start = v->mark = NULL;
 	v->offset = v->begin = v->end = v->high = 0;
@@ -53,7 +53,7 @@ static void set(struct outbuf_view *v, struct outbuf *ob, int error, uint8_t fla
 	v->reserved = 0;
 }
 
-static int place(struct outbuf_view *v, uint64_t offset, uint64_t length)
+static int set_range(struct outbuf_view *v, uint64_t offset, uint64_t length)
 {
 	uint64_t end = offset + length;
 	int r;
@@ -85,7 +85,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 
 	if (v == NULL)
 		return -EINVAL;
-	set(v, ob, 0, flags);
+	set_empty(v, ob, 0, flags);
 	if (ob == NULL) {
 		v->error = -EINVAL;
 		return -EINVAL;
@@ -94,13 +94,13 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 
 	r = ob__state_enter_view(ob);
 	if (r == 0)
-		r = place(v, offset, length);
+		r = set_range(v, offset, length);
 	if (r == 0 && ob->options.check_overlap && (v->flags & VIEW_BOUNDED))
 		r = check_overlap(v, length);
 	if (r == 0)
 		return 0;
-	set(v, NULL, r, 0);
-	/* First the error, then the count: who finds no View open must find the error. */
+	set_empty(v, NULL, r, 0);
+	/* The error is set before the View is counted out: an owner who finds no View open must find the error. */
 	ob__state_fail(ob, r);
 	state_leave_view(ob);
 	return r;
@@ -140,7 +140,7 @@ int outbuf_view_end(struct outbuf_view *v)
 			ob__window_fail(v, r);
 	}
 	error = v->error;
-	set(v, NULL, -EBADF, 0);
+	set_empty(v, NULL, -EBADF, 0);
 	atomic_fetch_add_explicit(&ob->views_ended, 1, memory_order_release);
 	return error;
 }
@@ -154,8 +154,8 @@ static int usable_view(const struct outbuf_view *v)
 	return v->ob == NULL ? -EBADF : 0;
 }
 
-/* May n bytes follow? If not, that sticks. */
-static int allow(struct outbuf_view *v, size_t n)
+/* May n bytes follow? If not, the reason becomes the sticky error. */
+static int check_room(struct outbuf_view *v, size_t n)
 {
 	int r = usable_view(v);
 
@@ -167,17 +167,17 @@ static int allow(struct outbuf_view *v, size_t n)
 	return r;
 }
 
-/* What a window said; its errors stick. */
-static int settle(struct outbuf_view *v, int r)
+/* Make the result of a window's function the sticky error if it is one. */
+static int keep_error(struct outbuf_view *v, int r)
 {
 	return r < 0 ? ob__window_fail(v, r) : 0;
 }
 
 int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n)
 {
-	int r = allow(v, n);
+	int r = check_room(v, n);
 
-	return r < 0 ? r : settle(v, ob__window_copy(v, data, n));
+	return r < 0 ? r : keep_error(v, ob__window_copy(v, data, n));
 }
 
 int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size)
@@ -186,7 +186,7 @@ int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size)
 	uint16_t x16 = (uint16_t)x;
 	uint32_t x32 = (uint32_t)x;
 
-	/* Already in the order it is to have in memory: the machine's own for its width. */
+	/* x is byte-swapped already if that is needed. Its low `size` bytes are stored as an integer of that width. */
 	switch (size) {
 	case 1:
 		return outbuf_write_slow(v, &x8, size);
@@ -211,18 +211,18 @@ int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 		r = v->flags & VIEW_BOUNDED ? -ERANGE : ob__window_allow_end(v->ob, offset);
 		return ob__window_fail(v, r < 0 ? r : -EFBIG);
 	}
-	return settle(v, ob__window_seek(v, offset));
+	return keep_error(v, ob__window_seek(v, offset));
 }
 
 /* ------------------------------------------------------------- the larger writes */
 
-static int pass_over(struct outbuf_view *v, size_t n, void **ref, int filled)
+static int hand_out(struct outbuf_view *v, size_t n, void **ref, int filled)
 {
 	unsigned char *to = NULL;
-	int r = allow(v, n);
+	int r = check_room(v, n);
 
 	if (r == 0)
-		r = settle(v, ob__window_hand_out(v, n, &to, filled));
+		r = keep_error(v, ob__window_hand_out(v, n, &to, filled));
 	*ref = r < 0 ? NULL : to;
 	if (r == 0)
 		state_note_pointer(v->ob);
@@ -231,7 +231,7 @@ static int pass_over(struct outbuf_view *v, size_t n, void **ref, int filled)
 
 int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t n, void **ref)
 {
-	int r = pass_over(v, n, ref, 1);
+	int r = hand_out(v, n, ref, 1);
 
 	if (r == 0 && n > 0)
 		memcpy(*ref, data, n);
@@ -240,10 +240,10 @@ int outbuf_write_ref(struct outbuf_view *v, const void *data, size_t n, void **r
 
 int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref)
 {
-	return pass_over(v, n, ref, 0);
+	return hand_out(v, n, ref, 0);
 }
 
-/* n bytes, the pattern again and again. They were checked. */
+/* Store n bytes, which check_room() allowed: the pattern, repeated. */
 static int repeat(struct outbuf_view *v, size_t n, const unsigned char *pattern, size_t length)
 {
 	size_t phase = 0;
@@ -254,7 +254,7 @@ static int repeat(struct outbuf_view *v, size_t n, const unsigned char *pattern,
 		int r = ob__window_next(v, n, &to, &got);
 
 		if (r < 0)
-			return settle(v, r);
+			return keep_error(v, r);
 		n -= got;
 		if (length == 1) {
 			memset(to, *pattern, got);
@@ -271,7 +271,7 @@ static int repeat(struct outbuf_view *v, size_t n, const unsigned char *pattern,
 
 int outbuf_fill(struct outbuf_view *v, uint8_t byte, size_t n)
 {
-	int r = allow(v, n);
+	int r = check_room(v, n);
 
 	return r < 0 ? r : repeat(v, n, &byte, 1);
 }
@@ -309,9 +309,9 @@ int outbuf_write_stringpad(struct outbuf_view *v, const char *s, size_t n, const
 	if (r == 0 && length < n && pad_length == 0)
 		return ob__window_fail(v, -EINVAL);
 	if (r == 0)
-		r = allow(v, n);
+		r = check_room(v, n);
 	if (r == 0)
-		r = settle(v, ob__window_copy(v, s, length));
+		r = keep_error(v, ob__window_copy(v, s, length));
 	return r < 0 ? r : repeat(v, n - length, pad, pad_length);
 }
 
@@ -335,9 +335,12 @@ int outbuf_sleb128(struct outbuf_view *v, int64_t x)
 
 	do {
 		unsigned char low = (unsigned char)(x & 0x7f);
-		/* x >> 7 with the sign kept, which C leaves to the compiler. */
+		/* An arithmetic shift by 7. C leaves it to the compiler whether >> of a negative number is one. */
 		x = x < 0 ? ~(~x >> 7) : x >> 7;
-		/* Done when what is left is only the sign that bit 6 already tells. */
+		/*
+		 * This is the last byte if all bits that are left equal its bit 6, which the reader extends as the
+		 * sign.
+		 */
 		more = !((x == 0 && !(low & 0x40)) || (x == -1 && (low & 0x40)));
 		bytes[n++] = (unsigned char)(low | (more ? 0x80 : 0));
 	} while (more);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading the whole output again, on all threads, before it is committed: for an identity made of its bytes.
+ * Reading the whole output once more, on all threads, before it is committed: for a build ID, which is made of its
+ * bytes.
  *
- * A byte is in one of three places: in the mapping, in the heap's memory, or, if a View carried it there, in the file
- * alone. outbuf_data() would bring the last kind back into memory, to be carried once more at commit; here it is
- * read into a buffer that is used again. A block that lies in memory whole is handed out where it is.
+ * A byte is in one of three places: in the mapping, in the heap's memory, or in the file alone, if a staged View
+ * wrote it. outbuf_data() would load bytes of the last kind into memory, and commit would write them again. Here they
+ * are read into a buffer that is reused. A block that is in memory as a whole is handed out where it is.
  *
- * The walk counts as a View, so that the output cannot be committed under it, and so that the callback may give
- * finished memory back (outbuf_release). Blocks are tasks of the pool.
+ * The walk counts as a View, so that the output cannot be committed during it, and so that the callback may release
+ * finished memory (outbuf_release). Each block is a task of the pool.
  */
 #include "config.h"
 
@@ -25,17 +26,17 @@ struct walk {
 	struct outbuf *ob;
 	uint64_t size;
 	size_t block_size;
-	int in_file; /* all of it: after outbuf_unmap() */
+	int in_file; /* 1: all bytes are in the file alone, after outbuf_unmap() */
 	outbuf_block *block;
 	void *arg;
-	/* Any thread, by their own rules. */
-	struct blocks buffers;
-	_Atomic uint64_t stop; /* blocks from here on are of no interest: the lowest that failed */
+	/* Written by any thread. */
+	struct blocks buffers; /* of block_size bytes, for blocks that must be read */
+	_Atomic uint64_t stop; /* the lowest block that failed: later ones are not begun; written under lock */
 	pthread_mutex_t lock;
-	int error; /* of that block; under the lock, with stop */
+	int error; /* the error of block `stop`; under lock */
 };
 
-/* [at, end) of the heap into a buffer. */
+/* Read the heap's [at, end) into a buffer. */
 static int read_heap(const struct walk *w, unsigned char *to, uint64_t at, uint64_t end)
 {
 	struct outbuf *ob = w->ob;
@@ -63,7 +64,7 @@ static int read_heap(const struct walk *w, unsigned char *to, uint64_t at, uint6
 	return r;
 }
 
-/* Is all of [at, end) in memory, or zero in memory that is usable? */
+/* Can [at, end) be read in memory as it is? Bytes that nobody wrote can, if their memory is usable: it holds zeros. */
 static int is_in_memory(const struct walk *w, uint64_t at, uint64_t end)
 {
 	struct outbuf *ob = w->ob;
@@ -139,11 +140,16 @@ static void walk_task(void *arg, size_t i)
 static int walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void *arg, int in_file)
 {
 	struct walk w = {
-		.ob = ob, .size = state_size(ob), .block_size = block_size, .in_file = in_file, .block = block, .arg = arg,
+		.ob = ob,
+		.size = state_size(ob),
+		.block_size = block_size,
+		.in_file = in_file,
+		.block = block,
+		.arg = arg,
 		.stop = UINT64_MAX,
 	};
 	uint64_t n = w.size / block_size + (w.size % block_size > 0);
-	/* Not as many as a flush may have: reading takes no lock of the inode. */
+	/* More threads than a flush may use: reading does not take the inode's lock. */
 	struct parallel pool = ob->parallel;
 	int r;
 
@@ -152,7 +158,7 @@ static int walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	r = ob__blocks_init(&w.buffers);
 	if (r < 0)
 		return r;
-	/* A list through the first words of the free ones. */
+	/* A free buffer holds a pointer to the next (blocks.c). */
 	w.buffers.size = block_size < w.size ? block_size : (size_t)w.size;
 	if (w.buffers.size < sizeof(void *))
 		w.buffers.size = sizeof(void *);
@@ -164,7 +170,7 @@ static int walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	}
 	ob__blocks_destroy(&w.buffers);
 	r = r < 0 ? r : w.error;
-	/* What the guard met meanwhile. */
+	/* The guard may have caught a fault meanwhile. */
 	return r < 0 ? r : state_error(ob);
 }
 
@@ -177,7 +183,7 @@ int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	state = ob__state_begin_exclusive(ob);
 	if (state < 0)
 		return state;
-	/* No View is open: what a recycled file still has of its old content can be made zero. */
+	/* While no View is open the old output's bytes in a recycled file can be zeroed. */
 	r = state_error(ob);
 	if (r == 0)
 		r = ob__zero_stale(ob);

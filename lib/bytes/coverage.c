@@ -2,14 +2,12 @@
 /*
  * Finding Views that overlap.
  *
- * Two sections at overlapping offsets are the classic bug of a layout, and with threads the
- * result changes from run to run. A race detector sees it only if both writes happen to
- * be concurrent; so ranges are remembered for the whole life of the output, and the second
- * View on a byte is refused whichever thread comes first.
+ * Two sections at overlapping offsets are the classic bug of a layout, and with threads the result changes from run to
+ * run. A race detector sees it only if both writes happen at the same time. So the ranges of all Views are remembered
+ * until the output is closed, and the second View on a byte is refused, whichever thread comes first.
  *
- * Ranges in a set (ranges.h) do not overlap, so the search for a range finds the conflict.
- * O(log n) in one mutex: 1 us per View at 100,000 ranges given in random order, and
- * only when asked for.
+ * The ranges in a set (ranges.h) do not overlap, so searching for a new range finds the conflict. Cost, only if the
+ * caller asks for the check: O(log n) under one mutex, which is 1 us per View with 100,000 ranges in random order.
  */
 #include "config.h"
 

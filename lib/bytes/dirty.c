@@ -11,9 +11,9 @@
  * Cost: the mutex and a tree search per block or small View. That is 10 ns where the range joins its neighbour, so the
  * trees stay small where an output is written row by row.
  *
- * Without staging nothing but a flush writes to the file. Then one flag is enough, and the trees stay empty. (They must:
- * a View without a length stores to memory first and claims it when it ends. If a flush had made those bytes the file's,
- * claiming them would load the file's copy over the new one.)
+ * Without staging nothing but a flush writes to the file. Then one flag is enough, and the trees stay empty. (They
+ * must: a View without a length stores to memory first and claims it when it ends. If a flush had made those bytes
+ * the file's, claiming them would load the file's copy over the new one.)
  */
 #include "config.h"
 

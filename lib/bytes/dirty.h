@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which copy of a byte of the heap is the authoritative one: that in memory, which is *dirty* then, or that in the file?
+ * Which copy of a byte of the heap is the authoritative one: that in memory, which is *dirty* then, or that in the
+ * file?
  */
 #ifndef OUTBUF_LIB_DIRTY_H
 #define OUTBUF_LIB_DIRTY_H
@@ -12,8 +13,8 @@
 
 struct dirty {
 	/*
-	 * 1: known for each byte. 0: nothing but flushes writes to the file, so memory has the authoritative copy of all
-	 * bytes. Constant from the first use; set by the caller after ob__dirty_init().
+	 * 1: known for each byte. 0: nothing but flushes writes to the file, so memory has the authoritative copy of
+	 * all bytes. Constant from the first use; set by the caller after ob__dirty_init().
 	 */
 	int exact;
 	_Atomic int written; /* not exact: 1 if bytes were stored since the last flush; set by any thread */

@@ -2,9 +2,9 @@
 /*
  * Sets of byte ranges.
  *
- * Ranges in a set do not overlap, so "lies before" orders them totally, and a comparison that
- * answers "equal" for ranges that overlap makes an ordinary search tree find what a range meets.
- * POSIX has such a tree (tsearch, a red-black tree in glibc): O(log n), one malloc per range.
+ * The ranges in a set do not overlap, so "lies before" orders them totally. With a comparison that calls overlapping
+ * ranges equal, an ordinary search tree finds an element that overlaps a given range. POSIX has such a tree:
+ * tsearch(3), which is a red-black tree in glibc. Cost: O(log n) and a malloc per range.
  */
 #include "config.h"
 
@@ -84,7 +84,7 @@ void ob__ranges_erase(struct ranges *set, struct range range)
 
 int ob__ranges_merge(struct ranges *set, struct range range)
 {
-	/* With its neighbours' last and first byte, to find those that only touch. */
+	/* One byte more on each side, to find the neighbours that only touch. */
 	uint64_t from = range.offset - (range.offset > 0), end = range_end(range);
 	struct range near = { from, end - from + (end < UINT64_MAX) }, before, after;
 	struct range *kept, *other;
@@ -94,7 +94,10 @@ int ob__ranges_merge(struct ranges *set, struct range range)
 	kept = find(set, near);
 	if (kept == NULL)
 		return ob__ranges_insert(set, range);
-	/* The others that meet it go, then this one grows in its place: the order stays. */
+	/*
+	 * Others that overlap or touch are erased first. Then `kept` can grow where it is in the tree: its place in
+	 * the order stays the same.
+	 */
 	before = after = near;
 	before.length = kept->offset > near.offset ? kept->offset - near.offset : 0;
 	after.offset = range_end(*kept);

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes of the old output, in a file that is written over.
+ * Stale bytes: those of the old output, in a file that is written over.
  *
- * In a new file what nobody wrote is zero. In a recycled one it is what the earlier output had there:
- * others let such bytes through wherever a writer skips padding (wild PR#1238). So it is known,
- * byte by byte, what Views stored and which pointers were handed out; the rest is zeroed before a
- * pointer leads to it, and at commit.
+ * In a new file, bytes that nobody wrote are zero. In a recycled file they are what the earlier output had there.
+ * Other linkers let such bytes through wherever a writer skips padding (wild PR#1238). So it is recorded, to the
+ * byte, what Views stored and which pointers were handed out. The rest is zeroed before a pointer leads there, and at
+ * commit.
  *
- * The output of a linker has a gap before every other section, 100,000 of them. A tree of all (ranges.c)
- * costs 0.5 us and more per View then; a log that is sorted at the end cannot answer in between.
- * Here the file is cut into blocks of 64 KiB, each with a short sorted list of the ranges in it that are old:
- * finding the block is a shift, changing its list moves a few bytes.
- * A block that nobody touched, or all of which is new, has no list.
+ * The output of a linker has a gap before every other section: 100,000 gaps. One tree of all gaps (ranges.c) costs
+ * 0.5 us and more per View, and a tree per block was tried: 4 times as long per View, and 60 bytes per gap instead of
+ * 4 (doc/decisions.md). A log that is sorted at the end cannot answer in between. So the file is cut into blocks of
+ * 64 KiB, and each block has a short sorted list of its stale pieces. A shift finds the block, and changing its list
+ * moves a few bytes. A block that is stale as a whole, or not at all, has no list.
  */
 #include "config.h"
 
@@ -21,17 +21,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BITS 16 /* zero_stale.c counts on it */
+#define BLOCK_BITS 16 /* zero_stale.c relies on 64 KiB */
 #define BLOCK ((uint64_t)1 << BLOCK_BITS)
 
 struct piece {
-	uint32_t from, to; /* in the block: never empty, ascending, none touches the next */
+	uint32_t from, to; /* offsets in the block; from < to. Pieces of a block ascend and do not touch */
 };
 
+/* Written by any thread under the lock of struct stale. */
 struct stale_block {
-	struct piece *pieces; /* NULL: all of it is old if `n` is not 0, or else nothing is */
-	uint32_t n, room;
-	int there; /* bytes of it were stored at their place in memory */
+	struct piece *pieces; /* the stale pieces; NULL: if `n` is not 0 the whole block is stale, else nothing is */
+	uint32_t n;           /* number of pieces */
+	uint32_t room;        /* how many `pieces` has memory for */
+	int in_memory;        /* 1: some bytes of the block were stored at their place in memory */
 };
 
 int ob__stale_init(struct stale *s, uint64_t length)
@@ -69,7 +71,7 @@ void ob__stale_destroy(struct stale *s)
 	pthread_mutex_destroy(&s->lock);
 }
 
-/* Room for one more piece than there are; a block that is old as a whole gets its list. */
+/* Have memory for one more piece. A block that is stale as a whole gets its list. */
 static int make_room(struct stale_block *b)
 {
 	struct piece *pieces;
@@ -98,7 +100,7 @@ static void drop(struct stale_block *b, uint32_t first, uint32_t end)
 	}
 }
 
-/* The first piece that ends behind `at`. */
+/* The number of the first piece that ends behind `at`. */
 static uint32_t find(const struct stale_block *b, uint32_t at)
 {
 	uint32_t low = 0, high = b->n;
@@ -114,7 +116,7 @@ static uint32_t find(const struct stale_block *b, uint32_t at)
 	return low;
 }
 
-/* Take [from, to) out of the block's pieces. */
+/* Remove [from, to) from the block's pieces. */
 static int cut(struct stale_block *b, uint32_t from, uint32_t to)
 {
 	uint32_t i, end;
@@ -162,19 +164,19 @@ static int zero_pieces(const struct stale_block *b, uint64_t base, uint32_t from
 		uint32_t first = pieces[i].from > from ? pieces[i].from : from;
 		uint32_t last = pieces[i].to < to ? pieces[i].to : to;
 
-		r = zero(arg, (struct range){ base + first, last - first }, b->there);
+		r = zero(arg, (struct range){ base + first, last - first }, b->in_memory);
 	}
 	return r;
 }
 
-static int renew(struct stale *s, struct range range, int there, stale_zero_bytes *zero, void *arg)
+static int unmark(struct stale *s, struct range range, int in_memory, stale_zero_bytes *zero, void *arg)
 {
 	uint64_t at = range.offset, end;
 	int r = 0;
 
 	if (at >= s->length || range.length == 0)
 		return 0;
-	/* The last block may go on past the length: nobody asks for what is there. */
+	/* The last block may extend past the length. Its bytes there are never asked for. */
 	end = range.length < s->length - at ? at + range.length : s->length;
 	pthread_mutex_lock(&s->lock);
 	while (r == 0 && at < end) {
@@ -182,7 +184,7 @@ static int renew(struct stale *s, struct range range, int there, stale_zero_byte
 		uint64_t base = at & ~(BLOCK - 1);
 		uint64_t stop = end < base + BLOCK ? end : base + BLOCK;
 
-		b->there |= there;
+		b->in_memory |= in_memory;
 		if (b->n > 0 && zero != NULL)
 			r = zero_pieces(b, base, (uint32_t)(at - base), (uint32_t)(stop - base), zero,
 			                arg);
@@ -194,12 +196,12 @@ static int renew(struct stale *s, struct range range, int there, stale_zero_byte
 	return r;
 }
 
-int ob__stale_mark_written(struct stale *s, struct range range, int there)
+int ob__stale_mark_written(struct stale *s, struct range range, int in_memory)
 {
-	return renew(s, range, there, NULL, NULL);
+	return unmark(s, range, in_memory, NULL, NULL);
 }
 
 int ob__stale_zero(struct stale *s, struct range range, stale_zero_bytes *zero, void *arg)
 {
-	return renew(s, range, 0, zero, arg);
+	return unmark(s, range, 0, zero, arg);
 }

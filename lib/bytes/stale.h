@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which bytes of a recycled file are still the old output's? */
+/* Which bytes of a recycled file are stale: still the old output's? */
 #ifndef OUTBUF_LIB_STALE_H
 #define OUTBUF_LIB_STALE_H
 
@@ -12,28 +12,31 @@
 struct stale_block;
 
 struct stale {
-	uint64_t length; /* bytes from here on never were; 0: nothing is recycled. Constant while Views are open */
-	size_t n;        /* blocks. Constant */
-	pthread_mutex_t lock; /* guards what the blocks say */
-	struct stale_block *blocks;
+	uint64_t length;            /* bytes from here on never were stale; 0: not recycled. Constant after init */
+	size_t n;                   /* number of blocks. Constant after init */
+	pthread_mutex_t lock;       /* guards the blocks' members */
+	struct stale_block *blocks; /* n of them. Constant after init */
 };
 
-/* All of the first `length` bytes are old. 0 or -ENOMEM. */
+/* The first `length` bytes are stale. 0 or -ENOMEM. */
 int ob__stale_init(struct stale *s, uint64_t length);
 void ob__stale_destroy(struct stale *s);
 
-/* The range's bytes are new from now on: they were stored, at their place in memory if `there`. Any thread. */
-int ob__stale_mark_written(struct stale *s, struct range range, int there);
-
 /*
- * Make a range of bytes zero. `there` says that others nearby were stored at their place in memory.
- * 0 or a negative errno.
+ * The range's bytes were written, so they are not stale. `in_memory`: they were stored at their place in memory, and
+ * not by a write to the file. Any thread. 0 or -ENOMEM.
  */
-typedef int stale_zero_bytes(void *arg, struct range range, int there);
+int ob__stale_mark_written(struct stale *s, struct range range, int in_memory);
 
 /*
- * The same, but those that were old are given to `zero` first; NULL: they are gone anyway. Any
- * thread. 0, -ENOMEM, or what it returned.
+ * Overwrite a range by zeros. `page_is_mapped`: bytes of the same block were stored in memory before, so its pages are
+ * there. 0 or a negative errno.
+ */
+typedef int stale_zero_bytes(void *arg, struct range range, int page_is_mapped);
+
+/*
+ * The stale bytes of the range are given to `zero`, piece by piece, and are not stale afterwards. If `zero` is NULL
+ * the file does not have them any more. Any thread. 0, -ENOMEM, or what `zero` returned.
  */
 int ob__stale_zero(struct stale *s, struct range range, stale_zero_bytes *zero, void *arg);
 

@@ -2,8 +2,8 @@
 /*
  * Mapping the file, and giving the memory back.
  *
- * While the file is mapped it is whole pages long. The heap's first bytes lie in the last page's tail: beyond the end of
- * the file the kernel would drop them. Commit sets the exact length.
+ * While the file is mapped it is whole pages long. The heap's first bytes lie in the last page's tail: beyond the end
+ * of the file the kernel would drop them. Commit sets the exact length.
  *
  * Mapping again with a larger size moves nothing that a caller can see. The heap bytes that will be mapped are written
  * to the file first; then the file is mapped over them, at the same addresses, with the same content.
@@ -20,7 +20,10 @@
 #include "output/window.h"
 #include "output/write_back.h"
 
-/* The file cannot be mapped, because of `map_error`. Returns that if mapping is required; else 0, the heap takes over. */
+/*
+ * The file cannot be mapped, because of `map_error`. Returns that if mapping is required; else 0, the heap takes
+ * over.
+ */
 static int refused(const struct outbuf *ob, int map_error)
 {
 	if (ob->options.map != OUTBUF_REQUIRE)

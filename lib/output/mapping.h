@@ -6,8 +6,8 @@
 #include "output/output.h"
 
 /*
- * Plan for `size` bytes, and map that much of the file if that is wanted and possible: what outbuf_map() promises, whose
- * errors these are. `state` is the state before the call. If memory was lost the output is given up (given_up).
+ * Plan for `size` bytes, and map that much of the file if that is wanted and possible: what outbuf_map() promises,
+ * whose errors these are. `state` is the state before the call. If memory was lost the output is given up (given_up).
  */
 int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state);
 

@@ -65,7 +65,7 @@ struct outbuf {
 
 	struct flush flush;  /* the backend; Views call its `put` */
 	int stage;           /* 1: Views may be staged (window.h) */
-	uint64_t mapped_end; /* the file is mapped over [0, mapped_end), whole pages; the heap begins here; 0: no mapping */
+	uint64_t mapped_end; /* [0, mapped_end) is mapped, whole pages; the heap begins here; 0: no mapping */
 
 	/* -------- Written by the owner, exclusively; of `target`, Views read `fd` and `fs`. */
 
@@ -73,7 +73,7 @@ struct outbuf {
 	uint64_t planned;                 /* the output has at least this many bytes */
 	uint64_t mapped;                  /* the size that outbuf_map() was given when it last mapped */
 	uint64_t flushed;                 /* bytes that the owner's flushes wrote, so far */
-	int given_up;                     /* 1: the output failed inside an owner's call, which sets STATE_DISCARDED at its end */
+	int given_up;                     /* 1: it failed inside an owner's call, which ends with STATE_DISCARDED */
 	int sync_wanted;                  /* 1: commit of a sequential output waits for the disk */
 	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time spent in each phase, so far */
 	int map_error;                    /* why the last outbuf_map() did not map: a negative errno, or 0 */
@@ -103,8 +103,8 @@ struct outbuf {
 	_Atomic int state; /* enum outbuf_state; written by the owner */
 	_Atomic int error; /* the sticky error: the first failure, a negative errno; set once, by compare-exchange */
 	/*
-	 * 1: a pointer into the output was handed out, so its bytes may change at any time, and no flush makes the heap
-	 * clean. Set by any thread, cleared by outbuf_unmap().
+	 * 1: a pointer into the output was handed out, so its bytes may change at any time, and no flush makes the
+	 * heap clean. Set by any thread, cleared by outbuf_unmap().
 	 */
 	_Atomic int pointer_out;
 };

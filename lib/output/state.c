@@ -2,11 +2,11 @@
 /*
  * Who may use an output now, and whether it has failed.
  *
- * Owner's calls that need the whole output (map, flush, commit, ...) must not run while a thread writes through a View,
- * and writers must not pay for that: opening and ending a View is one atomic increment each. So there is no lock. The
- * owner sets STATE_EXCLUSIVE and looks at the counters; a View counts itself and looks at the state (output.h says why
- * that is enough). If both happen at once the View waits: it takes its count back and tries again every 20 us, which
- * is rare, because linkers map and commit while no thread writes.
+ * Owner's calls that need the whole output (map, flush, commit, ...) must not run while a thread writes through a
+ * View, and writers must not pay for that: opening and ending a View is one atomic increment each. So there is no
+ * lock. The owner sets STATE_EXCLUSIVE and looks at the counters; a View counts itself and looks at the state
+ * (output.h says why that is enough). If both happen at once the View waits: it takes its count back and tries again
+ * every 20 us, which is rare, because linkers map and commit while no thread writes.
  */
 #include "config.h"
 

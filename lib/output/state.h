@@ -11,7 +11,8 @@ void ob__state_end_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t by
 
 /*
  * No View can be open from here to ob__state_end_exclusive(): threads that want to open one wait. Owner. Returns the
- * state to go back to, or a negative errno: -EBUSY while a View is open, -EINVAL if `ob` is NULL, committed or discarded.
+ * state to go back to, or a negative errno: -EBUSY while a View is open, -EINVAL if `ob` is NULL, committed or
+ * discarded.
  */
 int ob__state_begin_exclusive(struct outbuf *ob);
 void ob__state_end_exclusive(struct outbuf *ob, int state);
@@ -67,8 +68,8 @@ static inline void state_note_pointer(struct outbuf *ob)
 void ob__state_release_file(struct outbuf *ob);
 
 /*
- * The output has failed inside an owner's call: memory was lost, or commit failed. Its file is removed, the memory that
- * is left stays until close. Exclusive; the caller ends with STATE_DISCARDED.
+ * The output has failed inside an owner's call: memory was lost, or commit failed. Its file is removed, the memory
+ * that is left stays until close. Exclusive; the caller ends with STATE_DISCARDED.
  */
 void ob__state_give_up(struct outbuf *ob, int error);
 

@@ -2,16 +2,17 @@
 /*
  * Where the next bytes of a View go.
  *
- * Storing into a new mapping costs a page fault per 4 KiB. Fresh memory of our own costs that and the copy to the file.
- * One block that is used again and again and handed to pwrite(2) beats both: pwrite makes larger folios and takes no
- * fault. GB/s with 1 and 2 threads (1 GiB, ext4, Linux 6.18, 2 cores): blocks 3.7 and 6.2, the mapping 3.1 and 5.6,
- * fresh memory 0.7 and 0.9. Bytes that the caller has in one piece need no block at all: 4.8 and 5.0.
+ * Storing into a new mapping costs a page fault per 4 KiB. Fresh memory of our own costs that and the copy to the
+ * file. One block that is used again and again and handed to pwrite(2) beats both: pwrite makes larger folios and
+ * takes no fault. GB/s with 1 and 2 threads (1 GiB, ext4, Linux 6.18, 2 cores): blocks 3.7 and 6.2, the mapping 3.1
+ * and 5.6, fresh memory 0.7 and 0.9. Bytes that the caller has in one piece need no block at all: 4.8 and 5.0.
  *
- * So a View has a window, which is part of its range. A *direct* View's window is its whole range, at its place in the
- * mapping or the heap. A *staged* View's window is a block. When the block is full, or the View seeks or ends, its bytes
- * are written to the file by the backend. Short bounded Views are direct, as a system call for each costs more than the
- * page faults they share. The tail of a staged View is written by a system call too, however short: storing it into the
- * mapping makes a small folio where the next View wants a large one, which cost 11 % with 1 thread and 8 % with 2.
+ * So a View has a window, which is part of its range. A *direct* View's window is its whole range, at its place in
+ * the mapping or the heap. A *staged* View's window is a block. When the block is full, or the View seeks or ends,
+ * its bytes are written to the file by the backend. Short bounded Views are direct, as a system call for each costs
+ * more than the page faults they share. The tail of a staged View is written by a system call too, however short:
+ * storing it into the mapping makes a small folio where the next View wants a large one, which cost 11 % with 1
+ * thread and 8 % with 2.
  *
  * A View's `lim` is the end of what can be stored without asking. Where there is no room below it the inline functions
  * of outbuf.h come to view.c, and view.c comes here.
@@ -39,8 +40,8 @@
 #define STAGE_MIN_HEAP ((uint64_t)4 << 10)
 
 /*
- * Longer writes go to the file straight from the caller's memory, while no other View is open: 4.3 GB/s instead of 3.8.
- * With two threads that would be 4.9 instead of 5.9: while one copies under the inode's lock, the other waits.
+ * Longer writes go to the file straight from the caller's memory, while no other View is open: 4.3 GB/s instead of
+ * 3.8. With two threads that would be 4.9 instead of 5.9: while one copies under the inode's lock, the other waits.
  */
 #define STRAIGHT_MIN ((size_t)64 << 10)
 
@@ -56,8 +57,8 @@ static void set_limit(struct outbuf_view *v, unsigned char *lim)
 void ob__window_decide_staging(struct outbuf *ob)
 {
 	/*
-	 * A file that is written in place keeps its old content until the first flush, so that a discard leaves it: until
-	 * then nothing may be written to it.
+	 * A file that is written in place keeps its old content until the first flush, so that a discard leaves it:
+	 * until then nothing may be written to it.
 	 */
 	ob->stage = ob->dirty.exact && !ob->target.old_content;
 }

@@ -13,8 +13,8 @@ enum {
 };
 
 /*
- * Decide whether Views of this output may be staged: set `stage`. Owner, exclusively, when the file's state has changed.
- * Whether one View is staged is decided when it is opened, by its length: ob__window_open().
+ * Decide whether Views of this output may be staged: set `stage`. Owner, exclusively, when the file's state has
+ * changed. Whether one View is staged is decided when it is opened, by its length: ob__window_open().
  */
 void ob__window_decide_staging(struct outbuf *ob);
 
@@ -57,8 +57,8 @@ int ob__window_copy(struct outbuf_view *v, const void *data, size_t n);
 int ob__window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t *got);
 
 /*
- * Advance by n bytes, which ob__window_check() allowed, and set *ref to where they are in the output's memory, until it
- * is unmapped. `filled`: the caller stores to all of them, so nobody sees what they hold now.
+ * Advance by n bytes, which ob__window_check() allowed, and set *ref to where they are in the output's memory, until
+ * it is unmapped. `filled`: the caller stores to all of them, so nobody sees what they hold now.
  */
 int ob__window_hand_out(struct outbuf_view *v, size_t n, unsigned char **ref, int filled);
 

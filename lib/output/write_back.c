@@ -45,8 +45,8 @@ uint64_t ob__write_back_end(struct outbuf *ob)
 }
 
 /*
- * Preallocation makes a full disk show before the copying. ext4 also takes the bytes faster then: 1 GiB of pwrite(2) in
- * 0.17 to 0.22 s instead of 0.24 to 0.26 s (Linux 6.18; runs in which no memory was touched for the first time).
+ * Preallocation makes a full disk show before the copying. ext4 also takes the bytes faster then: 1 GiB of pwrite(2)
+ * in 0.17 to 0.22 s instead of 0.24 to 0.26 s (Linux 6.18; runs in which no memory was touched for the first time).
  */
 int ob__write_back_extend_file(struct outbuf *ob, uint64_t size)
 {

@@ -9,8 +9,8 @@
 uint64_t ob__write_back_end(struct outbuf *ob);
 
 /*
- * Make the file at least `size` bytes long, and preallocate blocks for it as options.prealloc says. An error leaves its
- * length as it was.
+ * Make the file at least `size` bytes long, and preallocate blocks for it as options.prealloc says. An error leaves
+ * its length as it was.
  */
 int ob__write_back_extend_file(struct outbuf *ob, uint64_t size);
 

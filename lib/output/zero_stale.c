@@ -4,9 +4,9 @@
  * commit. Which bytes these are is known by stale.c.
  *
  * A mapping and the file meet in the page cache, so zeros can go either way. The cheaper way depends on the pages. A
- * page of the mapping that was not stored to yet is a page fault, 4 to 20 us on a virtual machine; write(2) of 4 KiB is
- * 1 us. A linker that takes its whole output as one buffer would meet all faults on the one thread that asks for it,
- * and wait for them. With write(2) they are left to the threads that store later. 107 MB in one piece take 98 to
+ * page of the mapping that was not stored to yet is a page fault, 4 to 20 us on a virtual machine; write(2) of 4 KiB
+ * is 1 us. A linker that takes its whole output as one buffer would meet all faults on the one thread that asks for
+ * it, and wait for them. With write(2) they are left to the threads that store later. 107 MB in one piece take 98 to
  * 123 ms by memset, 15 to 16 ms by write(2).
  */
 #include "config.h"
@@ -62,8 +62,8 @@ int ob__zero_stale(struct outbuf *ob)
 }
 
 /*
- * A shorter piece will be stored to at once by the thread that asked, so its page fault cannot be saved. Pieces come one
- * by one from blocks of this size (stale.c): a piece is a whole block, or short.
+ * A shorter piece will be stored to at once by the thread that asked, so its page fault cannot be saved. Pieces come
+ * one by one from blocks of this size (stale.c): a piece is a whole block, or short.
  */
 #define BY_WRITE_MIN ((uint64_t)64 << 10)
 
@@ -83,5 +83,7 @@ int ob__zero_stale_for_pointer(struct outbuf *ob, uint64_t offset, uint64_t n, i
 
 	if (ob->stale.length == 0)
 		return 0;
-	return filled ? ob__stale_mark_written(&ob->stale, range, 1) : ob__stale_zero(&ob->stale, range, zero_for_pointer, ob);
+	if (filled)
+		return ob__stale_mark_written(&ob->stale, range, 1);
+	return ob__stale_zero(&ob->stale, range, zero_for_pointer, ob);
 }
