@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ".NAME.outbuf-XXXXXXXXXXXXX", NAME cut to 64 bytes between UTF-8 characters: some file systems allow no more
- * than 143 (eCryptfs). What such a name is good for says hidden.c.
+ * ".NAME.outbuf-XXXXXXXXXXXXX". NAME is cut to at most 64 bytes, between two UTF-8 characters, because some file
+ * systems allow no more than 143 bytes in a name (eCryptfs). hidden.c says what such names are for.
  */
 #include "config.h"
 
@@ -14,31 +14,34 @@
 
 #include "system/sys.h"
 
-#define NAME_KEPT 64
+#define NAME_BYTES_MAX 64
 #define SUFFIX ".outbuf-"
 #define SUFFIX_CHARS 13 /* 64 bits, 5 at a time */
 
-static char *with_suffix(const char *name, uint64_t bits)
+static char *make_name(const char *name, uint64_t bits)
 {
 	static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
-	size_t keep = strnlen(name, NAME_KEPT), size, i;
-	char *to;
+	size_t length = strnlen(name, NAME_BYTES_MAX), size, i;
+	char *hidden;
 
-	while (keep > 0 && ((unsigned char)name[keep] & 0xc0) == 0x80)
-		keep--;
-	size = 1 + keep + strlen(SUFFIX) + SUFFIX_CHARS + 1;
-	to = malloc(size);
-	if (to == NULL)
+	while (length > 0 && ((unsigned char)name[length] & 0xc0) == 0x80)
+		length--;
+	size = 1 + length + strlen(SUFFIX) + SUFFIX_CHARS + 1;
+	hidden = malloc(size);
+	if (hidden == NULL)
 		return NULL;
-	snprintf(to, size, ".%.*s%s", (int)keep, name, SUFFIX);
+	snprintf(hidden, size, ".%.*s%s", (int)length, name, SUFFIX);
 	for (i = 0; i < SUFFIX_CHARS; i++, bits >>= 5)
-		to[size - 1 - SUFFIX_CHARS + i] = digits[bits & 31];
-	to[size - 1] = '\0';
-	return to;
+		hidden[size - 1 - SUFFIX_CHARS + i] = digits[bits & 31];
+	hidden[size - 1] = '\0';
+	return hidden;
 }
 
-/* FNV-1a: of the whole name, as two may have the same 64 bytes. `salt` makes another family. */
-static uint64_t hash(const char *name, uint64_t salt)
+/*
+ * FNV-1a of the whole name, as two names may begin with the same 64 bytes. Another `salt` gives other hashes, so that
+ * the lock file has another name than the temporary file.
+ */
+static uint64_t hash_name(const char *name, uint64_t salt)
 {
 	uint64_t h = 0xcbf29ce484222325u ^ salt;
 
@@ -49,17 +52,17 @@ static uint64_t hash(const char *name, uint64_t salt)
 
 int ob__hidden_name(const char *name, int try, char **hidden)
 {
-	uint64_t bits = hash(name, 0);
+	uint64_t bits = hash_name(name, 0);
 	int r = try == 0 ? 0 : ob__sys_random(&bits);
 
 	if (r < 0)
 		return r;
-	*hidden = with_suffix(name, bits);
+	*hidden = make_name(name, bits);
 	return *hidden == NULL ? -ENOMEM : 0;
 }
 
 int ob__hidden_lock_name(const char *name, char **hidden)
 {
-	*hidden = with_suffix(name, hash(name, 1));
+	*hidden = make_name(name, hash_name(name, 1));
 	return *hidden == NULL ? -ENOMEM : 0;
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Hidden names beside an output: ".NAME.outbuf-XXXXXXXXXXXXX". */
+/* Hidden names in the directory of an output: ".NAME.outbuf-XXXXXXXXXXXXX". hidden.c says what they are for. */
 #ifndef OUTBUF_LIB_HIDDEN_NAME_H
 #define OUTBUF_LIB_HIDDEN_NAME_H
 
-/* Tries with random names before EEXIST is believed; one in 2^64 fails. */
+/* How many names are tried before EEXIST is returned. All but the first are random: one in 2^64 exists already. */
 #define HIDDEN_TRIES 16
 
 /*
- * *hidden, to be freed: the name that belongs to `name` for try 0, else one that nobody can guess.
- * 0, -ENOMEM, or what ob__sys_random() returns.
+ * Make a hidden name for the file `name`. For try 0 it depends on `name` alone; for any other try it is random, and
+ * nobody can guess it. The caller frees *hidden. Any thread. 0, -ENOMEM, or an error of ob__sys_random().
  */
 int ob__hidden_name(const char *name, int try, char **hidden);
 
-/* The name of the file that two writers of `name` lock. */
+/* The name of the lock file of `name` (options.lock). The caller frees *hidden. Any thread. 0 or -ENOMEM. */
 int ob__hidden_lock_name(const char *name, char **hidden);
 
 #endif

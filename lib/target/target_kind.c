@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a target is, as far as no path is needed for it. */
+/* The targets that need no path, and the names of all kinds. */
 #include "config.h"
 
 #include "target/target.h"

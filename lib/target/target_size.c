@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long the file is, and how much of the disk is its own.
+ * How long the file is, and how many blocks of the disk are allocated to it.
  *
- * A file that is mapped must have its blocks before, or a store is SIGBUS when the disk is full
- * (golang/go#37310, llvm#167785 and many more). fallocate(2) gives them at next to no cost where it is
- * real; where it is not supported that is no failure, and write_back.c decides what follows. Hard errors
- * are ENOSPC, EDQUOT, EFBIG, EIO and whatever nobody thought of.
+ * Problem: if the disk is full, a store into a mapped page that has no block raises SIGBUS (golang/go#37310,
+ * llvm#167785 and many more). So the blocks of a file must be allocated before it is mapped.
+ *
+ * Choice: fallocate(2), which costs next to nothing where the file system implements it. Where it is not supported,
+ * that is not an error here; write_back.c and mapping.c decide what to do then. ENOSPC, EDQUOT, EFBIG, EIO and every
+ * error that is not in the list of ob__target_preallocate() are errors of the output.
  */
 #include "config.h"
 
@@ -21,7 +23,7 @@ void ob__target_note_length(struct target *t, uint64_t size)
 		t->size = size;
 }
 
-/* Whatever is to come, can the file be that long? Says it without the SIGXFSZ that asking costs. */
+/* Can a file be that long? Asked before ftruncate(2) and fallocate(2), which raise SIGXFSZ beyond RLIMIT_FSIZE. */
 static int check_size(uint64_t size)
 {
 	if (size > INT64_MAX || (uint64_t)(off_t)size != size || size > ob__sys_file_limit())
@@ -29,7 +31,7 @@ static int check_size(uint64_t size)
 	return 0;
 }
 
-static int empty_once(struct target *t)
+static int drop_old_content(struct target *t)
 {
 	int r = t->old_content ? ob__sys_ftruncate(t->fd, 0) : 0;
 
@@ -39,8 +41,8 @@ static int empty_once(struct target *t)
 }
 
 /*
- * Has somebody else truncated it? What Views wrote is gone then, no error or fault need have told, and to make
- * it longer again would hide it. The question takes 0.3 us.
+ * If another process has truncated the file, bytes that Views wrote are lost. There need not have been an error or a
+ * fault for that, and making the file longer again would hide it. The check takes 0.3 us.
  */
 int ob__target_check_length(const struct target *t)
 {
@@ -53,15 +55,23 @@ int ob__target_check_length(const struct target *t)
 	return r < 0 ? r : (uint64_t)st.st_size < t->size ? -EIO : 0;
 }
 
-/* Zeros up to the end are as good as its end, until nothing is mapped any more: ob__target_cut_excess(). */
-static int cut_by_zeros(struct target *t, uint64_t size)
+/*
+ * A file that is mapped cannot be shortened on some systems (Windows). Then zeros are written from `size` to the end
+ * of the file, which reads as if the file ended there and were extended again. ob__target_cut_excess() cuts them once
+ * nothing is mapped.
+ *
+ * ob__target_resize() also gets here if the file is to grow within the excess. That is zeros already, so nothing is
+ * written. (Beyond the excess ftruncate(2) has to lengthen the file, which it can.)
+ */
+static int zero_excess(struct target *t, uint64_t size)
 {
 	static const unsigned char zeros[65536];
 	uint64_t at = size;
 	int r = 0;
 
 	for (; r == 0 && at < t->size; at += sizeof zeros)
-		r = ob__sys_pwrite_all(t->fd, zeros, t->size - at < sizeof zeros ? (size_t)(t->size - at) : sizeof zeros, at);
+		r = ob__sys_pwrite_all(t->fd, zeros, t->size - at < sizeof zeros ? (size_t)(t->size - at) : sizeof zeros,
+		                       at);
 	t->has_excess = r == 0;
 	return r;
 }
@@ -76,15 +86,15 @@ int ob__target_resize(struct target *t, uint64_t size)
 	}
 	r = check_size(size);
 	if (r == 0)
-		r = empty_once(t);
+		r = drop_old_content(t);
 	if (r == 0 && size != t->size) {
 		r = ob__target_check_length(t);
 		if (r == 0)
 			r = ob__sys_ftruncate(t->fd, size);
 		if (r == 0)
 			t->has_excess = 0;
-		else if (r == -EBUSY && (size < t->size || t->has_excess)) /* also to grow, but not beyond what it has */
-			r = cut_by_zeros(t, size);
+		else if (r == -EBUSY && (size < t->size || t->has_excess))
+			r = zero_excess(t, size);
 	}
 	if (r == 0) {
 		t->size = size;
@@ -104,8 +114,8 @@ int ob__target_cut_excess(struct target *t)
 	return r;
 }
 
-/* Reserve [from, to) in steps that a signal may interrupt without starting all over (tmpfs). */
-static int preallocate(int fd, uint64_t from, uint64_t to)
+/* Steps of 1 GiB: on tmpfs a call that a signal interrupts has to start from its beginning again. */
+static int preallocate_in_steps(int fd, uint64_t from, uint64_t to)
 {
 	const uint64_t step = (uint64_t)1 << 30;
 	int r = 0;
@@ -125,18 +135,18 @@ int ob__target_preallocate(struct target *t, uint64_t size, int *unsupported)
 	}
 	r = check_size(size);
 	if (r == 0)
-		r = empty_once(t);
+		r = drop_old_content(t);
 	if (r == 0)
 		r = ob__target_check_length(t);
 	if (r < 0 || size <= t->preallocated)
 		return r;
 	*unsupported = 0;
-	r = preallocate(t->fd, t->preallocated, size);
+	r = preallocate_in_steps(t->fd, t->preallocated, size);
 	switch (r) {
 	case -EOPNOTSUPP:
 	case -ENOSYS:
 	case -EINVAL: /* ZFS on FreeBSD */
-	case -EPERM:  /* sandboxes answer it to everything they do not know */
+	case -EPERM:  /* the answer of sandboxes to every system call that they do not know */
 	case -EACCES:
 		*unsupported = r;
 		r = 0;
@@ -149,17 +159,17 @@ int ob__target_preallocate(struct target *t, uint64_t size, int *unsupported)
 	if (r == 0 && *unsupported == 0)
 		t->preallocated = size;
 	if (r < 0)
-		/* Give back the blocks of a reservation that stopped half way. */
+		/* Free the blocks that were allocated before the error. */
 		ob__sys_ftruncate(t->fd, t->size);
 	return r;
 }
 
 int ob__target_check_space(const struct target *t, uint64_t size)
 {
-	uint64_t room;
+	uint64_t free_bytes;
 	uint32_t magic;
 
-	if (t->fs == NULL || !t->fs->free_is_exact || size <= t->size || ob__sys_fs(t->fd, &magic, &room) < 0)
+	if (t->fs == NULL || !t->fs->free_is_exact || size <= t->size || ob__sys_fs(t->fd, &magic, &free_bytes) < 0)
 		return 0;
-	return size - t->size > room ? -ENOSPC : 0;
+	return size - t->size > free_bytes ? -ENOSPC : 0;
 }
