@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* What need not be waited for. */
-#ifndef OUTBUF_LIB_LATER_H
-#define OUTBUF_LIB_LATER_H
+/* Freeing a file's blocks in the background. */
+#ifndef OUTBUF_LIB_BACKGROUND_H
+#define OUTBUF_LIB_BACKGROUND_H
 
 #include <sys/stat.h>
 
 /*
- * Close a descriptor that may be the last that keeps a removed file, whose size *st tells: at once
- * if it is small, else in the background.
+ * Close a descriptor that may be the last one of a removed file. *st describes the file: if it is small, it is closed
+ * at once, else by a thread in the background. Does nothing if fd is negative. Any thread.
  */
 void ob__background_close(int fd, const struct stat *st);
 
 /*
- * Keep the file with this name for ob__background_close(), if it will be worth it: it is about to be replaced or
- * removed. Fills *st. A descriptor that does not count as open (leases, ETXTBSY), or less than 0.
+ * To be called before the file with this name is replaced or removed: open it for ob__background_close(), if it is
+ * large and this is its last name. Fills *st. Any thread. Returns a descriptor, or a negative number if the file need
+ * not be or cannot be kept open. The descriptor is of O_PATH, so it does not count as open for leases and for
+ * ETXTBSY.
  */
 int ob__background_keep_open(int dirfd, const char *name, struct stat *st);
 

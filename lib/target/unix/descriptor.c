@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev/stdout, /dev/fd/63, /proc/self/fd/1: names of open descriptors.
+ * /dev/stdout, /dev/fd/63, /proc/self/fd/1: paths that mean an open descriptor.
  *
- * Opening them is not the same as using the descriptor: a file is opened anew, at position 0 and
- * without O_APPEND, so `(echo a; prog -o /dev/stdout) > f` loses the "a"; a socket cannot be
- * opened at all. And they are symbolic links, which a file that takes the path's place would
- * replace: as root, /dev/stdout is gone. So such names are resolved to the number.
+ * Problem: to open such a path is not the same as to use the descriptor. A file is opened again, at position 0 and
+ * without O_APPEND, so `(echo a; prog -o /dev/stdout) > f` loses the "a". A socket cannot be opened at all. Besides,
+ * these paths are symbolic links, which commit would replace by a file: for root, /dev/stdout would be gone.
+ *
+ * Choice: such a path is resolved to the number of the descriptor, which is then used itself.
  */
 #include "config.h"
 
@@ -19,9 +20,9 @@
 
 #include "system/unix/sys_unix.h"
 
-#define LINKS_MAX 40 /* as the kernel */
+#define LINKS_MAX 40 /* links that are followed; the kernel's limit */
 
-/* Is the directory this process's (or thread's) list of descriptors? */
+/* Is the directory the list of this process's (or thread's) descriptors? */
 static int lists_descriptors(int dirfd)
 {
 	static const char *const lists[] = { "/proc/self/fd", "/proc/thread-self/fd", "/dev/fd" };
@@ -37,7 +38,8 @@ static int lists_descriptors(int dirfd)
 	return 0;
 }
 
-static int number(const char *name)
+/* The decimal number that the name is, or -1. */
+static int parse_number(const char *name)
 {
 	char *end;
 	long n;
@@ -56,8 +58,8 @@ int ob__descriptor_number(int dirfd, const char *name)
 	for (links = 0; links < LINKS_MAX; links++) {
 		int at = dir >= 0 ? dir : dirfd, next;
 
-		if (number(name) >= 0 && lists_descriptors(at)) {
-			found = number(name);
+		if (parse_number(name) >= 0 && lists_descriptors(at)) {
+			found = parse_number(name);
 			break;
 		}
 		if (ob__sys_readlinkat(at, name, path, sizeof path) < 0)

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hidden names, and what a crash left under them.
+ * Hidden names, and removing the files that a crash left under them.
  *
- * An output needs a name of its own for a moment before it takes the path's place, or for its
- * whole life where the file system has no nameless files; a spare (recycle.c) has one between two
- * runs. hidden_name.c makes it.
+ * A new output has a hidden name for a moment before it gets to the path. Where the file system has no O_TMPFILE, it
+ * has one for its whole life. A spare (recycle.c) has one between two runs. hidden_name.c makes the names.
  *
- * Names that nobody can guess are safe, but what a killed process leaves under one stays for
- * ever: finding it means reading the directory, 1 to 2 ms for 10,000 names, at each output. So
- * the first one tried is a hash of NAME. If it is taken, by whom? A writer keeps its file
- * locked (flock(2)), and a lock ends with the process. So a file there that is regular, ours, has one
- * name and no lock is left over, and removed. Otherwise, somebody is writing the same path at this
- * moment, or planted something: then the name is a random one, as it is with flock missing.
+ * Problem: a random name is safe, as nobody can guess it. But a file that a killed process leaves under a random name
+ * stays for ever. To find it, each output would have to read the directory: 1 to 2 ms for 10,000 names.
  *
- * That the first name can be guessed gives nobody anything. It is made by O_EXCL or linkat(2), which
- * follow and overwrite nothing, and who can list the directory sees any name. A
- * process id would not do: it is unique only within one container.
+ * Choice: the first name that is tried is a hash of NAME. If a file has that name already, the question is whose it
+ * is. A writer keeps its file locked (flock(2)), and a lock ends with the process. So a regular file of ours that has
+ * one name and no lock was left over by a crash, and is removed. In all other cases somebody is writing the same path
+ * at this moment, or has planted a file there. Then a random name is used. A random name is also used where flock(2)
+ * is missing.
+ *
+ * It is no danger that the first name can be guessed. The file is created by O_EXCL or linkat(2), which neither
+ * follow a link nor overwrite a file, and a user who can list the directory sees any name. A process id would not do
+ * as a name: it is unique only within one container.
  */
 #include "config.h"
 
@@ -30,15 +31,16 @@
 
 int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st)
 {
-	struct stat there;
-	int r = ob__sys_fstatat(dirfd, name, &there, AT_SYMLINK_NOFOLLOW);
+	struct stat now;
+	int r = ob__sys_fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW);
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	return there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+	return now.st_dev == st->st_dev && now.st_ino == st->st_ino;
 }
 
-static int check(const struct stat *st)
+/* Can the file be nobody else's? 0, or the error of ob__hidden_open_locked(). */
+static int check_ownership(const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
 		return -EBADF;
@@ -51,9 +53,9 @@ int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat
 {
 	int fd, r = ob__sys_fstatat(dirfd, hidden, st, AT_SYMLINK_NOFOLLOW);
 
-	/* Looked at before it is opened: opening a device may do things, and a FIFO waits. */
+	/* Checked before it is opened: opening a device may have an effect, and opening a FIFO may wait. */
 	if (r == 0)
-		r = check(st);
+		r = check_ownership(st);
 	if (r < 0)
 		return r;
 	fd = ob__sys_openat(dirfd, hidden, flags | O_NOFOLLOW | O_NONBLOCK, 0);
@@ -65,8 +67,11 @@ int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat
 	if (r == 0)
 		r = ob__sys_fstat(fd, st);
 	if (r == 0)
-		r = check(st);
-	/* Between opening and locking, its writer may have published it: then the name is another's. */
+		r = check_ownership(st);
+	/*
+	 * Between opening and locking, its writer may have published it. Then the name leads to another file, or to
+	 * none.
+	 */
 	if (r == 0)
 		r = ob__hidden_names_file(dirfd, hidden, st);
 	if (r > 0)
@@ -81,7 +86,7 @@ int ob__hidden_lock_created(int dirfd, const char *hidden, int fd)
 	struct stat st;
 	int r = ob__sys_lock(fd, 0);
 
-	/* Whoever has the lock is about to remove the file. */
+	/* Another process has locked it as a leftover, and is about to remove it. */
 	if (r == -EWOULDBLOCK)
 		return -EEXIST;
 	if (r < 0)

@@ -1,38 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-/* Hidden names beside an output: for a moment while it is published, for its spare, its lock. */
+/* Hidden names beside an output: of a new file until it is published, of the spare, of the lock file. */
 #ifndef OUTBUF_LIB_HIDDEN_H
 #define OUTBUF_LIB_HIDDEN_H
 
 #include <sys/stat.h>
 
 /*
- * Open the file with a hidden name by `flags`, if it can be nobody else's, and lock it, so that no
- * other process takes it for left over as long as the descriptor is open. Returns the descriptor and
- * fills *st, or
- *   -ENOENT   there is none, or it went meanwhile
+ * Open the file with a hidden name by `flags`, if it can only be ours, and lock it: as long as the descriptor is
+ * open, no other process takes the file for a leftover. Owner. Returns the descriptor and fills *st, or
+ *   -ENOENT   there is none, or it disappeared meanwhile
  *   -EBADF    it is not a regular file
- *   -EPERM    it is somebody else's
+ *   -EPERM    it is another user's
  *   -EMLINK   it has other names
- *   -EBUSY    somebody who lives has locked it, or runs it
+ *   -EBUSY    a process that is still alive has locked it, or runs it
  *   another errno of open(2), fstat(2), flock(2)
  */
 int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat *st);
 
 /*
- * Lock the file behind the descriptor, just created under the hidden name. 0; -EEXIST if it was taken
- * for left over in that moment, so that the name is not its name any more; another errno if that
- * cannot be told: then it is still to be removed. Where nothing can be locked nobody can take it
- * either: 0.
+ * Lock the file behind `fd`, which was just created under the hidden name. Owner. 0; -EEXIST if another process took
+ * the file for a leftover in that moment, so that the name does not lead to it any more; another errno if it is not
+ * known where the name leads, and then the caller still has to remove the file. Where the file system has no locks,
+ * no process takes it for a leftover: 0.
  */
 int ob__hidden_lock_created(int dirfd, const char *hidden, int fd);
 
 /*
- * Remove the file with a hidden name if it is left over: ours and not locked. 0, or as
- * ob__hidden_open_locked(). What it occupied is given back in the background if it is large.
+ * Remove the file with a hidden name if it is a leftover: ours and not locked. Its blocks are freed in the background
+ * if it is large. Owner. 0, an error of ob__hidden_open_locked(), or the errno of unlinkat(2).
  */
 int ob__hidden_remove_leftover(int dirfd, const char *hidden);
 
-/* Does the name (any) lead to this file? 1, 0, or an errno if that cannot be told. */
+/* Does the name, hidden or not, lead to this file? 1, 0, or a negative errno if that is not known. Any thread. */
 int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st);
 
 #endif

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One writer of a path at a time.
+ * options.lock: one writer of a path at a time.
  *
- * Two writers of one path at once are no danger to the file: each replaces it in one step. But
- * which of them is last is chance, and one of the works is for nothing. So there is a lock for those who
- * want it. It cannot be on the file itself, which another takes the place of, nor on the
- * directory, where other outputs are. So it is on a hidden file beside it, by flock(2): it goes
- * with the process.
+ * Problem: two writers of one path do not damage the file, as each replaces it in one step. But it is chance which of
+ * them is last, and the work of the other is lost. So there is a lock for callers that ask for it.
  *
- * Whoever has the lock removes the file at the end, and whoever got it looks if the name still
- * leads to what was locked: else it was another's, removed while we waited. A crash leaves an
- * empty file, which the next exclusive writer takes and removes.
+ * Choice: the lock cannot be on the output itself, as that is replaced by another file. It cannot be on the
+ * directory, which has other outputs too. So it is flock(2) on a hidden file beside the output. It ends with the
+ * process.
+ *
+ * The holder of the lock removes the lock file at the end. So a process that has acquired the lock checks whether the
+ * name still leads to the file that it locked. If not, the previous holder removed that file while this process
+ * waited, and it tries again.
+ *
+ * Cost: a crash leaves an empty file. The next writer with options.lock locks and removes it.
  */
 #include "config.h"
 
@@ -25,7 +28,7 @@
 #include "target/unix/hidden.h"
 #include "outbuf.h"
 
-/* NFS wants write permission for a lock; but another user's file may only be readable. */
+/* NFS needs write permission for a lock. But a lock file of another user's may be only readable. */
 static int open_lock(struct target *t)
 {
 	int flags = O_CREAT | O_NOFOLLOW | O_NONBLOCK;
@@ -34,7 +37,7 @@ static int open_lock(struct target *t)
 	return fd == -EACCES ? ob__sys_openat(t->dirfd, t->lock_name, O_RDONLY | flags, 0666) : fd;
 }
 
-/* 0, 1: try again, or an errno. */
+/* 0; 1: the lock file was removed meanwhile, try again; or a negative errno. */
 static int try_lock(struct target *t)
 {
 	struct stat st;

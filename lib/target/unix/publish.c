@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file at its path: complete or not at all.
+ * Moving the file to its path: complete, or not at all.
  *
- * A file without a name gets one by linkat(2), which does not replace; so over an existing file it
- * needs two steps: a hidden name, then rename(2). Where a spare is wanted (recycle.c) the two names
- * are exchanged instead, and the old output stays under the hidden one.
+ * Problem: a file without a name gets one by linkat(2), which does not replace an existing file.
  *
- * Errors that close(2) reports (NFS, quota) must come before publication, but a nameless file
- * lives only by its descriptor, and a hidden one is ours only as long as it is locked by it: so a
- * duplicate is closed first, which flushes and reports.
+ * Choice: if a file stands at the path this takes two steps. The new file gets a hidden name, then rename(2) moves it
+ * to the path. If a spare is wanted (recycle.c), the two names are exchanged instead of renamed, and the old output
+ * stays under the hidden name.
  *
- * What stood at the path is freed in the background (background.c).
+ * Errors that close(2) reports (NFS, quota) must be known before the file is published. But a file without a name
+ * exists only as long as its descriptor is open, and a hidden name is ours only as long as that descriptor holds the
+ * lock. So a duplicate of the descriptor is closed first: that flushes the file and reports the errors.
  *
- * Cost over an existing file: 290 to 330 us for a file of one byte, against 190 to 240 us for
- * open(O_TRUNC), write, close (ext4, Linux 6.18): it does not grow with the file.
+ * The file that stood at the path is freed in the background (background.c).
+ *
+ * Cost over an existing file: 290 to 330 us for a file of one byte, against 190 to 240 us for open(O_TRUNC), write,
+ * close (ext4, Linux 6.18). It does not grow with the file.
  */
 #include "config.h"
 
@@ -30,8 +32,11 @@
 #include "target/unix/hidden.h"
 #include "outbuf.h"
 
-/* chmod(2) leaves setgid out without a word where the group is not one of ours. */
-static int add_rights(const struct target *t, mode_t special)
+/*
+ * Set the setuid, setgid and sticky bits. 0, -EPERM, or another negative errno. chmod(2) clears setgid without an
+ * error if the file's group is not one of the process's groups; hence the second fstat(2).
+ */
+static int set_special_bits(const struct target *t, mode_t special)
 {
 	struct stat st;
 	int r = ob__sys_fstat(t->fd, &st);
@@ -48,16 +53,16 @@ int ob__target_finish(struct target *t)
 	mode_t special = t->request.mode & 07000;
 	int r = ob__target_cut_excess(t);
 
-	/* In place, it is its owner's business what a file may do. */
+	/* A file that is written in place and existed before keeps its permissions: they are its owner's decision. */
 	if (r == 0 && special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created))
-		r = add_rights(t, special);
+		r = set_special_bits(t, special);
 	if (r == 0 && t->fs != NULL && t->request.durability != OUTBUF_DURABLE_NONE)
 		r = ob__sys_fsync(t->fd);
 	return r;
 }
 
-/* The next name to try; the one from before is freed. */
-static int next_name(struct target *t, int try)
+/* Make the hidden name for this try. The one of the previous try is freed. 0 or a negative errno. */
+static int make_next_name(struct target *t, int try)
 {
 	free(t->hidden);
 	t->hidden = NULL;
@@ -65,16 +70,19 @@ static int next_name(struct target *t, int try)
 	return ob__hidden_name(t->name, try, &t->hidden);
 }
 
-/* Name the nameless file: at the path if nothing is there, else beside it. */
-static int name_it(struct target *t)
+/* Give the file without a name its name: the path if nothing is there, else a hidden name. 0 or a negative errno. */
+static int link_tmpfile(struct target *t)
 {
 	int try, r = ob__sys_link_fd(t->fd, t->dirfd, t->name);
 
-	/* From now on others can see it. Nobody can have locked it. */
+	/*
+	 * With a hidden name other processes can find the file, so it is locked first. No other process can hold a
+	 * lock on it: nobody else can have opened the file yet.
+	 */
 	if (r == -EEXIST)
 		ob__sys_lock(t->fd, 0);
 	for (try = 0; try < HIDDEN_TRIES && r == -EEXIST; try++) {
-		r = next_name(t, try);
+		r = make_next_name(t, try);
 		if (r < 0)
 			return r;
 		r = ob__sys_link_fd(t->fd, t->dirfd, t->hidden);
@@ -88,71 +96,83 @@ static int name_it(struct target *t)
 	return r;
 }
 
-static int report_close(const struct target *t)
+/* The error that closing the file would report, or 0. The file stays open. */
+static int collect_close_error(const struct target *t)
 {
-	int copy = ob__sys_dup(t->fd);
+	int duplicate = ob__sys_dup(t->fd);
 
-	return copy < 0 ? copy : ob__sys_close(copy);
+	return duplicate < 0 ? duplicate : ob__sys_close(duplicate);
 }
 
 /*
- * Will what stands at the path be a good spare for the next run? Then it is worth an exchange. Not a
- * program with rights (setuid): it may have been replaced because it must not be run any more.
+ * Will the file at the path be a good spare for the next run? Only then the names are exchanged. A program with
+ * special rights (setuid) is not kept: it may have been replaced because it must not be run any more.
  */
-static int worth_keeping(const struct target *t, const struct stat *there)
+static int is_good_spare(const struct target *t, const struct stat *at_path)
 {
-	return t->request.recycle && t->has_spare_name && S_ISREG(there->st_mode) && there->st_nlink == 1 &&
-	       there->st_uid == geteuid() && !(there->st_mode & 07000);
+	return t->request.recycle && t->has_spare_name && S_ISREG(at_path->st_mode) && at_path->st_nlink == 1 &&
+	       at_path->st_uid == geteuid() && !(at_path->st_mode & 07000);
 }
 
-/* 0; 1 if it cannot be done here, and renaming has to do; or an errno. */
-static int exchange(struct target *t)
+/*
+ * Exchange the hidden name and the path. 0; 1 if that is not possible here, and rename(2) must do; or a negative
+ * errno.
+ */
+static int exchange_with_path(struct target *t)
 {
-	struct stat got;
+	struct stat displaced;
 	int r = ob__sys_exchange(t->dirfd, t->hidden, t->name);
 
-	/* ENOENT: nothing is there any more. ENOSYS, EINVAL, EPERM of a sandbox: renaming can say more. */
+	/*
+	 * ENOENT: there is no file at the path any more. ENOSYS, EINVAL, or EPERM of a sandbox: no exchange here. If
+	 * there is another cause, rename(2) will report it.
+	 */
 	if (r < 0)
 		return 1;
-	/* In the last moment something else may have come to the path, and is under our name now. */
-	r = ob__sys_fstatat(t->dirfd, t->hidden, &got, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && !S_ISREG(got.st_mode) && !S_ISLNK(got.st_mode)) {
+	/*
+	 * Since the last check something else may have been put at the path. It is under our hidden name now. If it
+	 * is neither a regular file nor a link, it must not be replaced: exchange the names back.
+	 */
+	r = ob__sys_fstatat(t->dirfd, t->hidden, &displaced, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && !S_ISREG(displaced.st_mode) && !S_ISLNK(displaced.st_mode)) {
 		r = ob__sys_exchange(t->dirfd, t->hidden, t->name);
-		return r < 0 ? r : S_ISDIR(got.st_mode) ? -EISDIR : -ENOTSUP;
+		return r < 0 ? r : S_ISDIR(displaced.st_mode) ? -EISDIR : -ENOTSUP;
 	}
-	if (r == 0 && S_ISLNK(got.st_mode))
+	if (r == 0 && S_ISLNK(displaced.st_mode))
 		ob__sys_unlinkat(t->dirfd, t->hidden);
 	return 0;
 }
 
 /*
- * The hidden name is ours by a lock, which some file systems hold within one machine only, and which a script
- * that cleans up does not ask for. Another writer may have the name then, with half a file.
+ * Does the hidden name still lead to our file? 0, -ESTALE if not, or another negative errno.
+ *
+ * The name is ours because our file is locked. But some file systems hold a lock within one machine only, and a
+ * script that cleans up does not ask for it. Then another writer may have the name, with a file that is half written.
  */
-static int still_ours(const struct target *t)
+static int check_hidden_name(const struct target *t)
 {
-	struct stat ours, there;
+	struct stat ours, named;
 	int r = ob__sys_fstat(t->fd, &ours);
 
 	if (r == 0)
-		r = ob__sys_fstatat(t->dirfd, t->hidden, &there, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && (ours.st_dev != there.st_dev || ours.st_ino != there.st_ino))
+		r = ob__sys_fstatat(t->dirfd, t->hidden, &named, AT_SYMLINK_NOFOLLOW);
+	if (r == 0 && (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino))
 		r = -ESTALE;
 	return r;
 }
 
-/* From the hidden name to the path. */
-static int take_place(struct target *t, const struct stat *there)
+/* Move the file from its hidden name to the path. 0 or a negative errno. */
+static int move_to_path(struct target *t, const struct stat *at_path)
 {
 	struct stat old;
-	int kept, r = still_ours(t);
+	int kept_fd, r = check_hidden_name(t);
 
 	if (r == 0)
-		r = worth_keeping(t, there) ? exchange(t) : 1;
+		r = is_good_spare(t, at_path) ? exchange_with_path(t) : 1;
 	if (r == 1) {
-		kept = ob__background_keep_open(t->dirfd, t->name, &old);
+		kept_fd = ob__background_keep_open(t->dirfd, t->name, &old);
 		r = ob__sys_renameat(t->dirfd, t->hidden, t->name);
-		ob__background_close(kept, &old);
+		ob__background_close(kept_fd, &old);
 	}
 	if (r == 0) {
 		free(t->hidden);
@@ -168,25 +188,25 @@ static int sync_directory(struct target *t)
 
 int ob__target_publish(struct target *t)
 {
-	int hides = t->kind == TARGET_TMPFILE || t->kind == TARGET_NAMED || t->kind == TARGET_RECYCLED;
-	int file = hides || t->kind == TARGET_IN_PLACE;
-	struct stat there;
-	int r = hides ? ob__target_check_path(t, &there) : 0;
+	int is_replacement = t->kind == TARGET_TMPFILE || t->kind == TARGET_NAMED || t->kind == TARGET_RECYCLED;
+	int is_file = is_replacement || t->kind == TARGET_IN_PLACE;
+	struct stat at_path;
+	int r = is_replacement ? ob__target_check_path(t, &at_path) : 0;
 
 	if (t->borrowed)
 		t->fd = -1;
-	/* In place, too: what was created there can only be removed while it is open. */
-	if (r == 0 && file)
-		r = report_close(t);
+	/* Also in place: a file that was created there can only be removed while it is open. */
+	if (r == 0 && is_file)
+		r = collect_close_error(t);
 	if (r == 0 && t->kind == TARGET_TMPFILE)
-		r = name_it(t);
+		r = link_tmpfile(t);
 	if (r == 0 && t->hidden != NULL)
-		r = take_place(t, &there);
-	if (t->fd >= 0 && (r == 0 || !file)) {
-		int closed = ob__sys_close(t->fd);
+		r = move_to_path(t, &at_path);
+	if (t->fd >= 0 && (r == 0 || !is_file)) {
+		int close_error = ob__sys_close(t->fd);
 
-		/* What this could report, the copy's close has. */
-		r = file ? r : closed;
+		/* All errors of a file were reported when the duplicate was closed. */
+		r = is_file ? r : close_error;
 		t->fd = -1;
 	}
 	if (r == 0) {

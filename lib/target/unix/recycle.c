@@ -1,29 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Recycling: fast as writing over the old output, safe as writing a new one.
+ * Recycling: as fast as writing over the old output, as safe as writing a new file.
  *
- * Most of the cost of a new file is its pages: README.md has what is gained without them.
- * Linkers that write over the old output in place gain that, and give up the rest: a failed link
- * destroys the last good file and its hard links, a running program is overwritten, and where the old
- * pages are not in memory each is read from the disk first (3.79 s instead of 0.15 for 2 GiB, MaskRay 2026).
+ * Problem: most of the cost of a new file is its pages; README.md says how much is gained without them. Linkers that
+ * write over the old output in place gain that too, but they lose the rest. A failed link destroys the last good file
+ * and its hard links, and a running program is overwritten. Where the old pages are not in memory, each is read from
+ * the disk first (3.79 s instead of 0.15 for 2 GiB, MaskRay 2026).
  *
- * So what is written over is not the output but its *spare*: the output before last, under the
- * hidden name that belongs to the path (hidden.c). At commit the two change places in one step
- * (renameat2(2), RENAME_EXCHANGE), and the old output is the next spare. Whatever happens in between,
- * the path has the old file, complete, and the spare is what it always was: of no value.
+ * Choice: not the output is written over but its *spare*. The spare is the output before last, under the hidden name
+ * that belongs to the path (hidden.c). Commit exchanges the two names in one step (renameat2(2), RENAME_EXCHANGE),
+ * and the old output becomes the next spare. Whatever happens in between, the old file is at the path, complete. Only
+ * the spare is damaged, and nobody needs its content.
  *
- * It is used only if nobody can tell it from a new file, and nobody else has it:
- *   - regular, one name, ours, not locked by another writer (ob__hidden_open_locked());
- *   - group, extended attributes and mode (but for bits too many, which are taken away) as the new file's
- *     that was just created: which then also tells what the umask and the directory's default ACL make of a
- *     new file;
- *   - nobody has it open, mapped or running: the kernel would not give a lease;
- *   - most of it is in the page cache: else a new file is faster.
- * Everything else is a reason to start afresh, quietly; statistics tell which. All its bytes that no
- * View covers are zeroed (stale.c).
+ * The spare is used only if it is just like a new file, and if no other process uses it:
+ *   - It is a regular file of ours with one name, and no other writer has locked it (ob__hidden_open_locked()).
+ *   - It has the group and the extended attributes of the new file, which was just created. It has at least the
+ *     permissions of the new file; those that it has besides are removed. (So the new file also tells what the umask
+ *     and the directory's default ACL make of a new file.)
+ *   - No other process has it open, mapped or running: otherwise the kernel would not grant a lease.
+ *   - Most of it is in the page cache: otherwise a new file is faster.
+ * In all other cases the new file is used, without an error; statistics tell the reason. The bytes of the spare that
+ * no View covers are zeroed (stale.c).
  *
- * Cost when there is no spare: two system calls. When there is: 12 more, and the new file that is
- * not needed.
+ * Cost when there is no spare: two system calls. When there is one: 12 more, and the new file that is not needed.
  */
 #include "config.h"
 
@@ -39,10 +38,11 @@
 #include "target/unix/hidden.h"
 #include "outbuf.h"
 
-/* Of the spare in the page cache: below this half of it comes from the disk. */
-#define RESIDENT_PERCENT 75
+/* At least so much of the spare must be in the page cache. Below that, up to half of it is read from the disk. */
+#define MIN_RESIDENT_PERCENT 75
 
-static const char *why_not_held(int error)
+/* The reason for statistics: why ob__hidden_open_locked() failed. */
+static const char *reason_not_opened(int error)
 {
 	switch (error) {
 	case -ENOENT:
@@ -61,20 +61,23 @@ static const char *why_not_held(int error)
 	}
 }
 
-/* NULL, or what is wrong with it. */
-static const char *compare(int fd, const struct stat *st, int fresh)
+/*
+ * May the spare, `fd`, be used instead of the new file, `new_fd`? NULL, or the reason why not. If the spare has more
+ * permissions than the new file, they are removed.
+ */
+static const char *reason_not_usable(int fd, const struct stat *st, int new_fd)
 {
-	struct stat new;
+	struct stat new_st;
 	uint64_t resident;
 	int r;
 
-	if (ob__sys_fstat(fresh, &new) < 0)
+	if (ob__sys_fstat(new_fd, &new_st) < 0)
 		return "the new file cannot be looked at";
-	if (st->st_dev != new.st_dev)
+	if (st->st_dev != new_st.st_dev)
 		return "the spare is on another file system";
-	if (st->st_gid != new.st_gid)
+	if (st->st_gid != new_st.st_gid)
 		return "the spare has another group";
-	if (ob__sys_same_attributes(fd, fresh) != 1)
+	if (ob__sys_same_attributes(fd, new_fd) != 1)
 		return "the spare has other attributes";
 	r = ob__sys_is_sole_user(fd);
 	if (r < 0)
@@ -82,36 +85,41 @@ static const char *compare(int fd, const struct stat *st, int fresh)
 	r = ob__sys_resident(fd, (uint64_t)st->st_size, &resident);
 	if (r < 0)
 		return "the system does not say if the spare is in memory";
-	if (resident < (uint64_t)st->st_size / 100 * RESIDENT_PERCENT)
+	if (resident < (uint64_t)st->st_size / 100 * MIN_RESIDENT_PERCENT)
 		return "the spare is not in memory";
-	/* Somebody has taken rights away from it, and what it holds is still what they were taken for. */
-	if (new.st_mode & ~st->st_mode & 0777)
+	/* Somebody has taken permissions away from this file. Its old content must not become readable again. */
+	if (new_st.st_mode & ~st->st_mode & 0777)
 		return "the spare had fewer permissions";
-	if ((st->st_mode & 07777) != (new.st_mode & 07777) &&
-	    ob__sys_fchmod(fd, new.st_mode & 07777) < 0)
+	if ((st->st_mode & 07777) != (new_st.st_mode & 07777) &&
+	    ob__sys_fchmod(fd, new_st.st_mode & 07777) < 0)
 		return "the spare's permissions cannot be set";
 	return NULL;
 }
 
-static const char *take(struct target *t, const char *spare)
+/*
+ * Replace the new file that *t has by the spare, if that can be used. NULL, or the reason why not: *t is as before.
+ */
+static const char *use_spare(struct target *t, const char *spare)
 {
 	struct stat st;
 	const char *why;
 	int fd = ob__hidden_open_locked(t->dirfd, spare, O_RDWR, &st);
 
 	if (fd < 0)
-		return why_not_held(fd);
-	why = compare(fd, &st, t->fd);
-	/* On the disk the path may still lead to it, if the run that left it did not wait for that. */
+		return reason_not_opened(fd);
+	why = reason_not_usable(fd, &st, t->fd);
+	/* If the run that left the spare did not wait for the disk, the path may still lead to the spare there. */
 	if (why == NULL && t->syncfd >= 0 && ob__sys_fsync(t->syncfd) < 0)
 		why = "the directory cannot be synced";
 	if (why != NULL) {
-		/* Ours and nobody's: make room for a better one. */
+		/*
+		 * The spare is ours, and its content is of no use. Remove it, so that a better one can take its name.
+		 */
 		ob__sys_unlinkat(t->dirfd, spare);
 		ob__background_close(fd, &st);
 		return why;
 	}
-	/* Or io_uring would have each write of it tried once more: "it would block". */
+	/* It was opened by O_NONBLOCK. With that, io_uring would try each write twice, as the first "would block". */
 	ob__sys_set_blocking(fd);
 	ob__sys_close(t->fd);
 	t->fd = fd;
@@ -119,8 +127,11 @@ static const char *take(struct target *t, const char *spare)
 	return NULL;
 }
 
-/* Nor will the next run: it needs no spare from this one, and no directory synced for it. */
-static void never(struct target *t, const char *why)
+/*
+ * Recycling is impossible for good, also for the next run. So this run leaves no spare, and the directory need not be
+ * synced for one.
+ */
+static void turn_recycling_off(struct target *t, const char *why)
 {
 	t->recycle_why = why;
 	t->request.recycle = 0;
@@ -135,13 +146,13 @@ void ob__recycle_try(struct target *t, const struct fspolicy *fs)
 	char *spare;
 
 	if (!fs->recycle)
-		never(t, "not on this file system");
+		turn_recycling_off(t, "not on this file system");
 	else if (t->kind != TARGET_TMPFILE)
-		never(t, "no nameless files");
+		turn_recycling_off(t, "no nameless files");
 	else if (ob__hidden_name(t->name, 0, &spare) < 0)
 		t->recycle_why = "no memory";
 	else {
-		t->recycle_why = take(t, spare);
+		t->recycle_why = use_spare(t, spare);
 		if (t->recycle_why != NULL) {
 			free(spare);
 			return;

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where the file is written, and that it may be.
+ * Opening the file of an output on Unix.
  *
- * Linkers that unlink or rename the old output first leave a time with no file at the path, and
- * a failed link loses the last good one. So the new file is written where nobody sees it,
- * in the same directory (rename(2) does not cross file systems), and takes the path's place
- * in one step (publish.c).
+ * Problem: linkers that first unlink or rename the old output leave a time during which no file is at the path, and a
+ * failed link loses the last good output.
  *
- * Best is a file without a name (O_TMPFILE): whatever kills the process, the kernel frees it. Where
- * there are none (NFS, FUSE, vfat, 9p, a missing /proc) it has a hidden name from the start
- * (hidden.c).
+ * Choice: the new file is written under no name or under a hidden name, where no other process uses it. It is in the
+ * same directory, because rename(2) does not cross file systems. Commit moves it to the path in one step (publish.c).
  *
- * Permissions are given to open(2) and the kernel applies the umask; reading the umask means
- * changing it, a race in a threaded program. Not the bits that give rights away (setuid, setgid): a
- * write takes them off again, and half a program must not have them. They come last.
+ * A file without a name (O_TMPFILE) is best: however the process ends, the kernel frees the file. Some file systems
+ * have no O_TMPFILE (NFS, FUSE, vfat, 9p), and giving the file a name needs /proc. Where one of these is missing, the
+ * file has a hidden name from the start (hidden.c).
  *
- * The directory is held open from the start, so the output lands where open said even if
- * the working directory changes meanwhile.
+ * Permissions are given to open(2), and the kernel applies the umask. Reading the umask means changing it, which is a
+ * race in a threaded program. The bits that grant rights (setuid, setgid) are not given to open(2): a write would
+ * clear them, and half a program must not have them. They are set last (publish.c).
+ *
+ * The directory is held open from the start. So the output gets to the directory that was meant when it was opened,
+ * even if the working directory changes meanwhile.
  */
 #include "config.h"
 
@@ -38,7 +39,7 @@
 #include "target/unix/recycle.h"
 #include "outbuf.h"
 
-/* Split the path into an open directory and a name. */
+/* Split the path into an open directory, t->dirfd, and a name, t->name. 0 or a negative errno. */
 static int open_parent(struct target *t, const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -64,30 +65,30 @@ static int open_parent(struct target *t, const char *path)
 }
 
 /*
- * Never replace what is not a regular file: -o /dev/null must not remove /dev/null. A
- * symbolic link is looked through for this, but not for replacing: one that leads nowhere, or
- * where we may not look, is replaced. -ENOTSUP: it is special.
+ * Never replace what is not a regular file: `-o /dev/null` must not remove /dev/null. For this check a symbolic link
+ * is followed. It is not followed for replacing: the link itself is replaced. A link that leads nowhere, or to where
+ * we may not look, counts as a regular file.
  */
 int ob__target_check_path(const struct target *t, struct stat *st)
 {
-	struct stat behind, dir;
+	struct stat pointed_to, dir;
 	int r = ob__sys_fstatat(t->dirfd, t->name, st, AT_SYMLINK_NOFOLLOW);
 
 	if (r < 0) {
 		st->st_mode = 0;
 		return r == -ENOENT ? 0 : r;
 	}
-	behind = *st;
-	if (S_ISLNK(st->st_mode) && ob__sys_fstatat(t->dirfd, t->name, &behind, 0) < 0)
-		behind.st_mode = S_IFREG;
-	if (S_ISDIR(behind.st_mode))
+	pointed_to = *st;
+	if (S_ISLNK(st->st_mode) && ob__sys_fstatat(t->dirfd, t->name, &pointed_to, 0) < 0)
+		pointed_to.st_mode = S_IFREG;
+	if (S_ISDIR(pointed_to.st_mode))
 		return -EISDIR;
-	if (!S_ISREG(behind.st_mode))
+	if (!S_ISREG(pointed_to.st_mode))
 		return -ENOTSUP;
 
 	/*
-	 * In a sticky directory (/tmp) somebody else's file may not be renamed over: say so
-	 * now and not after the work.
+	 * In a sticky directory (/tmp) rename(2) may not replace another user's file. Find that out now and not after
+	 * all the work.
 	 */
 	r = ob__sys_fstat(t->dirfd, &dir);
 	if (r == 0 && t->kind != TARGET_IN_PLACE && (dir.st_mode & S_ISVTX) && geteuid() != 0 &&
@@ -97,13 +98,20 @@ int ob__target_check_path(const struct target *t, struct stat *st)
 }
 
 /*
- * In a directory like /tmp anybody may have put something where our output is to be: do not be led by a
- * link of somebody else's to a file, device or descriptor, and write to no file or FIFO of
- * theirs. The rules of fs.protected_symlinks and its sisters, which are not everywhere, do
- * not know of links that are read and not followed, and trust directories that are not sticky. A group
- * that shares one of these is trusted here too. 0, -EPERM, or why it cannot be told.
+ * May we write to the file, or follow the link, that *st describes? This depends on its owner and on the directory.
+ *
+ * In a directory like /tmp any user may have put something at our path. A link of another user's must not lead us to
+ * a file, a device or a descriptor, and a file or FIFO of another user's must not be written to. The kernel has such
+ * rules (fs.protected_symlinks, fs.protected_fifos and others), but not every system enables them. They do not apply
+ * to a link that is read and not followed, and they trust directories that are not sticky.
+ *
+ * If only the directory's owner may write to it, every file in it is trusted. So is every file if the directory is
+ * not sticky and only its owner and its group may write to it: the group that shares it is trusted. In other
+ * directories, our own files and those of the directory's owner are trusted.
+ *
+ * 0, -EPERM, or the errno of fstat(2).
  */
-static int check_whose(const struct target *t, const struct stat *st)
+static int check_owner(const struct target *t, const struct stat *st)
 {
 	struct stat dir;
 	int r = ob__sys_fstat(t->dirfd, &dir);
@@ -113,41 +121,45 @@ static int check_whose(const struct target *t, const struct stat *st)
 	return st->st_uid == geteuid() || st->st_uid == dir.st_uid ? 0 : -EPERM;
 }
 
-static int check_who_leads(const struct target *t)
+/* If the path is a symbolic link: check_owner() of the link. Else 0. */
+static int check_link_owner(const struct target *t)
 {
 	struct stat st;
 
 	if (ob__sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
 		return 0;
-	return check_whose(t, &st);
+	return check_owner(t, &st);
 }
 
-/* Write to what is there: a pipe, a device, a terminal. Waits for a FIFO's reader, as a shell does. */
-static int open_special(struct target *t, const struct stat *there)
+/*
+ * Write to the pipe, device or terminal at the path. Opening a FIFO waits for its reader, as a shell's redirection
+ * does.
+ */
+static int open_special(struct target *t, const struct stat *at_path)
 {
 	struct stat st;
-	int r = check_whose(t, there);
+	int r = check_owner(t, at_path);
 
 	if (r < 0)
 		return r;
 	t->kind = TARGET_SPECIAL;
-	t->fd = ob__sys_openat(t->dirfd, t->name, O_WRONLY | (S_ISLNK(there->st_mode) ? 0 : O_NOFOLLOW), 0);
+	t->fd = ob__sys_openat(t->dirfd, t->name, O_WRONLY | (S_ISLNK(at_path->st_mode) ? 0 : O_NOFOLLOW), 0);
 	if (t->fd < 0)
 		return t->fd;
-	/* Somebody may have put a file there meanwhile, which must not be written over. */
+	/* Another process may have replaced it by a regular file since the check; that must not be written over. */
 	r = ob__sys_fstat(t->fd, &st);
 	return r == 0 && S_ISREG(st.st_mode) ? -ENOTSUP : r;
 }
 
-/* Open the file of the path itself. */
-static int open_in_place(struct target *t, const struct stat *there)
+/* Open the file at the path itself. */
+static int open_in_place(struct target *t, const struct stat *at_path)
 {
 	struct stat st;
-	int r, follow = S_ISLNK(there->st_mode) ? 0 : O_NOFOLLOW;
+	int r, follow = S_ISLNK(at_path->st_mode) ? 0 : O_NOFOLLOW;
 
-	if (there->st_mode != 0 && (r = check_whose(t, there)) < 0)
+	if (at_path->st_mode != 0 && (r = check_owner(t, at_path)) < 0)
 		return r;
-	/* O_EXCL tells whether it was there, which discard has to know. */
+	/* O_EXCL tells whether the file existed before. Discard removes it only if it did not. */
 	t->fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | O_EXCL, t->request.mode & 0777);
 	t->created = t->fd >= 0;
 	t->old_content = !t->created;
@@ -155,15 +167,16 @@ static int open_in_place(struct target *t, const struct stat *there)
 		t->fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | follow, t->request.mode & 0777);
 	if (t->fd < 0)
 		return t->fd;
-	/* Once more, for what came between: a file of somebody else's is not touched. */
+	/* Check again, as the file may have changed since the first check: another user's file is not touched. */
 	if (t->created || follow == 0)
 		return 0;
 	r = ob__sys_fstat(t->fd, &st);
 	if (r < 0)
 		return r;
-	return S_ISREG(st.st_mode) ? check_whose(t, &st) : -ENOTSUP;
+	return S_ISREG(st.st_mode) ? check_owner(t, &st) : -ENOTSUP;
 }
 
+/* Create a temporary file with a hidden name, and lock it (hidden.c). 0 or a negative errno. */
 static int open_named(struct target *t)
 {
 	int try, r = -EEXIST;
@@ -174,12 +187,12 @@ static int open_named(struct target *t)
 			return r;
 		t->fd = ob__sys_openat(t->dirfd, t->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
 		                   t->request.mode & 0777);
-		/* What a crash left there is in nobody's way but ours. */
+		/* A file that a crash left under the first name is removed. */
 		if (t->fd == -EEXIST && try == 0 && ob__hidden_remove_leftover(t->dirfd, t->hidden) == 0)
 			t->fd = ob__sys_openat(t->dirfd, t->hidden,
 			                   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->request.mode & 0777);
 		r = t->fd < 0 ? t->fd : ob__hidden_lock_created(t->dirfd, t->hidden, t->fd);
-		/* Ours, and if that is no use, to be removed: ob__target_abandon(). */
+		/* The name is ours. If locking failed nevertheless, ob__target_abandon() removes the file. */
 		if (r == 0 || (t->fd >= 0 && r != -EEXIST))
 			return r;
 		if (t->fd >= 0)
@@ -192,9 +205,9 @@ static int open_named(struct target *t)
 }
 
 /*
- * Open a nameless file, or say that there is none to be had: EOPNOTSUPP from the file system,
- * EISDIR from kernels before 3.11, ENOENT from some FUSE servers, EINVAL from old glibc
- * emulations. Other errors would hit the named way as well, which then reports them.
+ * Open a file without a name. A negative errno says that this is not possible: EOPNOTSUPP from the file system,
+ * EISDIR from kernels before 3.11, ENOENT from some FUSE servers, EINVAL from old glibc emulations. The caller then
+ * tries open_named() after any error. An error with another cause occurs there as well, and is reported.
  */
 static int open_tmpfile(struct target *t)
 {
@@ -208,13 +221,14 @@ static int open_tmpfile(struct target *t)
 	return -EOPNOTSUPP;
 }
 
-static int open_file(struct target *t, const struct stat *there)
+/* Open a regular file: in place, recycled, without a name, or with a hidden name. 0 or a negative errno. */
+static int open_file(struct target *t, const struct stat *at_path)
 {
 	const struct fspolicy *fs = ob__fspolicy_of_file(t->dirfd);
 	int r;
 
 	if (t->request.in_place)
-		return open_in_place(t, there);
+		return open_in_place(t, at_path);
 	r = fs->tmpfile ? open_tmpfile(t) : -EOPNOTSUPP;
 	if (r < 0) {
 		t->kind = TARGET_NAMED;
@@ -226,9 +240,12 @@ static int open_file(struct target *t, const struct stat *there)
 }
 
 /*
- * The directory itself is open by O_PATH, which cannot be synced. That it cannot be shows now. An exchange
- * must be on the disk before the next run writes over what was exchanged, or after a power failure the path
- * leads to that.
+ * Open the directory a second time, for fsync(2), if durability needs that: t->dirfd is open by O_PATH, and fsync(2)
+ * refuses such a descriptor. It is opened now, so that an error shows before the work. 0 or a negative errno.
+ *
+ * Recycling needs it too, unless there is no durability at all. An exchange (publish.c) must be on the disk before
+ * the next run writes over the file that it moved away from the path. Otherwise, after a power failure, the path
+ * might lead to that file. If the directory cannot be opened for this, recycling is turned off.
  */
 static int open_for_sync(struct target *t)
 {
@@ -243,20 +260,20 @@ static int open_for_sync(struct target *t)
 	return 0;
 }
 
-/* What is wanted of the file at `name`, in the open directory. */
-static int open_there(struct target *t)
+/* Open what t->request asks for, or the special file at the path. 0 or a negative errno. */
+static int open_as_requested(struct target *t)
 {
-	struct stat there;
-	int r = ob__target_check_path(t, &there);
+	struct stat at_path;
+	int r = ob__target_check_path(t, &at_path);
 
 	if (r == -ENOTSUP)
-		return open_special(t, &there);
+		return open_special(t, &at_path);
 	if (r == 0)
 		r = open_for_sync(t);
 	if (r == 0)
 		r = ob__lock_acquire(t);
 	if (r == 0)
-		r = open_file(t, &there);
+		r = open_file(t, &at_path);
 	if (r == 0)
 		t->fs = ob__fspolicy_of_file(t->fd);
 	return r;
@@ -273,18 +290,18 @@ int ob__target_open(struct target *t, const char *path, const struct target_requ
 	r = open_parent(t, path);
 	fd = r == 0 ? ob__descriptor_number(t->dirfd, t->name) : -1;
 	if (fd >= 0) {
-		r = check_who_leads(t);
+		r = check_link_owner(t);
 		ob__target_abandon(t);
 		return r < 0 ? r : ob__target_open_descriptor(t, fd);
 	}
 	if (r == 0)
-		r = open_there(t);
+		r = open_as_requested(t);
 	if (r < 0)
 		ob__target_abandon(t);
 	return r;
 }
 
-/* In place: only what we created, and only if the name still leads to it. */
+/* In place: remove the file if this output created it, and if the name still leads to it. */
 static void remove_created(struct target *t)
 {
 	struct stat st;
@@ -295,8 +312,8 @@ static void remove_created(struct target *t)
 	t->created = 0;
 }
 
-/* Unless the name is known to be another's by now. */
-static void remove_hidden(struct target *t)
+/* Remove the hidden name, unless it is known to lead to another file by now. */
+static void remove_hidden_name(struct target *t)
 {
 	struct stat st;
 
@@ -310,8 +327,8 @@ static void remove_hidden(struct target *t)
 void ob__target_remove(struct target *t)
 {
 	remove_created(t);
-	/* Before the lock goes, which is what makes the name ours. */
-	remove_hidden(t);
+	/* The name is removed before the descriptor is redirected: that ends the lock, which makes the name ours. */
+	remove_hidden_name(t);
 	if (t->fd >= 0 && !t->borrowed)
 		ob__sys_redirect_to_null(t->fd);
 }
@@ -321,8 +338,8 @@ void ob__target_abandon(struct target *t)
 	if (t->borrowed)
 		t->fd = -1;
 	remove_created(t);
-	/* First the name, then the lock, which goes with the descriptor. */
-	remove_hidden(t);
+	/* The name is removed before the descriptor is closed: closing ends the lock, which makes the name ours. */
+	remove_hidden_name(t);
 	ob__target_close_fd(&t->fd);
 	ob__lock_release(t);
 	ob__target_close_fd(&t->syncfd);
