@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Paths are UTF-8, whatever the program's code page, and may be longer than the 260 characters of old. They are made
- * absolute at once, so that the working directory may change, which also takes away what Windows does not see in a
- * name ("out.", "out "); and get the prefix \\?\, which lifts the limit and ends all interpretation.
+ * Paths on Windows.
+ *
+ * A path is UTF-8, whatever the program's code page is, and may be longer than the old limit of 260 characters. It is
+ * made absolute at once, so that the working directory may change. This also removes what Windows ignores at the end
+ * of a name ("out.", "out "). Then it gets the prefix \\?\, which lifts the limit and turns off all further
+ * interpretation.
  */
 #include "config.h"
 
@@ -13,20 +16,21 @@
 
 #include "system/windows/sys_windows.h"
 
-static const wchar_t long_path[] = L"\\\\?\\", long_share[] = L"\\\\?\\UNC", device[] = L"\\\\.\\", share[] = L"\\\\";
+static const wchar_t long_path_prefix[] = L"\\\\?\\", long_share_prefix[] = L"\\\\?\\UNC";
+static const wchar_t device_prefix[] = L"\\\\.\\", share_prefix[] = L"\\\\";
 
-static int begins(const wchar_t *path, const wchar_t *with)
+static int has_prefix(const wchar_t *path, const wchar_t *prefix)
 {
-	return wcsncmp(path, with, wcslen(with)) == 0;
+	return wcsncmp(path, prefix, wcslen(prefix)) == 0;
 }
 
-static wchar_t *no_memory(void)
+static wchar_t *fail_no_memory(void)
 {
 	SetLastError(ERROR_NOT_ENOUGH_MEMORY);
 	return NULL;
 }
 
-static wchar_t *wide(const char *text)
+static wchar_t *to_utf16(const char *text)
 {
 	int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
 	wchar_t *to = length <= 0 ? NULL : malloc((size_t)length * sizeof *to);
@@ -34,67 +38,68 @@ static wchar_t *wide(const char *text)
 	if (length <= 0)
 		return NULL;
 	if (to == NULL)
-		return no_memory();
+		return fail_no_memory();
 	MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, to, length);
 	return to;
 }
 
-static wchar_t *joined(const wchar_t *a, size_t n, const wchar_t *b)
+/* The first n characters of a, then b. */
+static wchar_t *concatenate(const wchar_t *a, size_t n, const wchar_t *b)
 {
 	wchar_t *to = malloc((n + wcslen(b) + 1) * sizeof *to);
 
 	if (to == NULL)
-		return no_memory();
+		return fail_no_memory();
 	memcpy(to, a, n * sizeof *to);
 	wcscpy(to + n, b);
 	return to;
 }
 
-static wchar_t *absolute(const wchar_t *path)
+static wchar_t *make_absolute(const wchar_t *path)
 {
-	DWORD length = GetFullPathNameW(path, 0, NULL, NULL), got;
+	DWORD length = GetFullPathNameW(path, 0, NULL, NULL), written;
 	wchar_t *to;
 
-	/* The working directory may become a longer one meanwhile. */
+	/* Another thread may change the working directory to a longer one between the two calls. */
 	for (;;) {
 		to = length == 0 ? NULL : malloc(length * sizeof *to);
 		if (length == 0)
 			return NULL;
 		if (to == NULL)
-			return no_memory();
-		got = GetFullPathNameW(path, length, to, NULL);
-		if (got > 0 && got < length)
+			return fail_no_memory();
+		written = GetFullPathNameW(path, length, to, NULL);
+		if (written > 0 && written < length)
 			return to;
 		free(to);
-		length = got;
+		length = written;
 	}
 }
 
 wchar_t *ob__path_full(const char *path)
 {
-	wchar_t *given = wide(path), *whole, *to, *slash;
+	wchar_t *given = to_utf16(path), *full, *to, *slash;
 
 	if (given == NULL)
 		return NULL;
 	while ((slash = wcschr(given, L'/')) != NULL)
 		*slash = L'\\';
-	if (begins(given, long_path))
+	if (has_prefix(given, long_path_prefix))
 		return given;
-	whole = absolute(given);
+	full = make_absolute(given);
 	free(given);
-	if (whole == NULL)
+	if (full == NULL)
 		return NULL;
-	if (begins(whole, device)) {
-		/* But \\.\C:\dir\out is a file. */
-		if (whole[4] != L'\0' && whole[5] == L':')
-			whole[2] = L'?';
-		return whole;
+	if (has_prefix(full, device_prefix)) {
+		/* \\.\C:\dir\out is a file nevertheless. */
+		if (full[4] != L'\0' && full[5] == L':')
+			full[2] = L'?';
+		return full;
 	}
-	if (begins(whole, share))
-		to = joined(long_share, wcslen(long_share), whole + 1);
+	if (has_prefix(full, share_prefix))
+		to = concatenate(long_share_prefix, wcslen(long_share_prefix), full + 1);
 	else
-		to = joined(long_path, wcslen(long_path), whole);
-	free(whole);
+		to = concatenate(long_path_prefix, wcslen(long_path_prefix), full);
+	free(full);
 	return to;
 }
 
@@ -107,11 +112,11 @@ const wchar_t *ob__path_last(const wchar_t *path)
 
 wchar_t *ob__path_beside(const wchar_t *path, const char *name)
 {
-	wchar_t *other = wide(name), *to;
+	wchar_t *other = to_utf16(name), *to;
 
 	if (other == NULL)
 		return NULL;
-	to = joined(path, (size_t)(ob__path_last(path) - path), other);
+	to = concatenate(path, (size_t)(ob__path_last(path) - path), other);
 	free(other);
 	return to;
 }
@@ -124,10 +129,10 @@ char *ob__path_name(const wchar_t *path)
 	char *to;
 
 	if (lower == NULL) {
-		no_memory();
+		fail_no_memory();
 		return NULL;
 	}
-	/* The invariant locale's, as that of a file system does not change with the user's. */
+	/* The invariant locale: a file system's rules for lower case do not change with the user's locale either. */
 	if (LCMapStringEx(LOCALE_NAME_INVARIANT, LCMAP_LOWERCASE, last, n, lower, n, NULL, NULL, 0) <= 0)
 		wcscpy(lower, last);
 	length = WideCharToMultiByte(CP_UTF8, 0, lower, -1, NULL, 0, NULL, NULL);
@@ -135,22 +140,22 @@ char *ob__path_name(const wchar_t *path)
 	if (to != NULL)
 		WideCharToMultiByte(CP_UTF8, 0, lower, -1, to, length, NULL, NULL);
 	else if (length > 0)
-		no_memory();
+		fail_no_memory();
 	free(lower);
 	return to;
 }
 
 int ob__path_is_directory(const char *path)
 {
-	const char *name = path, *at;
+	const char *name = path, *p;
 
-	for (at = path; *at != '\0'; at++)
-		if (*at == '/' || *at == '\\' || (*at == ':' && at == path + 1))
-			name = at + 1;
+	for (p = path; *p != '\0'; p++)
+		if (*p == '/' || *p == '\\' || (*p == ':' && p == path + 1))
+			name = p + 1;
 	return *name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
 int ob__path_is_device(const wchar_t *path)
 {
-	return begins(path, device) || begins(path, L"\\\\?\\pipe\\");
+	return has_prefix(path, device_prefix) || has_prefix(path, L"\\\\?\\pipe\\");
 }
