@@ -2,13 +2,15 @@
 /*
  * Threads for the short time of a flush.
  *
- * Tasks are taken from one shared counter, so a thread that is held up does not hold up its
- * share. Threads are started for each call and not kept: starting and joining one costs 70 to
- * 90 us, a flush worth threads takes milliseconds, and idle threads of a library are a nuisance to
- * whoever forks or counts them. Who has a pool passes it (run).
+ * The next task is taken from one shared counter. So a thread that is delayed does not delay a fixed share of the
+ * tasks.
  *
- * The cap: others measured writing to one file to get slower beyond 4 to 10 threads on most
- * file systems (wild#1499), and a linker shares the machine with a build.
+ * Threads are started for each call and not kept. Starting and joining one costs 70 to 90 us, and a flush that is
+ * worth threads takes milliseconds. Idle threads of a library are a nuisance to programs that fork or count their
+ * threads. A caller that has a pool of threads passes it (options.run).
+ *
+ * The number of threads that the library chooses is limited. Others measured that writing to one file gets slower
+ * beyond 4 to 10 threads on most file systems (wild#1499), and a linker shares the machine with a build.
  */
 #include "config.h"
 
@@ -21,74 +23,75 @@
 
 #include "system/sys.h"
 
-#define THREADS_MAX 8u    /* chosen by the library */
-#define THREADS_LIMIT 64u /* chosen by the caller */
+#define THREADS_MAX 8u    /* the most that the library chooses */
+#define THREADS_LIMIT 64u /* the most that the caller may choose */
 
-struct crew {
+/* The tasks of one call of ob__parallel_run(). Constant while its threads run, except `next`. */
+struct shared_tasks {
 	void (*task)(void *arg, size_t i);
 	void *arg;
 	size_t n;
-	_Atomic size_t next; /* the first task nobody has taken; any thread of the crew */
+	_Atomic size_t next; /* the first task that no thread has begun; incremented by the threads of this call */
 };
 
-static void *work(void *arg)
+static void *run_tasks(void *arg)
 {
-	struct crew *crew = arg;
+	struct shared_tasks *shared_tasks = arg;
 	size_t i;
 
-	while ((i = atomic_fetch_add_explicit(&crew->next, 1, memory_order_relaxed)) < crew->n)
-		crew->task(crew->arg, i);
+	while ((i = atomic_fetch_add_explicit(&shared_tasks->next, 1, memory_order_relaxed)) < shared_tasks->n)
+		shared_tasks->task(shared_tasks->arg, i);
 	return NULL;
 }
 
 int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg)
 {
-	struct crew crew = { .task = task, .arg = arg, .n = n };
+	struct shared_tasks shared_tasks = { .task = task, .arg = arg, .n = n };
 	pthread_t threads[THREADS_LIMIT];
-	unsigned want = p->threads, started = 0;
+	unsigned wanted = p->threads, started = 0;
 
 	if (p->run != NULL)
 		return p->run(p->run_arg, n, task, arg);
-	if (want == 0) {
-		want = ob__sys_cpus();
-		want = want > THREADS_MAX ? THREADS_MAX : want;
+	if (wanted == 0) {
+		wanted = ob__sys_cpus();
+		wanted = wanted > THREADS_MAX ? THREADS_MAX : wanted;
 	}
-	want = want > THREADS_LIMIT ? THREADS_LIMIT : want;
-	want = want > n ? (unsigned)n : want;
+	wanted = wanted > THREADS_LIMIT ? THREADS_LIMIT : wanted;
+	wanted = wanted > n ? (unsigned)n : wanted;
 
-	while (started + 1 < want && ob__sys_thread(&threads[started], work, &crew) == 0)
+	while (started + 1 < wanted && ob__sys_thread(&threads[started], run_tasks, &shared_tasks) == 0)
 		started++;
-	/* Threads that could not be had are not missed: this one does what is left. */
-	work(&crew);
+	/* A thread that could not be started is not needed: this one does all tasks that are left. */
+	run_tasks(&shared_tasks);
 	while (started > 0)
 		pthread_join(threads[--started], NULL);
 	return 0;
 }
 
-struct chore {
+struct detached_task {
 	void (*task)(void *arg);
 	void *arg;
 };
 
-static void *do_chore(void *arg)
+static void *run_detached_task(void *arg)
 {
-	struct chore chore = *(struct chore *)arg;
+	struct detached_task detached_task = *(struct detached_task *)arg;
 
 	free(arg);
-	chore.task(chore.arg);
+	detached_task.task(detached_task.arg);
 	return NULL;
 }
 
 int ob__parallel_detached(void (*task)(void *arg), void *arg)
 {
-	struct chore *chore = malloc(sizeof *chore);
+	struct detached_task *detached_task = malloc(sizeof *detached_task);
 	int r;
 
-	if (chore == NULL)
+	if (detached_task == NULL)
 		return -ENOMEM;
-	*chore = (struct chore){ task, arg };
-	r = ob__sys_thread(NULL, do_chore, chore);
+	*detached_task = (struct detached_task){ task, arg };
+	r = ob__sys_thread(NULL, run_detached_task, detached_task);
 	if (r < 0)
-		free(chore);
+		free(detached_task);
 	return r;
 }

@@ -7,19 +7,19 @@
 
 /* Constant after outbuf_open(). */
 struct parallel {
-	unsigned threads; /* the caller's included; 0: choose */
+	unsigned threads; /* how many threads work, the calling one included; 0: the library chooses */
 	/* The caller's pool, or NULL; see outbuf_options.run. */
 	int (*run)(void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg);
 	void *run_arg;
 };
 
 /*
- * Call task(arg, i) once for each i below n and return when all have returned. Tasks
- * report failures through arg. 0, or the error of the caller's pool.
+ * Call task(arg, i) once for each i below n, on this thread and others, and return when all calls have returned.
+ * Tasks report failures through arg. Any thread. 0, or the error of the caller's pool.
  */
 int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg);
 
-/* Do something on a thread that nobody waits for. 0 or a negative errno: then it is not done. */
+/* Call task(arg) on a thread that nobody waits for. Any thread. 0, or a negative errno: then task is not called. */
 int ob__parallel_detached(void (*task)(void *arg), void *arg);
 
 #endif

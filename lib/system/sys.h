@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system, for all above it: every call that can fail goes through the sys_ files, and only there, where its
- * error becomes a negative errno, so that no other file reads errno. (On Windows space and target call the system
- * themselves, and ob__sys_windows_error() makes the errno.) A descriptor is one of the C library's.
+ * The interface to the system, for all rooms above. Every system call that can fail is made in the sys_ files, and
+ * its error becomes a negative errno there, so that no other file reads errno. (On Windows, space_windows.c and
+ * target/windows also call the system; ob__sys_windows_error() makes their errnos.) A descriptor is one of the C
+ * library's, also on Windows.
  *
- * What the target of a Unix needs besides is in sys_unix.h; memory calls are in sys_vm.h, those of io_uring in
- * sys_uring.h. On Windows sys_windows.c takes the place of sys_unix.c, sys_ownership.c and sys_stream.c.
+ * What only target/unix needs is in sys_unix.h. Memory calls are in sys_vm.h, those of io_uring in sys_uring.h. On
+ * Windows sys_windows.c replaces sys_unix.c, sys_ownership.c, sys_process.c, sys_stream.c, sys_table.c and
+ * sys_thread.c.
+ *
+ * All functions may be called by any thread. Those that return int return 0 or a negative errno, except where a
+ * comment says otherwise.
  */
 #ifndef OUTBUF_LIB_SYS_H
 #define OUTBUF_LIB_SYS_H
@@ -15,49 +20,55 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
-/* The descriptor is gone in any case; EINTR is no error (Linux closes before it waits). */
+/* The descriptor is closed also if an error is returned. EINTR is no error: Linux closes before it waits. */
 int ob__sys_close(int fd);
-/* 0 if the descriptor is open for writing, else -EBADF. */
+/* 0 if the descriptor is open for writing; -EBADF if it is not; or another errno. */
 int ob__sys_is_writable(int fd);
-/* Is it a regular file that pwrite(2) can write at any offset? 1, 0, or an errno if it cannot be asked. */
+/*
+ * Is it a regular file that pwrite(2) can write at any offset? 1, 0, or a negative errno if that cannot be found out.
+ */
 int ob__sys_is_seekable(int fd);
 /*
- * The type of the file system, as statfs(2) has it, and how many bytes anybody may still store on it. 0 and
- * UINT64_MAX where it does not say. 0, or an errno: -ENOSYS where there is no such call.
+ * *magic becomes the type of the file system, as in statfs(2); 0 where it is not known. *room becomes the number of
+ * bytes that any user may still store on it; UINT64_MAX where that is not known. -ENOSYS where the system has no such
+ * call.
  */
 int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room);
 int ob__sys_fstat(int fd, struct stat *st);
-/* -EBUSY where a file that is mapped cannot be cut (Windows). */
+/* -EBUSY where a mapped file cannot be shortened (Windows). Retries EINTR. */
 int ob__sys_ftruncate(int fd, uint64_t size);
-/* Mode 0 always. Retries EINTR. */
+/* fallocate(2) with mode 0. Retries EINTR. */
 int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length);
-/* All n bytes or an error: goes on after short writes and EINTR; a write of 0 bytes is -EIO. */
+/*
+ * Write all n bytes, or return an error. Continues after short writes and EINTR; -EIO if the system writes 0 bytes.
+ */
 int ob__sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset);
 /*
- * All n bytes to a pipe, terminal, device: as above, waits where the descriptor does not block.
- * Raises no SIGPIPE: -EPIPE.
+ * Write all n bytes to a pipe, terminal or device, like ob__sys_pwrite_all(). If the descriptor is non-blocking, wait
+ * until it can be written. A closed pipe is -EPIPE and raises no SIGPIPE. A file beyond RLIMIT_FSIZE is -EFBIG and
+ * raises no SIGXFSZ.
  */
 int ob__sys_write_all(int fd, const void *data, size_t n);
-/* n bytes; what lies past the end of the file is zero. */
+/* Read n bytes. Those beyond the end of the file are zero. */
 int ob__sys_pread_all(int fd, void *data, size_t n, uint64_t offset);
-/* Both retry EINTR. */
+/* These two retry EINTR. */
 int ob__sys_fdatasync(int fd);
 int ob__sys_fsync(int fd);
-/* 64 bits nobody can guess; an error where the system has no source of them. */
+/* Get 64 random bits that nobody can guess. A negative errno where the system has no source of them. */
 int ob__sys_random(uint64_t *bits);
-/* RLIMIT_FSIZE: longer files cannot be, and trying raises SIGXFSZ. */
+/* RLIMIT_FSIZE in bytes: no file can be longer, and the attempt raises SIGXFSZ. UINT64_MAX: no limit. */
 uint64_t ob__sys_file_limit(void);
-/* Let others run for a moment. */
+/* Let other threads run for a moment. */
 void ob__sys_pause(void);
-/* A variable of the environment; NULL if it is not set, or the program has more rights than its user. */
+/* A variable of the environment. NULL if it is not set, or if the program has more rights than its user. */
 const char *ob__sys_environment(const char *name);
-/* CPUs this thread may run on, at least 1. */
+/* The number of CPUs that this thread may run on, at least 1. */
 unsigned ob__sys_cpus(void);
-/* A clock that only goes forward, in nanoseconds. */
+/* A clock that never goes back, in nanoseconds. */
 uint64_t ob__sys_now(void);
 /*
- * pthread_create(3) for a thread of ours: the program's signal handlers do not find themselves on it. Detached, if
- * `thread` is NULL.
+ * pthread_create(3) for a thread of the library's: it runs none of the program's signal handlers, except those for
+ * its own faults. If `thread` is NULL the thread is detached.
  */
 int ob__sys_thread(pthread_t *thread, void *(*work)(void *arg), void *arg);
 

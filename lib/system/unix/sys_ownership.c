@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose is a file, and who else has it?
+ * Whose is a file, and who else uses it?
  *
- * Before an old file is written over it must be known that nobody looks at it. Linux answers that
- * with a lease: F_WRLCK is granted to the owner of a file that is open nowhere else, not run, and not
- * mapped, even by a descriptor long closed (fcntl(2); tried on ext4, xfs, tmpfs). It is given back at
- * once: it is the answer that is wanted. But a lease also promises a signal when somebody opens
- * the file meanwhile, SIGIO, of which a process dies that does not expect it. So the signal is
- * directed to this thread, which blocks it for these two calls, and takes it away.
+ * Problem: before an old file is written over, it must be known that no process uses it.
  *
- * That two of our own kind do not take the same file is what flock(2) is for: it ends with the
- * process, whatever ends that.
+ * Choice: Linux answers that by a lease. The owner of a file gets a lease F_WRLCK only if the file is open nowhere
+ * else, is not being run, and is not mapped, even by a descriptor that was closed long ago (fcntl(2); tried on ext4,
+ * xfs, tmpfs). The lease is released at once, as only the answer is needed.
+ *
+ * Cost: while there is a lease, the system sends SIGIO when somebody opens the file. SIGIO ends a process that does
+ * not expect it. So the signal is directed to this thread. The thread blocks it during these two calls, and removes
+ * it if it is pending afterwards.
+ *
+ * flock(2) keeps two processes that use this library from recycling the same file. Such a lock ends with its process,
+ * however that ends.
  */
 #include "config.h"
 
@@ -42,13 +45,13 @@ int ob__sys_lock(int fd, int wait)
 
 void ob__sys_consume_signal(int signal)
 {
-	sigset_t one, pending;
+	sigset_t set, pending;
 	int got;
 
-	sigemptyset(&one);
-	sigaddset(&one, signal);
+	sigemptyset(&set);
+	sigaddset(&set, signal);
 	if (sigpending(&pending) == 0 && sigismember(&pending, signal))
-		sigwait(&one, &got);
+		sigwait(&set, &got);
 }
 
 int ob__sys_sigaction(int signal, const struct sigaction *now, struct sigaction *before)
@@ -58,26 +61,26 @@ int ob__sys_sigaction(int signal, const struct sigaction *now, struct sigaction 
 
 #ifdef F_SETLEASE
 
-static int command(int fd, int what, void *arg)
+static int call_fcntl(int fd, int command, void *arg)
 {
-	return ob__sys_table.fcntl(fd, what, arg) < 0 ? -errno : 0;
+	return ob__sys_table.fcntl(fd, command, arg) < 0 ? -errno : 0;
 }
 
 int ob__sys_is_sole_user(int fd)
 {
-	struct f_owner_ex me = { .type = F_OWNER_TID, .pid = (pid_t)syscall(SYS_gettid) };
-	sigset_t io, before, pending;
+	struct f_owner_ex this_thread = { .type = F_OWNER_TID, .pid = (pid_t)syscall(SYS_gettid) };
+	sigset_t sigio, before, pending;
 	int r;
 
-	sigemptyset(&io);
-	sigaddset(&io, SIGIO);
+	sigemptyset(&sigio);
+	sigaddset(&sigio, SIGIO);
 	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &io, &before);
-	r = command(fd, F_SETOWN_EX, &me);
+	pthread_sigmask(SIG_BLOCK, &sigio, &before);
+	r = call_fcntl(fd, F_SETOWN_EX, &this_thread);
 	if (r == 0)
-		r = command(fd, F_SETLEASE, (void *)(intptr_t)F_WRLCK);
+		r = call_fcntl(fd, F_SETLEASE, (void *)(intptr_t)F_WRLCK);
 	if (r == 0) {
-		r = command(fd, F_SETLEASE, (void *)(intptr_t)F_UNLCK);
+		r = call_fcntl(fd, F_SETLEASE, (void *)(intptr_t)F_UNLCK);
 		if (!sigismember(&pending, SIGIO))
 			ob__sys_consume_signal(SIGIO);
 	}
@@ -95,35 +98,39 @@ int ob__sys_is_sole_user(int fd)
 
 #endif
 
-/* Names and values that take more than this are taken for different. */
+/*
+ * In bytes. If the names or a value of extended attributes need more, ob__sys_same_attributes() returns -ERANGE, which
+ * its caller treats as a difference.
+ */
 #define ATTRIBUTES_MAX 4096
 
+/* 1 if this attribute has the same value in both files, 0 if not, or a negative errno. */
 static int same_value(int a, int b, const char *name)
 {
-	char one[ATTRIBUTES_MAX], other[ATTRIBUTES_MAX];
-	ssize_t n = ob__sys_table.fgetxattr(a, name, one, sizeof one), m;
+	char value[ATTRIBUTES_MAX], other_value[ATTRIBUTES_MAX];
+	ssize_t n = ob__sys_table.fgetxattr(a, name, value, sizeof value), other_n;
 
 	if (n < 0)
 		return -errno;
-	m = ob__sys_table.fgetxattr(b, name, other, sizeof other);
-	if (m < 0)
+	other_n = ob__sys_table.fgetxattr(b, name, other_value, sizeof other_value);
+	if (other_n < 0)
 		return -errno;
-	return n == m && memcmp(one, other, (size_t)n) == 0;
+	return n == other_n && memcmp(value, other_value, (size_t)n) == 0;
 }
 
 int ob__sys_same_attributes(int a, int b)
 {
-	char names[ATTRIBUTES_MAX], others[ATTRIBUTES_MAX];
+	char names[ATTRIBUTES_MAX], other_names[ATTRIBUTES_MAX];
 	const char *name;
-	ssize_t n = ob__sys_table.flistxattr(a, names, sizeof names), m;
+	ssize_t n = ob__sys_table.flistxattr(a, names, sizeof names), other_n;
 	int r = 1;
 
 	if (n < 0)
 		return errno == EOPNOTSUPP || errno == ENOSYS ? 1 : -errno;
-	m = ob__sys_table.flistxattr(b, others, sizeof others);
-	if (m < 0)
+	other_n = ob__sys_table.flistxattr(b, other_names, sizeof other_names);
+	if (other_n < 0)
 		return -errno;
-	if (n != m || memcmp(names, others, (size_t)n) != 0)
+	if (n != other_n || memcmp(names, other_names, (size_t)n) != 0)
 		return 0;
 	for (name = names; r == 1 && name < names + n; name += strlen(name) + 1)
 		r = same_value(a, b, name);
@@ -134,11 +141,11 @@ int ob__sys_resident(int fd, uint64_t n, uint64_t *bytes)
 {
 	uint64_t pages;
 	int r = ob__sys_table.cachestat(fd, n, &pages) < 0 ? -errno : 0;
-	long page = sysconf(_SC_PAGESIZE);
+	long page_size = sysconf(_SC_PAGESIZE);
 
 	*bytes = 0;
 	if (r == 0) {
-		*bytes = pages * (uint64_t)(page > 0 ? page : 4096);
+		*bytes = pages * (uint64_t)(page_size > 0 ? page_size : 4096);
 		return 0;
 	}
 #ifdef HAVE_VM

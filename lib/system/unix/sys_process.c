@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the process may do, and has: its limits, its environment, its CPUs, time, and bits that nobody can guess. */
+/* What belongs to the process: its limits, environment and CPUs; time; random bits. */
 #include "config.h"
 
 #include "system/sys.h"
@@ -33,9 +33,9 @@ uint64_t ob__sys_file_limit(void)
 
 void ob__sys_pause(void)
 {
-	struct timespec moment = { .tv_nsec = 20000 };
+	struct timespec duration = { .tv_nsec = 20000 };
 
-	nanosleep(&moment, NULL);
+	nanosleep(&duration, NULL);
 }
 
 const char *ob__sys_environment(const char *name)
@@ -51,7 +51,7 @@ unsigned ob__sys_cpus(void)
 {
 	long n;
 #ifdef HAVE_SCHED_GETAFFINITY
-	/* What a container or taskset leaves us, not what the machine has. */
+	/* The CPUs that a container or taskset leaves us, not all that the machine has. */
 	cpu_set_t set;
 
 	if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)

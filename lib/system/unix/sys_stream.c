@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writing to what is no file: write(2) that neither kills nor gives up.
+ * Writing to a pipe, terminal or device, without being killed by a signal.
  *
- * A reader that went away makes write(2) raise SIGPIPE, which kills a program that did not
- * expect it, and a library may not change what the process does with signals. But a SIGPIPE of
- * write(2) goes to the thread that wrote, so: block it in this thread, write, and if there was
- * EPIPE take the signal away again, unless it was pending before and is not ours. (MSG_NOSIGNAL
- * would do for sockets only.) So it is with SIGXFSZ, where a file is written up to `ulimit -f`.
+ * Problem: if the reader of a pipe has closed it, write(2) raises SIGPIPE. That kills a program that does not expect
+ * it, and a library may not change how the process handles signals. MSG_NOSIGNAL would help for sockets only.
  *
- * The descriptor may not block (a terminal that somebody's shell left so): wait in poll(2).
+ * Choice: the SIGPIPE of write(2) goes to the thread that wrote. So this thread blocks the signal, writes, and after
+ * EPIPE removes the pending signal. It does not remove a signal that was pending before: that came from elsewhere.
+ * SIGXFSZ is handled in the same way; it is raised when a file is written that reaches `ulimit -f`.
+ *
+ * The descriptor may be non-blocking, for example a terminal that somebody's shell left so. Then poll(2) waits.
  */
 #include "config.h"
 
@@ -18,43 +19,43 @@
 #include "system/unix/sys_table.h"
 #include "system/unix/sys_unix.h"
 
-/* Several megabytes in one call to a pipe are no faster, and on Linux 2 GiB is the most. */
-#define AT_ONCE ((size_t)1 << 20)
+/* More bytes in one call to a pipe are not faster, and Linux writes 2 GiB at most in one call. */
+#define BYTES_PER_CALL ((size_t)1 << 20)
 
 static int write_all(int fd, const unsigned char *from, size_t n)
 {
 	while (n > 0) {
-		ssize_t did = ob__sys_table.write(fd, from, n < AT_ONCE ? n : AT_ONCE);
+		ssize_t written = ob__sys_table.write(fd, from, n < BYTES_PER_CALL ? n : BYTES_PER_CALL);
 
-		if (did < 0 && errno == EINTR)
+		if (written < 0 && errno == EINTR)
 			continue;
-		if (did < 0 && errno == EAGAIN) { /* the same as EWOULDBLOCK on all we know */
+		if (written < 0 && errno == EAGAIN) { /* EWOULDBLOCK is the same number on all systems we know */
 			struct pollfd wait = { .fd = fd, .events = POLLOUT };
 
 			if (ob__sys_table.poll(&wait, 1, -1) < 0 && errno != EINTR)
 				return -errno;
 			continue;
 		}
-		if (did < 0)
+		if (written < 0)
 			return -errno;
-		if (did == 0)
+		if (written == 0)
 			return -EIO;
-		from += did;
-		n -= (size_t)did;
+		from += written;
+		n -= (size_t)written;
 	}
 	return 0;
 }
 
 int ob__sys_write_all(int fd, const void *data, size_t n)
 {
-	sigset_t ours, before, pending;
+	sigset_t blocked, before, pending;
 	int r;
 
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGPIPE);
-	sigaddset(&ours, SIGXFSZ);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGPIPE);
+	sigaddset(&blocked, SIGXFSZ);
 	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &ours, &before);
+	pthread_sigmask(SIG_BLOCK, &blocked, &before);
 	r = write_all(fd, data, n);
 	if (r == -EPIPE && !sigismember(&pending, SIGPIPE))
 		ob__sys_consume_signal(SIGPIPE);

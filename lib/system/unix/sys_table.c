@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Why a table and not --wrap or an interposed library: with _FILE_OFFSET_BITS=64 the names in
- * the object files are pwrite64, fallocate64 and so on, _FORTIFY_SOURCE renames open,
- * --wrap does not reach a shared library or a call in its own file, and cmocka's mocks
- * are thread-local while our flush runs on threads. One indirect call per system call
- * costs nothing that can be seen beside the call itself.
+ * The table of system calls, which tests replace.
+ *
+ * Problem: tests must be able to let any system call fail. --wrap of the linker or an interposed library cannot do
+ * that. With _FILE_OFFSET_BITS=64 the names in the object files are pwrite64, fallocate64 and so on. _FORTIFY_SOURCE
+ * renames open. --wrap does not reach a shared library or a call within one file. The mocks of cmocka are per thread,
+ * but a flush runs on several threads.
+ *
+ * Choice: a table of pointers. Cost: one indirect call for each system call, which cannot be measured beside the call
+ * itself.
  */
 #include "config.h"
 
@@ -24,11 +28,11 @@
 #include <sys/random.h>
 #endif
 
-#ifndef RENAME_EXCHANGE /* renameat2(2); of <stdio.h> with glibc alone */
+#ifndef RENAME_EXCHANGE /* of renameat2(2); only glibc's <stdio.h> defines it */
 #define RENAME_EXCHANGE 2
 #endif
 
-/* Fixed argument lists for the two calls that are variadic or may be missing. */
+/* Functions for the slots of the table. The calls that are variadic, or that a system may not have, need one. */
 
 static int real_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -41,8 +45,8 @@ static int real_fallocate(int fd, int mode, off_t offset, off_t length)
 	return fallocate(fd, mode, offset, length);
 #else
 	/*
-	 * Not posix_fallocate: where the file system cannot reserve, glibc writes a byte into
-	 * each block instead, 1 s for 1.7 GB (reviews.llvm.org/D38295).
+	 * Not posix_fallocate(3): where the file system cannot allocate blocks, glibc writes a byte into each block
+	 * instead, 1 s for 1.7 GB (reviews.llvm.org/D38295).
 	 */
 	(void)fd, (void)mode, (void)offset, (void)length;
 	errno = ENOSYS;
@@ -92,7 +96,7 @@ static int real_exchange(int dirfd, const char *a, const char *b)
 #ifdef HAVE_RENAMEAT2
 	return renameat2(dirfd, a, dirfd, b, RENAME_EXCHANGE);
 #elif defined(SYS_renameat2)
-	/* The musl of Debian 12, 1.2.3, has no wrapper. */
+	/* The musl of Debian 12 (1.2.3) has no wrapper. */
 	return (int)syscall(SYS_renameat2, dirfd, a, dirfd, b, RENAME_EXCHANGE);
 #else
 	(void)dirfd, (void)a, (void)b;
@@ -101,7 +105,10 @@ static int real_exchange(int dirfd, const char *a, const char *b)
 #endif
 }
 
-/* Linux 6.5; younger than glibc's wrapper, and on all machines but one of this number. */
+/*
+ * cachestat(2) came with Linux 6.5, which is too new for a wrapper in glibc and for the headers of some systems. Its
+ * number is the same on all machines but one, Alpha.
+ */
 #if defined(__linux__) && !defined(SYS_cachestat) && !defined(__alpha__)
 #define SYS_cachestat 451
 #endif
@@ -114,10 +121,10 @@ static int real_cachestat(int fd, uint64_t length, uint64_t *pages)
 	} range = { 0, length };
 	struct {
 		uint64_t cached, dirty, writeback, evicted, recently_evicted;
-	} stat;
-	long r = syscall(SYS_cachestat, fd, &range, &stat, 0);
+	} counts;
+	long r = syscall(SYS_cachestat, fd, &range, &counts, 0);
 
-	*pages = r == 0 ? stat.cached : 0;
+	*pages = r == 0 ? counts.cached : 0;
 	return (int)r;
 #else
 	(void)fd, (void)length, (void)pages;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The table of system calls for files: the functions that the files of this folder call. Tests replace them, to let a
- * call fail that works. tests/inject/inject.c fails each of them, and stops the process at each.
+ * The table of system calls for files. The files of this folder make these calls through it. Tests replace its
+ * members, to let a call fail that would work: tests/inject/inject.c lets each of them fail, and ends the process at
+ * each.
  */
 #ifndef OUTBUF_LIB_SYS_TABLE_H
 #define OUTBUF_LIB_SYS_TABLE_H
@@ -15,11 +16,12 @@
 
 struct statfs;
 
+/* Each member behaves like the system call of its name: it returns -1 and sets errno if it fails. */
 struct sys_table {
 	int (*openat)(int dirfd, const char *path, int flags, mode_t mode);
 	int (*close)(int fd);
 	int (*dup)(int fd);
-	int (*dup_over)(int fd, int other); /* dup3(2), O_CLOEXEC */
+	int (*dup_over)(int fd, int other); /* dup3(2) with O_CLOEXEC */
 	int (*fcntl)(int fd, int command, void *arg);
 	int (*fstat)(int fd, struct stat *st);
 	int (*fstatat)(int dirfd, const char *path, struct stat *st, int flags);
@@ -42,13 +44,13 @@ struct sys_table {
 	ssize_t (*readlinkat)(int dirfd, const char *path, char *to, size_t n);
 	int (*linkat)(int fromdir, const char *from, int todir, const char *to, int flags);
 	int (*renameat)(int fromdir, const char *from, int todir, const char *to);
-	int (*exchange)(int dirfd, const char *a, const char *b); /* renameat2(2), RENAME_EXCHANGE */
+	int (*exchange)(int dirfd, const char *a, const char *b); /* renameat2(2) with RENAME_EXCHANGE */
 	int (*unlinkat)(int dirfd, const char *path, int flags);
 	ssize_t (*getrandom)(void *data, size_t n, unsigned flags);
 	int (*sigaction)(int signal, const struct sigaction *now, struct sigaction *before);
 };
 
-/* Written by tests, before they start threads; constant otherwise. */
+/* Written by tests before they start threads; otherwise constant. */
 extern struct sys_table ob__sys_table;
 
 #endif

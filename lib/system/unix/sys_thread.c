@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Threads that the program's signal handlers do not find themselves on. */
+/* Threads of the library. The signal handlers of the program must not run on them. */
 #include "config.h"
 
 #include "system/sys.h"
@@ -8,8 +8,8 @@
 #include <signal.h>
 
 /*
- * All but those that a fault of this thread raises: blocked they would kill the process instead of
- * calling whoever handles them (the guard, a debugger's or runtime's handler).
+ * Block all signals but those that a fault of this thread raises. If one of these were blocked, a fault would kill
+ * the process instead of calling its handler: the guard, or a handler of a debugger or a language runtime.
  */
 static void block_signals(sigset_t *before)
 {

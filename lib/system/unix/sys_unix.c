@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls for files: wrappers that retry EINTR where that is right, and return a negative errno. */
+/* System calls for files: wrappers that return a negative errno, and retry EINTR where that is right. */
 #include "config.h"
 
 #include "system/unix/sys_table.h"
@@ -18,7 +18,8 @@
 #define O_PATH O_RDONLY
 #endif
 
-static int result(int r)
+/* What a system call returned, or the negative errno if it failed. */
+static int result_or_errno(int r)
 {
 	return r < 0 ? -errno : r;
 }
@@ -27,9 +28,9 @@ int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
 	int fd;
 
-	/* A slow file system may be interrupted in open(2). */
+	/* On a slow file system a signal can interrupt open(2). */
 	do
-		fd = result(ob__sys_table.openat(dirfd, path, flags | O_CLOEXEC | O_NOCTTY, mode));
+		fd = result_or_errno(ob__sys_table.openat(dirfd, path, flags | O_CLOEXEC | O_NOCTTY, mode));
 	while (fd == -EINTR);
 	return fd;
 }
@@ -51,14 +52,14 @@ int ob__sys_open_dir(int dirfd, const char *path)
 
 int ob__sys_close(int fd)
 {
-	int r = result(ob__sys_table.close(fd));
+	int r = result_or_errno(ob__sys_table.close(fd));
 
 	return r == -EINTR ? 0 : r;
 }
 
 int ob__sys_dup(int fd)
 {
-	return result(ob__sys_table.dup(fd));
+	return result_or_errno(ob__sys_table.dup(fd));
 }
 
 void ob__sys_redirect_to_null(int fd)
@@ -73,7 +74,7 @@ void ob__sys_redirect_to_null(int fd)
 
 int ob__sys_is_writable(int fd)
 {
-	int flags = result(ob__sys_table.fcntl(fd, F_GETFL, NULL));
+	int flags = result_or_errno(ob__sys_table.fcntl(fd, F_GETFL, NULL));
 
 	if (flags < 0)
 		return flags;
@@ -82,7 +83,7 @@ int ob__sys_is_writable(int fd)
 
 void ob__sys_set_blocking(int fd)
 {
-	int flags = result(ob__sys_table.fcntl(fd, F_GETFL, NULL));
+	int flags = result_or_errno(ob__sys_table.fcntl(fd, F_GETFL, NULL));
 
 	if (flags >= 0 && (flags & O_NONBLOCK))
 		ob__sys_table.fcntl(fd, F_SETFL, (void *)(intptr_t)(flags & ~O_NONBLOCK));
@@ -93,11 +94,11 @@ int ob__sys_is_seekable(int fd)
 	struct stat st;
 	int flags, r;
 
-	if (fd < 0) /* no file at all */
+	if (fd < 0) /* there is no file */
 		return 0;
-	flags = result(ob__sys_table.fcntl(fd, F_GETFL, NULL));
+	flags = result_or_errno(ob__sys_table.fcntl(fd, F_GETFL, NULL));
 	r = flags < 0 ? flags : ob__sys_fstat(fd, &st);
-	/* With O_APPEND, Linux appends whatever the offset (pwrite(2), BUGS). */
+	/* If the file is open by O_APPEND, Linux appends, whatever the offset of pwrite(2) is (pwrite(2), BUGS). */
 	return r < 0 ? r : S_ISREG(st.st_mode) && !(flags & O_APPEND);
 }
 
@@ -107,12 +108,12 @@ int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
 	*room = UINT64_MAX;
 #ifdef __linux__
 	struct statfs st;
-	int r = result(ob__sys_table.fstatfs(fd, &st));
+	int r = result_or_errno(ob__sys_table.fstatfs(fd, &st));
 
 	if (r < 0)
 		return r;
 	*magic = (uint32_t)st.f_type;
-	/* A tmpfs without a limit has no blocks at all. */
+	/* A tmpfs that has no size limit reports 0 blocks. */
 	if (st.f_blocks > 0)
 		*room = (uint64_t)st.f_bavail * (uint64_t)st.f_bsize;
 	return 0;
@@ -134,12 +135,12 @@ int ob__sys_readlinkat(int dirfd, const char *path, char *to, size_t n)
 
 int ob__sys_fstat(int fd, struct stat *st)
 {
-	return result(ob__sys_table.fstat(fd, st));
+	return result_or_errno(ob__sys_table.fstat(fd, st));
 }
 
 int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 {
-	return result(ob__sys_table.fstatat(dirfd, path, st, flags));
+	return result_or_errno(ob__sys_table.fstatat(dirfd, path, st, flags));
 }
 
 int ob__sys_ftruncate(int fd, uint64_t size)
@@ -147,7 +148,7 @@ int ob__sys_ftruncate(int fd, uint64_t size)
 	int r;
 
 	do
-		r = result(ob__sys_table.ftruncate(fd, (off_t)size));
+		r = result_or_errno(ob__sys_table.ftruncate(fd, (off_t)size));
 	while (r == -EINTR);
 	return r;
 }
@@ -157,11 +158,11 @@ int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
 	int r;
 
 	/*
-	 * The mode is 0, and no variable: Go's linker passed the file's permissions here, got
-	 * EOPNOTSUPP, which is rightly ignored, and ran unprotected for years.
+	 * The mode is the constant 0, and not an argument. Go's linker passed the file's permissions here and got
+	 * EOPNOTSUPP, which is rightly ignored; so it ran for years without allocated blocks.
 	 */
 	do
-		r = result(ob__sys_table.fallocate(fd, 0, (off_t)offset, (off_t)length));
+		r = result_or_errno(ob__sys_table.fallocate(fd, 0, (off_t)offset, (off_t)length));
 	while (r == -EINTR);
 	return r;
 }
@@ -171,17 +172,17 @@ int ob__sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 	const unsigned char *from = data;
 
 	while (n > 0) {
-		ssize_t did = ob__sys_table.pwrite(fd, from, n, (off_t)offset);
-		if (did < 0 && errno == EINTR)
+		ssize_t written = ob__sys_table.pwrite(fd, from, n, (off_t)offset);
+		if (written < 0 && errno == EINTR)
 			continue;
-		if (did < 0)
+		if (written < 0)
 			return -errno;
-		/* gold loops for ever here. */
-		if (did == 0)
+		/* 0 bytes would be retried for ever, as gold does. */
+		if (written == 0)
 			return -EIO;
-		from += did;
-		offset += (uint64_t)did;
-		n -= (size_t)did;
+		from += written;
+		offset += (uint64_t)written;
+		n -= (size_t)written;
 	}
 	return 0;
 }
@@ -212,7 +213,7 @@ int ob__sys_fdatasync(int fd)
 	int r;
 
 	do
-		r = result(ob__sys_table.fdatasync(fd));
+		r = result_or_errno(ob__sys_table.fdatasync(fd));
 	while (r == -EINTR);
 	return r;
 }
@@ -222,71 +223,71 @@ int ob__sys_fsync(int fd)
 	int r;
 
 	do
-		r = result(ob__sys_table.fsync(fd));
+		r = result_or_errno(ob__sys_table.fsync(fd));
 	while (r == -EINTR);
 	return r;
 }
 
 int ob__sys_fchmod(int fd, mode_t mode)
 {
-	return result(ob__sys_table.fchmod(fd, mode));
+	return result_or_errno(ob__sys_table.fchmod(fd, mode));
 }
 
 /*
- * linkat(fd, "", ..., AT_EMPTY_PATH) wants CAP_DAC_READ_SEARCH before Linux 6.10; the way over
- * /proc, which open(2) describes for O_TMPFILE, wants nothing but /proc.
+ * The path of a descriptor in /proc. linkat(fd, "", ..., AT_EMPTY_PATH) needs CAP_DAC_READ_SEARCH before Linux 6.10.
+ * linkat(2) of this path, which open(2) describes for O_TMPFILE, needs nothing but /proc.
  */
-static void proc_name(char name[32], const char *who, int fd)
+static void proc_path(char path[32], const char *process, int fd)
 {
-	snprintf(name, 32, "/proc/%s/fd/%d", who, fd);
+	snprintf(path, 32, "/proc/%s/fd/%d", process, fd);
 }
 
 int ob__sys_link_fd(int fd, int todir, const char *to)
 {
-	char name[32];
+	char path[32];
 	int r;
 
-	proc_name(name, "self", fd);
-	r = result(ob__sys_table.linkat(AT_FDCWD, name, todir, to, AT_SYMLINK_FOLLOW));
-	/* If the main thread has gone by pthread_exit(3), "self" has no descriptors (tried on Linux 6.18). */
+	proc_path(path, "self", fd);
+	r = result_or_errno(ob__sys_table.linkat(AT_FDCWD, path, todir, to, AT_SYMLINK_FOLLOW));
+	/* If the main thread has ended by pthread_exit(3), "self" has no descriptors (tried on Linux 6.18). */
 	if (r == -ENOENT) {
-		proc_name(name, "thread-self", fd);
-		r = result(ob__sys_table.linkat(AT_FDCWD, name, todir, to, AT_SYMLINK_FOLLOW));
+		proc_path(path, "thread-self", fd);
+		r = result_or_errno(ob__sys_table.linkat(AT_FDCWD, path, todir, to, AT_SYMLINK_FOLLOW));
 	}
 #ifdef AT_EMPTY_PATH
-	/* Or /proc has, by chroot(2). */
+	/* Or there is no /proc any more, because of chroot(2). */
 	if (r == -ENOENT)
-		r = result(ob__sys_table.linkat(fd, "", todir, to, AT_EMPTY_PATH));
+		r = result_or_errno(ob__sys_table.linkat(fd, "", todir, to, AT_EMPTY_PATH));
 #endif
 	return r;
 }
 
 int ob__sys_link_fd_works(int fd)
 {
-	struct stat here, there;
-	char name[32];
+	struct stat by_fd, by_path;
+	char path[32];
 	int r;
 
-	proc_name(name, "self", fd);
-	r = ob__sys_fstat(fd, &here);
+	proc_path(path, "self", fd);
+	r = ob__sys_fstat(fd, &by_fd);
 	if (r == 0)
-		r = ob__sys_fstatat(AT_FDCWD, name, &there, 0);
-	if (r == 0 && (here.st_ino != there.st_ino || here.st_dev != there.st_dev))
+		r = ob__sys_fstatat(AT_FDCWD, path, &by_path, 0);
+	if (r == 0 && (by_fd.st_ino != by_path.st_ino || by_fd.st_dev != by_path.st_dev))
 		r = -ENOENT;
 	return r;
 }
 
 int ob__sys_renameat(int dirfd, const char *from, const char *to)
 {
-	return result(ob__sys_table.renameat(dirfd, from, dirfd, to));
+	return result_or_errno(ob__sys_table.renameat(dirfd, from, dirfd, to));
 }
 
 int ob__sys_exchange(int dirfd, const char *a, const char *b)
 {
-	return result(ob__sys_table.exchange(dirfd, a, b));
+	return result_or_errno(ob__sys_table.exchange(dirfd, a, b));
 }
 
 int ob__sys_unlinkat(int dirfd, const char *path)
 {
-	return result(ob__sys_table.unlinkat(dirfd, path, 0));
+	return result_or_errno(ob__sys_table.unlinkat(dirfd, path, 0));
 }

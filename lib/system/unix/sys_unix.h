@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file part of sys.h where files have descriptors, directories and modes: a table of functions that tests
- * replace to fail a call that works, and wrappers that return a negative errno. tests/inject/inject.c fails each
- * of them, and stops the process at each.
+ * The part of sys.h for systems whose files have descriptors, directories and modes. The functions call the system
+ * through the table of sys_table.h, which tests replace.
+ *
+ * All functions may be called by any thread. Those that return int return 0 or a negative errno, except where a
+ * comment says otherwise.
  */
 #ifndef OUTBUF_LIB_SYS_UNIX_H
 #define OUTBUF_LIB_SYS_UNIX_H
@@ -16,18 +18,19 @@
 
 #include "system/sys.h"
 
-/* The caller's flags plus what every descriptor of ours has: O_CLOEXEC, O_NOCTTY. Retries EINTR. */
+/* openat(2) with the caller's flags and those of all our descriptors: O_CLOEXEC, O_NOCTTY. Retries EINTR. */
 int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode);
-/* A nameless file in directory `path`; -EOPNOTSUPP where the system has no O_TMPFILE. */
+/* Open a file without a name (O_TMPFILE) in directory `path`. -EOPNOTSUPP where the system has no O_TMPFILE. */
 int ob__sys_open_tmpfile(int dirfd, const char *path, mode_t mode);
-/* A descriptor to resolve names against; needs no read permission where there is O_PATH. */
+/* Open a directory to resolve names in it. Needs no read permission where the system has O_PATH. */
 int ob__sys_open_dir(int dirfd, const char *path);
+/* A duplicate of the descriptor, O_CLOEXEC. */
 int ob__sys_dup(int fd);
-/* Let go of the file behind a descriptor whose number others still use: it leads nowhere then. */
+/* Make the descriptor lead to /dev/null, which closes its file. Other threads may go on using its number. */
 void ob__sys_redirect_to_null(int fd);
-/* What was opened by O_NONBLOCK waits from now on. If it cannot be had so, nothing is wrong. */
+/* Turn O_NONBLOCK off. An error is ignored, as nothing depends on it. */
 void ob__sys_set_blocking(int fd);
-/* What a symbolic link says, cut at n - 1 bytes and ended by NUL. */
+/* The target of a symbolic link, at most n - 1 bytes of it, and a NUL. */
 int ob__sys_readlinkat(int dirfd, const char *path, char *to, size_t n);
 int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags);
 int ob__sys_fchmod(int fd, mode_t mode);
@@ -36,26 +39,28 @@ int ob__sys_link_fd(int fd, int todir, const char *to);
 /* 0 if ob__sys_link_fd() can work here: /proc is mounted and shows the descriptor. */
 int ob__sys_link_fd_works(int fd);
 int ob__sys_renameat(int dirfd, const char *from, const char *to);
-/* Both names change places in one step; -ENOSYS, -EINVAL where the system or file system cannot. */
+/* Exchange two names in one step. -ENOSYS, -EINVAL where the system or the file system cannot do that. */
 int ob__sys_exchange(int dirfd, const char *a, const char *b);
 int ob__sys_unlinkat(int dirfd, const char *path);
 
-/* Whose is the file, and who else has it (sys_ownership.c). */
+/* Whose the file is, and who else uses it (sys_ownership.c); signals. */
 
-/* An advisory lock of the open file, for as long as it is open anywhere. -EWOULDBLOCK unless `wait`. */
+/*
+ * Lock the open file by flock(2), exclusively. The lock lasts as long as the open file has a descriptor in any
+ * process. -EWOULDBLOCK if it is locked elsewhere and `wait` is 0. Retries EINTR.
+ */
 int ob__sys_lock(int fd, int wait);
 /*
- * 0 if nobody else has the file open or mapped; -EAGAIN if somebody has; another errno if the system
- * does not say. The file is open for writing, ours, and nothing can be pending in it.
+ * 0 if nobody else has the file open or mapped, or runs it; -EAGAIN if somebody does; another errno if the system
+ * does not say. The file must be open for writing, belong to us, and have no request pending.
  */
 int ob__sys_is_sole_user(int fd);
-/* 1 if both files have the same extended attributes (ACLs, labels, capabilities), 0 if not, or an errno. */
+/* 1 if both files have the same extended attributes (ACLs, labels, capabilities), 0 if not, or a negative errno. */
 int ob__sys_same_attributes(int a, int b);
-/* How many of the first n bytes are in the page cache. 0, or -ENOSYS where nobody can tell. */
+/* How many of the first n bytes are in the page cache. 0, or a negative errno: -ENOSYS where nothing tells that. */
 int ob__sys_resident(int fd, uint64_t n, uint64_t *bytes);
-/* Take away a signal that is pending for this thread and blocked, if it is. */
+/* If the signal, which this thread blocks, is pending, remove it. */
 void ob__sys_consume_signal(int signal);
-/* 0 or a negative errno. */
 int ob__sys_sigaction(int signal, const struct sigaction *now, struct sigaction *before);
 
 #endif

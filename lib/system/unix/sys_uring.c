@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Calls of io_uring: wrappers around liburing's functions, and the table through which they call them. */
 #include "config.h"
 
 #include "system/unix/sys_uring.h"
@@ -7,14 +8,17 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Linux before 5.11 would take what is queued along with a timeout of its own: there it is waited for ever. */
+/*
+ * Wait for a completion, at most one second. Before Linux 5.11 liburing implements the timeout by a request of its
+ * own, and submits that together with what the caller has queued. So on these kernels the wait has no timeout.
+ */
 static int wait_cqe(struct io_uring *ring, struct io_uring_cqe **cqe)
 {
-	struct __kernel_timespec second = { .tv_sec = 1 };
+	struct __kernel_timespec one_second = { .tv_sec = 1 };
 
 	if (!(ring->features & IORING_FEAT_EXT_ARG))
 		return io_uring_wait_cqe(ring, cqe);
-	return io_uring_wait_cqe_timeout(ring, cqe, &second);
+	return io_uring_wait_cqe_timeout(ring, cqe, &one_second);
 }
 
 struct sys_uring_table ob__sys_uring_table = {
@@ -25,8 +29,11 @@ struct sys_uring_table ob__sys_uring_table = {
 	.peek_cqe = io_uring_peek_cqe,
 };
 
-/* Linux 5.1 has rings, but 5.6 has this operation, and the question. */
-static int can_write(struct io_uring *ring)
+/*
+ * Can the kernel write through a ring? 0, -ENOSYS if not, or another negative errno. Linux 5.1 has rings; this
+ * operation, and the call that asks for it, came with 5.6.
+ */
+static int check_write_supported(struct io_uring *ring)
 {
 	enum { OPS = IORING_OP_WRITE + 1 };
 	struct io_uring_probe *probe = calloc(1, sizeof *probe + OPS * sizeof *probe->ops);
@@ -42,11 +49,13 @@ static int can_write(struct io_uring *ring)
 }
 
 /*
- * liburing maps and unmaps without the C library. ThreadSanitizer does not see it, and takes a
- * ring of one thread where another thread's was before for the same memory. That one was gone
- * before this one came: counted before unmapping, read after mapping, this says so.
+ * Counts rings that were closed, for ThreadSanitizer. liburing maps and unmaps rings without calling the C library,
+ * so ThreadSanitizer does not see that. If the ring of one thread lies at the addresses of another thread's earlier
+ * ring, it takes both for the same memory, and reports a race. But the earlier ring was unmapped before this one was
+ * mapped. The counter tells ThreadSanitizer about that order: it is incremented (release) before unmapping, and read
+ * (acquire) after mapping.
  */
-static _Atomic unsigned rings_gone;
+static _Atomic unsigned rings_closed;
 
 int ob__sys_uring_open(struct io_uring *ring, unsigned entries)
 {
@@ -54,8 +63,8 @@ int ob__sys_uring_open(struct io_uring *ring, unsigned entries)
 
 	if (r < 0)
 		return r;
-	(void)atomic_load_explicit(&rings_gone, memory_order_acquire);
-	r = can_write(ring);
+	(void)atomic_load_explicit(&rings_closed, memory_order_acquire);
+	r = check_write_supported(ring);
 	if (r < 0)
 		ob__sys_uring_close(ring);
 	return r;
@@ -63,7 +72,7 @@ int ob__sys_uring_open(struct io_uring *ring, unsigned entries)
 
 void ob__sys_uring_close(struct io_uring *ring)
 {
-	atomic_fetch_add_explicit(&rings_gone, 1, memory_order_release);
+	atomic_fetch_add_explicit(&rings_closed, 1, memory_order_release);
 	io_uring_queue_exit(ring);
 }
 

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * System calls for memory: wrappers that return a negative errno, and the table through which they call the system.
+ */
 #include "config.h"
 
 #include "system/unix/sys_vm.h"
@@ -7,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* What a system has no name for it does not know. */
+/* -1: advice that this system does not have. */
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE (-1)
 #endif
@@ -20,20 +23,20 @@
 
 static int real_advise(void *at, size_t n, enum sys_advice advice)
 {
-	static const int number[] = {
+	static const int madvise_number[] = {
 		[SYS_POPULATE] = MADV_POPULATE_WRITE,
 		[SYS_DONT_NEED] = MADV_DONTNEED,
 		[SYS_HUGE] = MADV_HUGEPAGE,
 	};
 
-	if (number[advice] == -1) {
+	if (madvise_number[advice] == -1) {
 		errno = ENOSYS;
 		return -1;
 	}
-	return madvise(at, n, number[advice]);
+	return madvise(at, n, madvise_number[advice]);
 }
 
-/* The type of the last argument differs between systems. */
+/* A wrapper, because the type of the last argument differs between systems. */
 static int real_mincore(void *at, size_t n, unsigned char *pages)
 {
 	return mincore(at, n, (void *)pages);
@@ -76,7 +79,7 @@ int ob__sys_msync(void *at, size_t n)
 
 int ob__sys_is_mapped(void *at, size_t n)
 {
-	/* Advice that changes nothing, but is answered by ENOMEM where there is a hole. */
+	/* This advice changes nothing, but fails with ENOMEM if a page of the range is not mapped. */
 	return ob__sys_vm_table.posix_madvise(at, n, POSIX_MADV_NORMAL) == 0;
 }
 
@@ -85,27 +88,27 @@ int ob__sys_advise(void *at, size_t n, enum sys_advice advice)
 	return ob__sys_vm_table.advise(at, n, advice) < 0 ? -errno : 0;
 }
 
-/* 64 MiB of pages of 4 KiB at a time. */
-#define PAGES_AT_ONCE 16384
+/* How many pages are mapped and asked about at a time: 64 MiB of pages of 4 KiB. */
+#define PAGES_PER_CALL 16384
 
 int ob__sys_mincore_resident(int fd, uint64_t n, uint64_t *bytes)
 {
-	unsigned char pages[PAGES_AT_ONCE];
-	uint64_t page = ob__sys_page_size(), step = page * PAGES_AT_ONCE, at;
+	unsigned char pages[PAGES_PER_CALL];
+	uint64_t page = ob__sys_page_size(), step = page * PAGES_PER_CALL, at;
 	int r = 0;
 
 	*bytes = 0;
 	for (at = 0; r == 0 && at < n; at += step) {
 		size_t length = (size_t)(n - at < step ? n - at : step), i;
-		void *got = NULL;
+		void *mapping = NULL;
 
-		r = ob__sys_mmap(NULL, length, PROT_READ, MAP_SHARED, fd, at, &got);
+		r = ob__sys_mmap(NULL, length, PROT_READ, MAP_SHARED, fd, at, &mapping);
 		if (r < 0)
 			break;
-		r = ob__sys_vm_table.mincore(got, length, pages) < 0 ? -errno : 0;
+		r = ob__sys_vm_table.mincore(mapping, length, pages) < 0 ? -errno : 0;
 		for (i = 0; r == 0 && i * page < length; i++)
 			*bytes += pages[i] & 1 ? page : 0;
-		ob__sys_munmap(got, length);
+		ob__sys_munmap(mapping, length);
 	}
 	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory part of sys.h: built only where there is <sys/mman.h>. */
+/* The memory part of sys.h. It is built only where there is <sys/mman.h>. */
 #ifndef OUTBUF_LIB_SYS_VM_H
 #define OUTBUF_LIB_SYS_VM_H
 
@@ -7,13 +7,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What posix_madvise(3) cannot say. */
+/* Advice that posix_madvise(3) does not have. */
 enum sys_advice {
-	SYS_POPULATE,  /* have the pages writable, without a signal if that cannot be: Linux 5.14 */
-	SYS_DONT_NEED, /* the pages may go: of a file they are read again, other memory is zero then */
-	SYS_HUGE       /* large pages, please */
+	SYS_POPULATE,  /* make the pages writable now; an error, and no signal, if that is impossible: Linux 5.14 */
+	SYS_DONT_NEED, /* free the pages: those of a file are read again when needed, other memory is zero then */
+	SYS_HUGE       /* use large pages if possible */
 };
 
+/* The table of system calls for memory. Each member returns -1 (mmap: MAP_FAILED) and sets errno if it fails. */
 struct sys_vm_table {
 	void *(*mmap)(void *at, size_t n, int prot, int flags, int fd, off_t offset);
 	int (*munmap)(void *at, size_t n);
@@ -24,20 +25,24 @@ struct sys_vm_table {
 	int (*mincore)(void *at, size_t n, unsigned char *pages);
 };
 
-/* Written by tests, before they start threads; constant otherwise. */
+/* Written by tests before they start threads; otherwise constant. */
 extern struct sys_vm_table ob__sys_vm_table;
 
-/* 0 or a negative errno; *got is set on success alone. */
+/* Any thread may call these functions. They return 0 or a negative errno, except where a comment says otherwise. */
+
+/* *got is set only on success. */
 int ob__sys_mmap(void *at, size_t n, int prot, int flags, int fd, uint64_t offset, void **got);
 int ob__sys_munmap(void *at, size_t n);
 int ob__sys_mprotect(void *at, size_t n, int prot);
+/* Write the range back and wait for that (MS_SYNC). */
 int ob__sys_msync(void *at, size_t n);
-/* Does every page of the range exist, whatever its protection? */
+/* 1 if every page of the range is mapped, whatever its protection, else 0. */
 int ob__sys_is_mapped(void *at, size_t n);
-/* 0, or an errno: -ENOSYS or -EINVAL where it is not known. */
+/* -ENOSYS or -EINVAL where the system does not know this advice. */
 int ob__sys_advise(void *at, size_t n, enum sys_advice advice);
-/* How many of the file's first n bytes are in the page cache, by mincore(2). 0 or an errno. */
+/* How many of the file's first n bytes are in the page cache, by mincore(2). */
 int ob__sys_mincore_resident(int fd, uint64_t n, uint64_t *bytes);
+/* The size of a page in bytes. */
 size_t ob__sys_page_size(void);
 
 #endif

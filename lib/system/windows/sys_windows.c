@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system, on Windows.
+ * The system interface on Windows.
  *
- * Descriptors are the C library's, because outbuf_open_fd() takes one and all above passes them on; the calls
- * below are made on the handle behind. That costs a lookup, and saves a second kind of everything. (A program
- * that uses another C library than this one cannot pass its descriptors.)
+ * Descriptors are those of the C library, because outbuf_open_fd() is given one, and all rooms above pass descriptors
+ * on. The calls below get the handle of the descriptor. That costs a lookup, and avoids a second type for everything.
+ * (A program that uses another C library than this one cannot pass its descriptors.)
  *
- * WriteFile() with an offset is pwrite(2), but moves the file's position; nobody here relies on that. Threads
- * that write by one handle take turns, as at the inode's lock elsewhere (fspolicy.c).
+ * WriteFile() with an offset does what pwrite(2) does, but it also moves the file's position; nothing here relies on
+ * that position. Threads that write by one handle wait for each other, as they wait for the inode's lock on other
+ * systems (fspolicy.c).
  *
- * Extending a file on NTFS gives it clusters, unless it is sparse or compressed, so a full disk shows then and
- * not at a store into a mapping. ob__sys_fallocate() says it in so many words: where a system does not know how to
- * (wine 8: STATUS_NOT_IMPLEMENTED), nothing is promised, and nothing is mapped on our own account.
+ * On NTFS, extending a file allocates its clusters, unless it is sparse or compressed. So a full disk shows then, and
+ * not at a store into a mapping. ob__sys_fallocate() asks for the allocation explicitly. Where a system does not
+ * support that (wine 8: STATUS_NOT_IMPLEMENTED), a full disk may show late, and the library maps the file only if it
+ * is asked to.
  */
 #include "config.h"
 
@@ -25,14 +27,14 @@
 #include <io.h>
 #include <string.h>
 
-/* A call takes 32 bits of length, and some networks not that much. */
-#define AT_ONCE ((size_t)64 << 20)
-/* And for what is no file: several megabytes are no faster, and a console takes 64 KiB at most. */
-#define AT_ONCE_STREAM ((size_t)32 << 10)
+/* A call takes a length of 32 bits, and some networks do not take that much. */
+#define BYTES_PER_CALL ((size_t)64 << 20)
+/* For a pipe or console: more bytes in one call are not faster, and a console takes 64 KiB at most. */
+#define STREAM_BYTES_PER_CALL ((size_t)32 << 10)
 
 #ifdef _UCRT
-static void pass_over(const wchar_t *expression, const wchar_t *function, const wchar_t *file, unsigned line,
-                      uintptr_t reserved)
+static void ignore_error(const wchar_t *expression, const wchar_t *function, const wchar_t *file, unsigned line,
+                         uintptr_t reserved)
 {
 	(void)expression, (void)function, (void)file, (void)line, (void)reserved;
 }
@@ -45,8 +47,8 @@ HANDLE ob__sys_handle(int fd)
 	if (fd < 0)
 		return INVALID_HANDLE_VALUE;
 #ifdef _UCRT
-	/* It ends the program else, if the descriptor is not open. */
-	_invalid_parameter_handler before = _set_thread_local_invalid_parameter_handler(pass_over);
+	/* Without this handler the C library ends the program if the descriptor is not open. */
+	_invalid_parameter_handler before = _set_thread_local_invalid_parameter_handler(ignore_error);
 #endif
 	handle = (HANDLE)_get_osfhandle(fd);
 #ifdef _UCRT
@@ -69,7 +71,7 @@ int ob__sys_windows_error(void)
 		{ ERROR_BAD_NET_NAME, ENOENT },
 		{ ERROR_DIRECTORY, ENOTDIR },
 		{ ERROR_ACCESS_DENIED, EACCES },
-		{ ERROR_SHARING_VIOLATION, EBUSY }, /* somebody has it open, and does not share */
+		{ ERROR_SHARING_VIOLATION, EBUSY }, /* another process has the file open, and does not share it */
 		{ ERROR_LOCK_VIOLATION, EACCES },
 		{ 225, EACCES }, /* ERROR_VIRUS_INFECTED */
 		{ ERROR_DELETE_PENDING, EACCES },
@@ -89,7 +91,7 @@ int ob__sys_windows_error(void)
 		{ ERROR_NO_SYSTEM_RESOURCES, ENOMEM },
 		{ ERROR_WORKING_SET_QUOTA, ENOMEM },
 		{ ERROR_NOT_ENOUGH_QUOTA, ENOMEM },
-		{ ERROR_INVALID_ADDRESS, ENOMEM }, /* the addresses are taken */
+		{ ERROR_INVALID_ADDRESS, ENOMEM }, /* the addresses are in use */
 		{ ERROR_DISK_FULL, ENOSPC },
 		{ ERROR_HANDLE_DISK_FULL, ENOSPC },
 		{ 1295, ENOSPC }, /* ERROR_DISK_QUOTA_EXCEEDED; this C library has no EDQUOT */
@@ -114,9 +116,9 @@ int ob__sys_windows_error(void)
 	return -EIO;
 }
 
-static int result(BOOL worked)
+static int as_errno(BOOL succeeded)
 {
-	return worked ? 0 : ob__sys_windows_error();
+	return succeeded ? 0 : ob__sys_windows_error();
 }
 
 int ob__sys_close(int fd)
@@ -131,7 +133,7 @@ int ob__sys_is_writable(int fd)
 
 	if (handle == INVALID_HANDLE_VALUE || GetFileType(handle) == FILE_TYPE_UNKNOWN)
 		return -EBADF;
-	/* Of a pipe it would be a message of no bytes. */
+	/* A write of 0 bytes to a pipe would be a message without bytes, so a pipe is not tried. */
 	if (GetFileType(handle) != FILE_TYPE_DISK)
 		return 0;
 	return WriteFile(handle, "", 0, &did, NULL) ? 0 : -EBADF;
@@ -141,14 +143,14 @@ int ob__sys_is_seekable(int fd)
 {
 	HANDLE handle = ob__sys_handle(fd);
 
-	if (fd < 0) /* no file at all */
+	if (fd < 0) /* there is no file */
 		return 0;
 	return handle == INVALID_HANDLE_VALUE ? -EBADF : GetFileType(handle) == FILE_TYPE_DISK;
 }
 
 int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
 {
-	/* Windows has names and no numbers. These are fspolicy.c's. */
+	/* Windows has names of file systems, and no numbers. The numbers are those of fspolicy.c. */
 	static const struct {
 		const wchar_t *name;
 		uint32_t magic;
@@ -165,7 +167,7 @@ int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
 
 	*magic = 0;
 	*room = UINT64_MAX;
-	/* Whatever the server has. */
+	/* On a network, whatever file system the server has: the number of "cifs". */
 	if (GetFileInformationByHandleEx(handle, FileRemoteProtocolInfo, &remote, sizeof remote)) {
 		*magic = 0xff534d42;
 		return 0;
@@ -181,7 +183,7 @@ int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
 int ob__sys_fstat(int fd, struct stat *st)
 {
 	LARGE_INTEGER size;
-	int r = result(GetFileSizeEx(ob__sys_handle(fd), &size));
+	int r = as_errno(GetFileSizeEx(ob__sys_handle(fd), &size));
 
 	*st = (struct stat){ .st_mode = S_IFREG };
 	if (r == 0)
@@ -194,7 +196,7 @@ int ob__sys_ftruncate(int fd, uint64_t size)
 	FILE_END_OF_FILE_INFO end;
 
 	end.EndOfFile.QuadPart = (LONGLONG)size;
-	return result(SetFileInformationByHandle(ob__sys_handle(fd), FileEndOfFileInfo, &end, sizeof end));
+	return as_errno(SetFileInformationByHandle(ob__sys_handle(fd), FileEndOfFileInfo, &end, sizeof end));
 }
 
 int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
@@ -205,12 +207,12 @@ int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
 
 	if (r < 0)
 		return r;
-	/* Less than the file is long would cut it. */
+	/* An allocation that is smaller than the file's length would shorten the file. */
 	if (offset + length < (uint64_t)st.st_size)
 		blocks.AllocationSize.QuadPart = st.st_size;
 	else
 		blocks.AllocationSize.QuadPart = (LONGLONG)(offset + length);
-	r = result(SetFileInformationByHandle(ob__sys_handle(fd), FileAllocationInfo, &blocks, sizeof blocks));
+	r = as_errno(SetFileInformationByHandle(ob__sys_handle(fd), FileAllocationInfo, &blocks, sizeof blocks));
 	return r == -ENOSYS ? -EOPNOTSUPP : r;
 }
 
@@ -220,15 +222,15 @@ int ob__sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 
 	while (n > 0) {
 		OVERLAPPED at = { .Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32) };
-		DWORD did;
+		DWORD written;
 
-		if (!WriteFile(ob__sys_handle(fd), from, (DWORD)(n < AT_ONCE ? n : AT_ONCE), &did, &at))
+		if (!WriteFile(ob__sys_handle(fd), from, (DWORD)(n < BYTES_PER_CALL ? n : BYTES_PER_CALL), &written, &at))
 			return ob__sys_windows_error();
-		if (did == 0)
+		if (written == 0)
 			return -EIO;
-		from += did;
-		offset += did;
-		n -= did;
+		from += written;
+		offset += written;
+		n -= written;
 	}
 	return 0;
 }
@@ -241,7 +243,7 @@ int ob__sys_pread_all(int fd, void *data, size_t n, uint64_t offset)
 		OVERLAPPED at = { .Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32) };
 		DWORD got = 0;
 
-		if (!ReadFile(ob__sys_handle(fd), to, (DWORD)(n < AT_ONCE ? n : AT_ONCE), &got, &at) &&
+		if (!ReadFile(ob__sys_handle(fd), to, (DWORD)(n < BYTES_PER_CALL ? n : BYTES_PER_CALL), &got, &at) &&
 		    GetLastError() != ERROR_HANDLE_EOF)
 			return ob__sys_windows_error();
 		if (got == 0) {
@@ -256,8 +258,8 @@ int ob__sys_pread_all(int fd, void *data, size_t n, uint64_t offset)
 }
 
 /*
- * By the C library, which knows whether the descriptor appends; but without its translation of line ends,
- * which an output of bytes must not have.
+ * Written by the C library, because only that knows whether the descriptor appends. Its translation of line ends is
+ * turned off meanwhile, as an output consists of bytes.
  */
 int ob__sys_write_all(int fd, const void *data, size_t n)
 {
@@ -268,15 +270,17 @@ int ob__sys_write_all(int fd, const void *data, size_t n)
 		return -EBADF;
 	mode = _setmode(fd, _O_BINARY);
 	while (r == 0 && n > 0) {
-		int did;
+		int written;
 
 		SetLastError(ERROR_SUCCESS);
-		did = _write(fd, from, (unsigned)(n < AT_ONCE_STREAM ? n : AT_ONCE_STREAM));
-		if (did <= 0) {
-			r = did < 0 && GetLastError() != ERROR_SUCCESS ? ob__sys_windows_error() : did < 0 ? -errno : -EIO;
+		written = _write(fd, from, (unsigned)(n < STREAM_BYTES_PER_CALL ? n : STREAM_BYTES_PER_CALL));
+		if (written <= 0) {
+			r = written < 0 && GetLastError() != ERROR_SUCCESS ? ob__sys_windows_error()
+			    : written < 0                                  ? -errno
+			                                                   : -EIO;
 		} else {
-			from += did;
-			n -= (size_t)did;
+			from += written;
+			n -= (size_t)written;
 		}
 	}
 	_setmode(fd, mode);
@@ -285,10 +289,10 @@ int ob__sys_write_all(int fd, const void *data, size_t n)
 
 int ob__sys_fdatasync(int fd)
 {
-	/* Of a pipe it would wait until all is read. */
+	/* For a pipe, FlushFileBuffers() would wait until everything has been read. */
 	if (ob__sys_is_seekable(fd) <= 0)
 		return -EINVAL;
-	return result(FlushFileBuffers(ob__sys_handle(fd)));
+	return as_errno(FlushFileBuffers(ob__sys_handle(fd)));
 }
 
 int ob__sys_fsync(int fd)
@@ -313,7 +317,7 @@ uint64_t ob__sys_file_limit(void)
 
 void ob__sys_pause(void)
 {
-	/* Sleep(1) is up to 16 ms. */
+	/* Not Sleep(1): that may take up to 16 ms. */
 	if (!SwitchToThread())
 		Sleep(0);
 }
@@ -328,11 +332,11 @@ unsigned ob__sys_cpus(void)
 	DWORD_PTR process, machine;
 	unsigned n = 0;
 
-	/* What `start /affinity` or a job leaves us, not what the machine has. */
+	/* The CPUs that `start /affinity` or a job leaves us, not all that the machine has. */
 	if (GetProcessAffinityMask(GetCurrentProcess(), &process, &machine))
 		for (; process != 0; process &= process - 1)
 			n++;
-	/* 0 if it runs on more than one group of 64. */
+	/* The mask is 0 if the process runs on more than one group of 64 CPUs. */
 	if (n == 0)
 		n = GetActiveProcessorCount(ALL_PROCESSOR_GROUPS);
 	return n > 0 ? n : 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the Windows twins of sys, space and target share. */
+/* What the Windows versions of sys, space and target share. Any thread may call these functions. */
 #ifndef OUTBUF_LIB_SYS_WINDOWS_H
 #define OUTBUF_LIB_SYS_WINDOWS_H
 
@@ -8,9 +8,9 @@
 
 #include "system/sys.h"
 
-/* What stands behind a descriptor of the C library; INVALID_HANDLE_VALUE for none. */
+/* The handle behind a descriptor of the C library. INVALID_HANDLE_VALUE if there is none. */
 HANDLE ob__sys_handle(int fd);
-/* A negative errno for what GetLastError() says. */
+/* The negative errno for GetLastError(). -EIO for an error that is not in its table. */
 int ob__sys_windows_error(void);
 
 #endif

@@ -3,8 +3,8 @@
  * Opening the file of an output on Windows, and moving it to its path.
  *
  * The promise is that of Unix. The file is written in the directory of the path, under a name that no other process
- * uses. Commit moves it to the path in one step. However the process ends, no temporary file is left, with
- * the exception below.
+ * uses. Commit moves it to the path in one step. However the process ends, no temporary file is left, except as said
+ * below.
  *
  *   The temporary file has a hidden name. As soon as it exists it is marked for deletion (FileDispositionInfo), so the
  *   system removes it when its last handle is closed. Commit removes the mark. Then it renames the file by its handle
@@ -125,8 +125,8 @@ static int reason_not_found(const struct target *t)
 	if (directory == NULL)
 		return ob__sys_windows_error();
 	/*
-	 * Cut the "\\." at its end. With that the system would refuse the name of a file, and the answer would be the same
-	 * as if nothing were there.
+	 * Cut the "\\." at its end. With that the system would refuse the name of a file, and the answer would be
+	 * the same as if nothing were there.
 	 */
 	directory[wcslen(directory) - 2] = L'\0';
 	attributes = GetFileAttributesW(directory);
