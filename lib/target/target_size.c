@@ -70,8 +70,8 @@ static int zero_excess(struct target *t, uint64_t size)
 	int r = 0;
 
 	for (; r == 0 && at < t->size; at += sizeof zeros)
-		r = ob__sys_pwrite_all(t->fd, zeros, t->size - at < sizeof zeros ? (size_t)(t->size - at) : sizeof zeros,
-		                       at);
+		r = ob__sys_pwrite_all(t->fd, zeros,
+		                       t->size - at < sizeof zeros ? (size_t)(t->size - at) : sizeof zeros, at);
 	t->has_excess = r == 0;
 	return r;
 }

@@ -224,7 +224,8 @@ int ob__sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 		OVERLAPPED at = { .Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32) };
 		DWORD written;
 
-		if (!WriteFile(ob__sys_handle(fd), from, (DWORD)(n < BYTES_PER_CALL ? n : BYTES_PER_CALL), &written, &at))
+		if (!WriteFile(ob__sys_handle(fd), from, (DWORD)(n < BYTES_PER_CALL ? n : BYTES_PER_CALL), &written,
+		               &at))
 			return ob__sys_windows_error();
 		if (written == 0)
 			return -EIO;
