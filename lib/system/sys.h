@@ -5,7 +5,7 @@
  * target/windows also call the system; ob__sys_windows_error() makes their errnos.) A descriptor is one of the C
  * library's, also on Windows.
  *
- * What only target/unix needs is in sys_unix.h. Memory calls are in sys_vm.h, those of io_uring in sys_uring.h. On
+ * What only Unix has is in sys_unix.h. Memory calls are in sys_vm.h, those of io_uring in sys_uring.h. On
  * Windows sys_windows.c replaces sys_unix.c, sys_ownership.c, sys_process.c, sys_stream.c, sys_table.c and
  * sys_thread.c.
  *
