@@ -2,28 +2,28 @@
 /*
  * job.c - one run, from options to a committed file
  *
- * One table of steps is the program:
+ * A run is a table of steps:
  *
- *     read     inputs are mapped, their headers checked       read.c, archive.c, object.c
- *     open     nothing appears at the path, or in the pipe; if it cannot be written, that is known now
- *     groups   of what several objects have, one is kept      groups.c
- *     layout   which sections, and where in the file          layout.c, notes.c
- *     symbols  one name, one symbol, one number               symbols.c
- *     map      contents and relocations, which are most of it
- *     emit     these, in parallel Views                       emit.c, relocate.c
- *     in place addends that lie in contents (REL)             relocate.c
- *     append   symbols, names and headers, past the mapping   tables.c, headers.c
- *     build id a name made of all these bytes, if they ask    build_id.c
- *     map file for people, if they ask                        mapfile.c
- *     commit   the complete file stands at the path, or the one from before does
+ *     read     map the inputs and check their headers                 read.c, archive.c, object.c
+ *     open     open the output: an error such as a missing folder is found before the work is done.
+ *              Nothing appears at the path, or in the pipe, yet
+ *     groups   if several objects have the same COMDAT group, keep one groups.c
+ *     layout   decide which sections there are, and their offsets     layout.c, notes.c
+ *     symbols  merge the symbols by name, and number them             symbols.c
+ *     map      map the part of the output that has section contents and relocations, which is most of it
+ *     emit     write these, through parallel Views                    emit.c, relocate.c
+ *     in place adjust addends that lie in section contents (REL)      relocate.c
+ *     append   write symbols, names and headers, past the mapping     tables.c, headers.c
+ *     build id hash all these bytes, if there is --build-id           build_id.c
+ *     map file write a description for people, if there is -Map       mapfile.c
+ *     commit   put the complete file at the path; after an error the path has the file from before
  *
- * There is no global state: all of it is in struct job, steps write the parts that are theirs, and
- * threads exist only inside steps and the library's own carrying of bytes to the file (which borrows the
- * same queue). Any error leaves by one path, and the output is
- * discarded with it; one line says why.
+ * There is no global state. Everything is in struct job, and each step writes the members that are its own. Threads
+ * exist only inside steps, and while the library flushes bytes to the file, for which it borrows the same work queue.
+ * Any error ends the run at once, with one line that says why, and job_free() discards the output.
  *
- * Nothing here exits or speaks of a command line, so that a program can do many runs: the one in
- * tests/fuzz does thousands of them.
+ * Nothing here exits the process or needs a command line, so one program can do many runs: the one in tests/fuzz does
+ * thousands of them.
  */
 #include "config.h"
 
@@ -129,7 +129,7 @@ static int (*const steps[STEPS])(struct job *job) = {
 	[STEP_BUILD_ID] = step_build_id, [STEP_MAP_FILE] = step_map_file, [STEP_COMMIT] = step_commit,
 };
 
-static int do_step(struct job *job, enum step i)
+static int run_step(struct job *job, enum step i)
 {
 	uint64_t before = now_ns();
 
@@ -143,7 +143,7 @@ static int do_step(struct job *job, enum step i)
 	return 0;
 }
 
-static int combine(struct job *job)
+static int run_steps(struct job *job)
 {
 	if (job->options.trace_file) {
 		job->trace = trace_new(job->options.trace_file, job->queue.threads, &job->error);
@@ -154,7 +154,7 @@ static int combine(struct job *job)
 		job->queue.observe_arg = job->trace;
 	}
 	for (int i = 0; i < STEPS; i++) {
-		if (do_step(job, (enum step)i))
+		if (run_step(job, (enum step)i))
 			return -1;
 	}
 	atomic_store(&job->progress.done, job->progress.total);
@@ -173,7 +173,7 @@ int job_run(struct job *job)
 	job->queue.threads = job->options.threads;
 	job->queue.tick = progress_tick;
 	job->queue.tick_arg = &job->progress;
-	job->progress.shown = job->options.progress;
+	job->progress.enabled = job->options.progress;
 	job->emission = (struct emission){
 		.path = strcmp(output, "-") == 0 ? "standard output" : output,
 		.in = &job->in,
@@ -184,7 +184,7 @@ int job_run(struct job *job)
 		.error = &job->error,
 		.arena = &job->in.arena,
 	};
-	r = combine(job);
+	r = run_steps(job);
 	progress_end(&job->progress);
 	return r;
 }
@@ -192,7 +192,7 @@ int job_run(struct job *job)
 void job_free(struct job *job)
 {
 	outbuf_close(job->ob);
-	/* Inputs stay mapped until here, as the output's Views copy straight from them. */
+	/* Inputs stay mapped until here, because Views of the output copy straight from them. */
 	inputs_free(&job->in);
 	layout_free(&job->layout);
 	trace_free(job->trace);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* job.h - one run of parwrite: job.c goes through it, stats.c tells of it */
+/* job.h - one run of parwrite: job.c does it, stats.c prints its statistics */
 #ifndef PARWRITE_JOB_H
 #define PARWRITE_JOB_H
 
@@ -16,6 +16,7 @@
 #include "symbols/symbols.h"
 #include "workqueue.h"
 
+/* The steps of a run, in their order; see job.c. */
 enum step {
 	STEP_READ,
 	STEP_OPEN,
@@ -32,34 +33,40 @@ enum step {
 	STEPS
 };
 
+/*
+ * One run. The thread that calls job_run() writes the members, except where their types say that tasks do so. job_free()
+ * frees all but `options`.
+ */
 struct job {
-	struct options options; /* the caller's, as all that it points to */
-	struct inputs in;
-	struct layout layout;
-	struct symbols symbols;
-	struct emission emission;
-	struct workqueue queue;
-	struct progress progress;
-	struct error error;
-	struct outbuf *ob;
-	struct trace *trace; /* NULL: nobody asked */
-	uint64_t step_ns[STEPS];
+	struct options options;   /* set by the caller, who also owns all that it points to; constant during the run */
+	struct inputs in;         /* written by STEP_READ; some members by later steps, see input.h */
+	struct layout layout;     /* written by STEP_LAYOUT; some members by STEP_SYMBOLS, see layout.h */
+	struct symbols symbols;   /* written by STEP_SYMBOLS */
+	struct emission emission; /* written by job_run(), STEP_MAP */
+	struct workqueue queue;   /* runs the tasks of all steps, and of the library */
+	struct progress progress; /* tasks add to its counter */
+	struct error error;       /* any thread */
+	struct outbuf *ob;        /* written by STEP_OPEN; NULL before */
+	struct trace *trace;      /* NULL: there is no --trace */
+	uint64_t step_ns[STEPS];  /* how long each step took; 0 if it was not reached */
 };
 
 /*
- * Do what the options say, in a job that is otherwise zero but for ERROR_INIT. Returns 0, or -1 with
- * one line in job->error, and the output is as it was (but if the trace or
- * the statistics could not be written: these tell of the commit, too).
+ * Do what job->options says. job->error must be ERROR_INIT, and all other members zero.
+ *
+ * Returns 0, or -1 with one line in job->error. After an error the file at the output's path is as it was before, with
+ * one exception: if only the trace or the statistics could not be written, the new file is already there, because these
+ * are written after the commit, whose time they include.
  */
 int job_run(struct job *job);
 
-/* Free all but the options; also after a failed run, or none. */
+/* Free all but the options. Call this also after a run that failed, or if there was no run. */
 void job_free(struct job *job);
 
-/* stats.c: what a step is called. */
+/* stats.c: the name of each step, in statistics and traces. */
 extern const char *const step_names[STEPS];
 
-/* stats.c: what --stats prints, after commit. Returns 0 or -1. */
+/* stats.c: print what --stats asks for. Call this after commit. Returns 0, or -1 with a message in job->error. */
 int stats_print(struct job *job);
 
 #endif

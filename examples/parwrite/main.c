@@ -2,8 +2,8 @@
 /*
  * parwrite - combine relocatable objects into one, as `ld -r` does, on several threads
  *
- * A linker in small, and the reason for liboutbuf's shape. The work is job.c; here is what belongs to
- * the process: its command line, its standard error, its exit status.
+ * This is a small linker, and its needs have shaped the interface of liboutbuf. job.c does the work. This file has what
+ * belongs to the process: its command line, its standard error, and its exit status.
  */
 #include "config.h"
 

@@ -2,7 +2,8 @@
 /*
  * stats.c - what --stats prints: "name: value" lines, for people and for cut(1), or JSON
  *
- * To standard output, as that is what was asked for; to standard error if the object went there.
+ * They go to standard output, because the user asked for them. They go to standard error if the combined object itself
+ * went to standard output.
  */
 #include "config.h"
 
@@ -14,11 +15,14 @@
 
 #include "job.h"
 
-/* Where the items go. In JSON all are one object, and names have underscores for spaces. */
+/*
+ * Where the items are printed to, and how. In JSON they are the members of one object, whose names have underscores
+ * instead of spaces. Used by one thread.
+ */
 struct printer {
-	FILE *to;
-	int json;
-	int items; /* printed so far */
+	FILE *stream;
+	int json;    /* 1: JSON, 0: lines of text */
+	int n_items; /* JSON: how many items were printed so far */
 };
 
 const char *const step_names[STEPS] = {
@@ -34,7 +38,10 @@ static const char *const phase_names[OUTBUF_PHASES] = {
 	[OUTBUF_PHASE_PUBLISH] = "publish",
 };
 
-/* Did the object itself go to standard output, by whatever name? */
+/*
+ * Was the combined object written to standard output? Its path can be "-", or a name of the same file, such as
+ * /dev/stdout.
+ */
 static int is_standard_output(const char *path, const struct outbuf_stats *stats)
 {
 	struct stat output, standard;
@@ -49,37 +56,37 @@ static int is_standard_output(const char *path, const struct outbuf_stats *stats
 static void print_name(struct printer *p, const char *name)
 {
 	if (!p->json) {
-		fprintf(p->to, "%s: ", name);
+		fprintf(p->stream, "%s: ", name);
 		return;
 	}
-	fputs(p->items++ ? ",\n  \"" : "{\n  \"", p->to);
+	fputs(p->n_items++ ? ",\n  \"" : "{\n  \"", p->stream);
 	for (; *name; name++)
-		fputc(*name == ' ' ? '_' : *name, p->to);
-	fputs("\": ", p->to);
+		fputc(*name == ' ' ? '_' : *name, p->stream);
+	fputs("\": ", p->stream);
 }
 
 static void print_number(struct printer *p, const char *name, uint64_t value, const char *unit)
 {
 	print_name(p, name);
-	fprintf(p->to, "%" PRIu64 "%s", value, p->json ? "" : unit);
+	fprintf(p->stream, "%" PRIu64 "%s", value, p->json ? "" : unit);
 	if (!p->json)
-		fputc('\n', p->to);
+		fputc('\n', p->stream);
 }
 
-/* The texts are the library's and ours: nothing in them needs to be escaped. */
+/* Texts come from the library and from this program, not from inputs, so nothing in them has to be escaped for JSON. */
 static void print_text(struct printer *p, const char *name, const char *value)
 {
 	print_name(p, name);
-	fprintf(p->to, p->json ? "\"%s\"" : "%s\n", value);
+	fprintf(p->stream, p->json ? "\"%s\"" : "%s\n", value);
 }
 
-static void print_time(struct printer *p, const char *of, const char *name, uint64_t ns)
+static void print_time(struct printer *p, const char *kind, const char *name, uint64_t ns)
 {
-	char both[64];
+	char full_name[64];
 
-	snprintf(both, sizeof both, "%s %s%s", of, name, p->json ? " ms" : "");
-	print_name(p, both);
-	fprintf(p->to, p->json ? "%.3f" : "%.3f ms\n", (double)ns / 1e6);
+	snprintf(full_name, sizeof full_name, "%s %s%s", kind, name, p->json ? " ms" : "");
+	print_name(p, full_name);
+	fprintf(p->stream, p->json ? "%.3f" : "%.3f ms\n", (double)ns / 1e6);
 }
 
 static void print_inputs(struct printer *p, const struct job *job)
@@ -144,7 +151,7 @@ int stats_print(struct job *job)
 
 	if (error)
 		return fail(&job->error, job->emission.path, "%s", strerror(-error));
-	p.to = is_standard_output(job->options.output, &stats) ? stderr : stdout;
+	p.stream = is_standard_output(job->options.output, &stats) ? stderr : stdout;
 	print_inputs(&p, job);
 	print_output(&p, job, &stats);
 	for (int i = 0; i < STEPS; i++) {
@@ -155,9 +162,9 @@ int stats_print(struct job *job)
 	for (int i = 0; i < OUTBUF_PHASES; i++)
 		print_time(&p, "library", phase_names[i], stats.phase_ns[i]);
 	if (p.json)
-		fputs("\n}\n", p.to);
-	if (fflush(p.to) || ferror(p.to))
+		fputs("\n}\n", p.stream);
+	if (fflush(p.stream) || ferror(p.stream))
 		return fail(&job->error, NULL, "standard %s: cannot be written",
-		            p.to == stdout ? "output" : "error");
+		            p.stream == stdout ? "output" : "error");
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* clock.h - nanoseconds, from some moment on */
+/* clock.h - the monotonic clock, in nanoseconds since an unspecified moment */
 #ifndef PARWRITE_CLOCK_H
 #define PARWRITE_CLOCK_H
 

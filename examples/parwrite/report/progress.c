@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * progress.c - drawn by the main thread between its tasks
+ * progress.c - the main thread draws the bar, between its tasks
  *
- * A thread of its own for the bar would need to be woken, locked out while an error is printed, and
- * joined. The main thread takes part in the work, tasks last well under a millisecond, and
- * between two of them it has the time to look at the clock (20 ns) and, ten times a second,
- * to draw. The only thing shared is the counter.
+ * A separate thread for the bar would have to be woken, stopped while an error is printed, and joined. The main thread
+ * takes part in the work anyway, and its tasks take well under a millisecond. Between two tasks it can afford to read
+ * the clock (20 ns) and, ten times a second, to draw. The threads share only the counter of bytes.
  */
 #include "config.h"
 
@@ -31,27 +30,27 @@ static void draw(struct progress *p)
 	fprintf(stderr, "\r[%s] %3d %%  %" PRIu64 " of %" PRIu64 " KiB", bar, (int)(part * 100.0),
 	        done >> 10, p->total >> 10);
 	fflush(stderr);
-	p->open = 1;
+	p->line_open = 1;
 }
 
 void progress_tick(void *arg)
 {
 	struct progress *p = arg;
-	uint64_t now = p->shown ? now_ns() : 0;
+	uint64_t now = p->enabled ? now_ns() : 0;
 
-	if (!p->shown)
+	if (!p->enabled)
 		return;
-	if (p->drawn_ns && now - p->drawn_ns < INTERVAL_NS)
+	if (p->last_drawn_ns && now - p->last_drawn_ns < INTERVAL_NS)
 		return;
-	p->drawn_ns = now;
+	p->last_drawn_ns = now;
 	draw(p);
 }
 
 void progress_end(struct progress *p)
 {
-	if (!p->open)
+	if (!p->line_open)
 		return;
 	draw(p);
 	fputc('\n', stderr);
-	p->open = 0;
+	p->line_open = 0;
 }

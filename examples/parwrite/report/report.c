@@ -9,16 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Names come from inputs, which may be hostile: a symbol's name can be the whole file. */
+/*
+ * The longest message, in bytes with its NUL; the rest is cut. Names come from inputs, which may be hostile: a symbol's
+ * name can be as long as the whole file.
+ */
 enum { TEXT_MAX = 4096 };
 
-/* `text` is error's from here on; NULL: there was no memory for it. */
+/*
+ * Make `text` the message unless a task with a lower or the same number has left one. Takes ownership of `text`. NULL
+ * means that there was no memory for it.
+ */
 static void keep_text(struct error *error, size_t order, char *text)
 {
 	pthread_mutex_lock(&error->lock);
 	if (!error->text || order < error->order) {
 		free(error->text);
-		/* An empty text still says that there was an error. */
+		/* Even an empty text shows that there was an error. */
 		error->text = text ? text : calloc(1, 1);
 		error->order = order;
 		text = NULL;
@@ -28,8 +34,8 @@ static void keep_text(struct error *error, size_t order, char *text)
 }
 
 PRINTF_LIKE(4, 0)
-static int keep(struct error *error, size_t order, const char *file, const char *format,
-                va_list args)
+static int keep_formatted(struct error *error, size_t order, const char *file, const char *format,
+                          va_list args)
 {
 	char text[TEXT_MAX];
 	int n = 0;
@@ -52,7 +58,7 @@ int fail(struct error *error, const char *file, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	keep(error, 0, file, format, args);
+	keep_formatted(error, 0, file, format, args);
 	va_end(args);
 	return -1;
 }
@@ -62,7 +68,7 @@ int fail_at(struct error *error, size_t order, const char *file, const char *for
 	va_list args;
 
 	va_start(args, format);
-	keep(error, order, file, format, args);
+	keep_formatted(error, order, file, format, args);
 	va_end(args);
 	return -1;
 }
@@ -78,14 +84,14 @@ void *allocate(struct error *error, size_t n, size_t size)
 
 void *grow(struct error *error, void *array, size_t n, size_t *room, size_t size)
 {
-	size_t more;
+	size_t new_room;
 
 	if (n < *room)
 		return array;
-	more = *room ? *room * 2 : 64;
-	array = more > SIZE_MAX / size ? NULL : realloc(array, more * size);
+	new_room = *room ? *room * 2 : 64;
+	array = new_room > SIZE_MAX / size ? NULL : realloc(array, new_room * size);
 	if (array)
-		*room = more;
+		*room = new_room;
 	else
 		fail(error, NULL, "out of memory");
 	return array;
@@ -98,7 +104,7 @@ void say(const char *text)
 
 	for (i = 0; text[i] && i < sizeof line - 1; i++) {
 		unsigned char c = (unsigned char)text[i];
-		/* No line breaks, and no escape sequences for the terminal. */
+		/* Control characters could break the line or be escape sequences for the terminal. */
 		line[i] = c < ' ' || c == 0x7f ? '?' : text[i];
 	}
 	line[i] = '\0';

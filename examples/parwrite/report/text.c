@@ -13,42 +13,42 @@
 int text_open(struct text *t, const char *path, struct error *error)
 {
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
-	int failed;
+	int r;
 
 	options.mode = 0666;
 	t->path = strcmp(path, "-") == 0 ? "standard output" : path;
-	failed = outbuf_open(&t->ob, path, &options);
-	if (failed)
-		return fail(error, t->path, "%s", strerror(-failed));
+	r = outbuf_open(&t->ob, path, &options);
+	if (r)
+		return fail(error, t->path, "%s", strerror(-r));
 	t->file = open_memstream(&t->bytes, &t->size);
 	return t->file ? 0 : fail(error, NULL, "out of memory");
 }
 
-/* All of it in one View, as its size is known now. */
+/* Write the whole text through one View. The size is known by now. Returns 0 or a negative errno. */
 static int write_bytes(struct text *t)
 {
 	struct outbuf_view view;
-	int failed = outbuf_map(t->ob, t->size);
+	int r = outbuf_map(t->ob, t->size);
 
-	if (!failed)
-		failed = outbuf_view(t->ob, &view, 0, t->size);
-	if (failed)
-		return failed;
+	if (!r)
+		r = outbuf_view(t->ob, &view, 0, t->size);
+	if (r)
+		return r;
 	outbuf_write(&view, t->bytes, t->size);
-	failed = outbuf_view_end(&view);
-	return failed ? failed : outbuf_commit(t->ob);
+	r = outbuf_view_end(&view);
+	return r ? r : outbuf_commit(t->ob);
 }
 
 int text_commit(struct text *t, struct error *error)
 {
-	int failed = ferror(t->file);
+	int r = ferror(t->file);
 
-	failed |= fclose(t->file);
+	r |= fclose(t->file);
 	t->file = NULL;
-	if (failed)
+	if (r)
 		return fail(error, NULL, "out of memory");
-	failed = write_bytes(t);
-	return failed ? fail(error, t->path, "%s", strerror(-failed)) : 0;
+	r = write_bytes(t);
+	return r ? fail(error, t->path, "%s", strerror(-r)) : 0;
 }
 
 void text_close(struct text *t)

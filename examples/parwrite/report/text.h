@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text.h - a file with text that tells of the output: -Map, --trace
+ * text.h - a text file that describes the output: -Map, --trace
  *
- * It is an output of its own, so it comes to its path complete or not at all, and what stood there stays after an
- * error.
+ * The file is an output of liboutbuf, too. So it appears at its path when it is complete, and after an error the path
+ * has the file that was there before. One thread at a time may use a struct text.
  */
 #ifndef PARWRITE_TEXT_H
 #define PARWRITE_TEXT_H
@@ -15,21 +15,25 @@ struct error;
 struct outbuf;
 
 struct text {
-	FILE *file; /* the caller writes to it; in memory until text_commit() */
-	/* text.c's. */
-	char *bytes;
-	size_t size;
-	const char *path;
-	struct outbuf *ob;
+	FILE *file; /* the caller writes here; the text stays in memory until text_commit(). NULL: not open */
+
+	/* Used by text.c only. */
+	char *bytes;       /* the text, once `file` is flushed or closed; to be freed by free() */
+	size_t size;       /* its length in bytes */
+	const char *path;  /* for messages; the caller's string */
+	struct outbuf *ob; /* NULL: not open */
 };
 
-/* For `path`, "-" is standard output; all members are zero. Returns 0 or -1. */
+/*
+ * Open a text that text_commit() will write to `path`; "-" is standard output. All members must be zero. Returns 0, or
+ * -1 with a message. Call text_close() in either case.
+ */
 int text_open(struct text *t, const char *path, struct error *error);
 
-/* What was written to the file stands at the path. Returns 0 or -1. */
+/* Write the text to its path. Returns 0, or -1 with a message. */
 int text_commit(struct text *t, struct error *error);
 
-/* Free it, and if it was not committed leave no trace; also if all members are zero. */
+/* Free all. A text that was not committed leaves no file behind. All members may be zero. */
 void text_close(struct text *t);
 
 #endif

@@ -12,36 +12,44 @@
 #include "report/report.h"
 #include "report/text.h"
 
-/* A time in which a thread did something. */
+/* An interval of time in which a thread did something. */
 struct span {
-	uint64_t begin_ns, end_ns;
-	const char *name;
-	uint64_t offset, size; /* bytes of the output; no size: task `offset`, or NO_TASK */
+	uint64_t begin_ns, end_ns; /* by now_ns() */
+	const char *name;          /* of the step or of the section; not a copy */
+	/*
+	 * If size > 0: so many bytes of the output were written, at this offset. If it is 0, `offset` is the number of
+	 * the task, or NO_TASK for a whole step.
+	 */
+	uint64_t offset, size;
 };
 
 #define NO_TASK UINT64_MAX
 
-/* Its thread's alone, while there are several. */
+/*
+ * The spans of one thread, in the order in which they ended. Only that thread uses its lane while tasks run, so there
+ * is no lock. The main thread uses all lanes while no tasks run.
+ */
 struct lane {
 	struct span *spans;
 	size_t n, room;
-	uint64_t task_ns; /* when the task under way began */
-	int failed;       /* no memory for one */
+	uint64_t task_began_ns; /* when this thread's current task began */
+	int out_of_memory;      /* 1: a span was lost because there was no memory for it */
 };
 
 struct trace {
-	/* Constant. */
+	/* Constant after trace_new(); `text` is written by trace_write(). */
 	struct text text;
-	uint64_t origin_ns;
-	struct lane *lanes; /* by the thread's number in the work queue */
+	uint64_t origin_ns; /* when the trace began; times in the file count from here */
+	struct lane *lanes; /* lanes[i] belongs to thread i of the work queue */
 	unsigned n_lanes;
-	/* The main thread's, while no others run. */
-	const char *step;
-	uint64_t step_ns;
+
+	/* Written by the main thread while no tasks run. Tasks read `step`. */
+	const char *step;       /* the current step */
+	uint64_t step_began_ns; /* when that began */
 };
 
-/* The lane of the task that this thread is in. */
-static _Thread_local struct lane *here;
+/* The lane of this thread, while it is in a task; else NULL. */
+static _Thread_local struct lane *current_lane;
 
 struct trace *trace_new(const char *path, unsigned threads, struct error *error)
 {
@@ -59,7 +67,8 @@ struct trace *trace_new(const char *path, unsigned threads, struct error *error)
 	return trace;
 }
 
-static void add(struct lane *lane, struct span span)
+/* Add a span that ends now. */
+static void add_span(struct lane *lane, struct span span)
 {
 	span.end_ns = now_ns();
 	if (lane->n == lane->room) {
@@ -67,7 +76,7 @@ static void add(struct lane *lane, struct span span)
 		struct span *spans = realloc(lane->spans, room * sizeof *spans);
 
 		if (!spans) {
-			lane->failed = 1;
+			lane->out_of_memory = 1;
 			return;
 		}
 		lane->spans = spans;
@@ -82,27 +91,29 @@ void trace_task(void *arg, unsigned thread, size_t i, int ended)
 	struct lane *lane = &trace->lanes[thread];
 
 	if (ended)
-		add(lane, (struct span){ .begin_ns = lane->task_ns, .name = trace->step, .offset = i });
+		add_span(lane, (struct span){ .begin_ns = lane->task_began_ns, .name = trace->step, .offset = i });
 	else
-		lane->task_ns = now_ns();
-	here = ended ? NULL : lane;
+		lane->task_began_ns = now_ns();
+	current_lane = ended ? NULL : lane;
 }
 
 void trace_step(struct trace *trace, const char *name)
 {
 	trace->step = name;
-	trace->step_ns = now_ns();
+	trace->step_began_ns = now_ns();
 }
 
 void trace_step_end(struct trace *trace)
 {
-	add(&trace->lanes[0], (struct span){ .begin_ns = trace->step_ns, .name = trace->step, .offset = NO_TASK });
+	add_span(&trace->lanes[0],
+	         (struct span){ .begin_ns = trace->step_began_ns, .name = trace->step, .offset = NO_TASK });
 }
 
 void trace_span(struct trace *trace, const char *name, uint64_t begin_ns, uint64_t offset, uint64_t size)
 {
 	if (trace && size > 0)
-		add(here, (struct span){ .begin_ns = begin_ns, .name = name, .offset = offset, .size = size });
+		add_span(current_lane,
+		         (struct span){ .begin_ns = begin_ns, .name = name, .offset = offset, .size = size });
 }
 
 static void write_string(FILE *f, const char *text)
@@ -111,7 +122,7 @@ static void write_string(FILE *f, const char *text)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
-		/* Names may hold any bytes, JSON is UTF-8: what is no ASCII is told by its value. */
+		/* Names may have any bytes, but JSON is UTF-8. So bytes that are not printable ASCII are escaped. */
 		if (c == '"' || c == '\\')
 			fprintf(f, "\\%c", c);
 		else if (c < 0x20 || c > 0x7e)
@@ -122,7 +133,7 @@ static void write_string(FILE *f, const char *text)
 	fputc('"', f);
 }
 
-/* Microseconds, to the nanosecond. */
+/* Write a time in microseconds, with three decimals: the format's unit, and nothing is rounded. */
 static void write_time(FILE *f, const char *key, uint64_t ns)
 {
 	fprintf(f, ",\"%s\":%" PRIu64 ".%03u", key, ns / 1000, (unsigned)(ns % 1000));
@@ -145,20 +156,20 @@ static void write_span(FILE *f, const struct trace *trace, unsigned thread, cons
 int trace_write(struct trace *trace, struct error *error)
 {
 	FILE *f = trace->text.file;
-	int comma = 0, missing = 0;
+	int comma = 0, incomplete = 0;
 
 	fputs("{\"traceEvents\":[\n", f);
 	for (unsigned i = 0; i < trace->n_lanes; i++) {
 		const struct lane *lane = &trace->lanes[i];
 
-		missing |= lane->failed;
+		incomplete |= lane->out_of_memory;
 		for (size_t k = 0; k < lane->n; k++) {
 			fputs(comma++ ? ",\n" : "", f);
 			write_span(f, trace, i, &lane->spans[k]);
 		}
 	}
 	fputs("\n]}\n", f);
-	return missing ? fail(error, NULL, "out of memory") : text_commit(&trace->text, error);
+	return incomplete ? fail(error, NULL, "out of memory") : text_commit(&trace->text, error);
 }
 
 void trace_free(struct trace *trace)
