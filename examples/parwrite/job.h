@@ -34,8 +34,8 @@ enum step {
 };
 
 /*
- * One run. The thread that calls job_run() writes the members, except where their types say that tasks do so. job_free()
- * frees all but `options`.
+ * One run. The thread that calls job_run() writes the members, except where their types say that tasks do so. All but
+ * `options` are freed by job_free().
  */
 struct job {
 	struct options options;   /* set by the caller, who also owns all that it points to; constant during the run */

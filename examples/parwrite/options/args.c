@@ -2,11 +2,15 @@
 /*
  * args.c - @FILE on the command line
  *
- * A link of 10,000 objects does not fit a command line everywhere, so compilers and linkers read
- * more words from files, and build systems write such files with one set of rules in mind:
- * libiberty's, as gcc and GNU ld have them. Words are separated by white space; single and double
- * quotes keep it; a backslash takes the next character as it is, inside quotes of both kinds too;
- * a word may be another @FILE; and if there is no such file, the word stands for itself.
+ * The names of 10,000 objects are longer than a command line may be on some systems. So compilers and linkers also read
+ * arguments from files. Build systems write such files by the rules of libiberty, which gcc and GNU ld use. The rules
+ * here are the same:
+ *
+ *   - Words are separated by white space.
+ *   - White space inside single or double quotes belongs to the word.
+ *   - The character after a backslash is taken as it is, also inside quotes of both kinds.
+ *   - A word may itself be @FILE.
+ *   - If the file does not exist, the word @FILE is an ordinary argument.
  */
 #include "config.h"
 
@@ -19,12 +23,13 @@
 #include "options/options.h"
 #include "report/report.h"
 
-/* A file that names itself would go on for ever. */
+/* How deep files may be nested. Without a limit, a file that names itself would be read for ever. */
 enum { NESTED_MAX = 32 };
 
-static int expand(struct args *args, const char *word, int depth, struct error *error);
+static int expand_word(struct args *args, const char *word, int depth, struct error *error);
 
-static int add(struct args *args, const char *word, struct error *error)
+/* Append a copy of `word`, or the NULL that ends the list. Returns 0 or -1. */
+static int add_word(struct args *args, const char *word, struct error *error)
 {
 	char **list = grow(error, args->list, args->n, &args->room, sizeof *list);
 	char *copy;
@@ -41,7 +46,10 @@ static int add(struct args *args, const char *word, struct error *error)
 	return 0;
 }
 
-/* The whole file with a NUL at its end; NULL with a message on failure. */
+/*
+ * Read the whole file and put a NUL behind it. A file that itself has a NUL is refused. To be freed. NULL: `error` has
+ * the message.
+ */
 static char *read_all(FILE *f, const char *path, struct error *error)
 {
 	size_t n = 0, room = 0;
@@ -68,7 +76,10 @@ static char *read_all(FILE *f, const char *path, struct error *error)
 	return NULL;
 }
 
-/* Take one word off the text, unquoted, into `word`, which is as large as the text. */
+/*
+ * Copy the first word of the text, without its quotes and backslashes, to `word`, which has room for the whole text.
+ * Returns the rest of the text.
+ */
 static const char *next_word(const char *text, char *word)
 {
 	char quote = 0;
@@ -91,25 +102,25 @@ static const char *next_word(const char *text, char *word)
 static int expand_text(struct args *args, const char *text, int depth, struct error *error)
 {
 	char *word = allocate(error, strlen(text) + 1, 1);
-	int result = word ? 0 : -1;
+	int r = word ? 0 : -1;
 
-	while (result == 0) {
+	while (r == 0) {
 		while (isspace((unsigned char)*text))
 			text++;
 		if (!*text)
 			break;
 		text = next_word(text, word);
-		result = expand(args, word, depth, error);
+		r = expand_word(args, word, depth, error);
 	}
 	free(word);
-	return result;
+	return r;
 }
 
-static int expand(struct args *args, const char *word, int depth, struct error *error)
+static int expand_word(struct args *args, const char *word, int depth, struct error *error)
 {
 	FILE *f = NULL;
 	char *text;
-	int result;
+	int r;
 
 	if (word[0] == '@') {
 		f = fopen(word + 1, "r");
@@ -117,7 +128,7 @@ static int expand(struct args *args, const char *word, int depth, struct error *
 			return fail(error, word + 1, "%s", strerror(errno));
 	}
 	if (!f)
-		return add(args, word, error);
+		return add_word(args, word, error);
 	if (depth == NESTED_MAX) {
 		fclose(f);
 		return fail(error, word + 1, "argument files nested more than %d deep", NESTED_MAX);
@@ -126,18 +137,18 @@ static int expand(struct args *args, const char *word, int depth, struct error *
 	fclose(f);
 	if (!text)
 		return -1;
-	result = expand_text(args, text, depth + 1, error);
+	r = expand_text(args, text, depth + 1, error);
 	free(text);
-	return result;
+	return r;
 }
 
 int args_expand(struct args *args, int argc, char **argv, struct error *error)
 {
 	for (int i = 0; i < argc; i++) {
-		if (i == 0 ? add(args, argv[0], error) : expand(args, argv[i], 0, error))
+		if (i == 0 ? add_word(args, argv[0], error) : expand_word(args, argv[i], 0, error))
 			return -1;
 	}
-	return add(args, NULL, error); /* getopt_long() wants argv's NULL */
+	return add_word(args, NULL, error); /* getopt_long() needs the NULL that ends argv */
 }
 
 void args_free(struct args *args)

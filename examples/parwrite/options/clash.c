@@ -11,8 +11,11 @@
 #include "options/options.h"
 #include "report/report.h"
 
-/* The folder that a path is in, and its name there. */
-static const char *split(const char *path, struct stat *folder)
+/*
+ * Split a path into its folder, whose status is stored in *folder, and the name of the file there, which is returned.
+ * NULL: the folder does not exist, or its path is too long.
+ */
+static const char *split_path(const char *path, struct stat *folder)
 {
 	const char *slash = strrchr(path, '/');
 	char name[4096] = ".";
@@ -32,21 +35,26 @@ static int same_inode(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
-/* One file, or going to be. Several may go to one pipe or device, but nobody wants to sort a mixture out. */
+/*
+ * Are both paths one file, or will they be once it is written? The files need not exist yet: then their folders and
+ * names are compared. "-" is the same as "-" only: two texts in one stream could not be told apart. An existing file
+ * that is not regular, such as a pipe or a device, counts as different, so several texts may go there.
+ */
 static int same_file(const char *a, const char *b)
 {
 	const char *name_a, *name_b;
-	struct stat at_a, at_b;
+	struct stat stat_a, stat_b;
 
 	if (strcmp(a, "-") == 0 || strcmp(b, "-") == 0)
 		return strcmp(a, b) == 0;
-	if (stat(a, &at_a) == 0)
-		return stat(b, &at_b) == 0 && S_ISREG(at_a.st_mode) && same_inode(&at_a, &at_b);
-	name_a = split(a, &at_a);
-	name_b = split(b, &at_b);
-	return name_a && name_b && strcmp(name_a, name_b) == 0 && same_inode(&at_a, &at_b);
+	if (stat(a, &stat_a) == 0)
+		return stat(b, &stat_b) == 0 && S_ISREG(stat_a.st_mode) && same_inode(&stat_a, &stat_b);
+	name_a = split_path(a, &stat_a);
+	name_b = split_path(b, &stat_b);
+	return name_a && name_b && strcmp(name_a, name_b) == 0 && same_inode(&stat_a, &stat_b);
 }
 
+/* Fail if `path`, which the option names, is an input. Returns 0 or -1. */
 static int check_inputs(const char *path, const char *option, const struct inputs *in, struct error *error)
 {
 	struct stat st;

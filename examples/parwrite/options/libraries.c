@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libraries.c - -l and -L, as far as they are for a relocatable output
+ * libraries.c - -l and -L, as far as they make sense for a relocatable output
  *
- * A shared library cannot be part of it, so only archives are looked for. There is no directory that is searched
- * without having been named: which it would be is the compiler driver's knowledge.
+ * A shared library cannot be combined into it, so -l finds only archives. Only the directories of -L are searched.
+ * There are no default directories: only the compiler driver knows which these would be.
  */
 #include "config.h"
 
@@ -28,7 +28,7 @@ int libraries_add(struct libraries *l, const char *directory, struct error *erro
 
 char *libraries_find(const struct libraries *l, const char *name, struct error *error)
 {
-	const char *before = name[0] == ':' ? "" : "lib", *behind = name[0] == ':' ? "" : ".a";
+	const char *prefix = name[0] == ':' ? "" : "lib", *suffix = name[0] == ':' ? "" : ".a";
 
 	name += name[0] == ':';
 	for (size_t i = 0; i < l->n; i++) {
@@ -37,11 +37,11 @@ char *libraries_find(const struct libraries *l, const char *name, struct error *
 
 		if (!path)
 			return NULL;
-		snprintf(path, n, "%s/%s%s%s", l->directories[i], before, name, behind);
+		snprintf(path, n, "%s/%s%s%s", l->directories[i], prefix, name, suffix);
 		if (access(path, F_OK) == 0)
 			return path;
 		free(path);
 	}
-	fail(error, NULL, "no %s%s%s in the directories of -L", before, name, behind);
+	fail(error, NULL, "no %s%s%s in the directories of -L", prefix, name, suffix);
 	return NULL;
 }

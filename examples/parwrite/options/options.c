@@ -15,7 +15,7 @@
 
 #include "report/report.h"
 
-enum { THREADS_MAX = 1024, USAGE = 2 };
+enum { THREADS_MAX = 1024, EXIT_USAGE = 2 };
 
 static const char help[] =
 	"Usage: parwrite [-r] [-j N] [OPTION...] -o OUTPUT INPUT...\n"
@@ -44,10 +44,10 @@ static const char help[] =
 	"  --help, --version       print this, or the version, and exit\n"
 	"  @FILE                   read more arguments from FILE";
 
-enum { AN_INPUT = 1, OPT_WHOLE_ARCHIVE = 256, OPT_NO_WHOLE_ARCHIVE, OPT_STATS, OPT_PROGRESS, OPT_NO_PROGRESS,
+enum { OPT_INPUT = 1, OPT_WHOLE_ARCHIVE = 256, OPT_NO_WHOLE_ARCHIVE, OPT_STATS, OPT_PROGRESS, OPT_NO_PROGRESS,
        OPT_NO_MAP, OPT_BUILD_ID, OPT_MAP, OPT_TRACE, OPT_RECYCLE, OPT_CHECK, OPT_HELP, OPT_VERSION };
 
-/* '-': words that are no options come in their place, as AN_INPUT. */
+/* The '-' in front: getopt returns words that are not options in their order among the options, as OPT_INPUT. */
 static const char short_options[] = "-:o:j:rL:l:SxX";
 
 static const struct option long_options[] = {
@@ -76,16 +76,16 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-/* While the command line is read. */
+/* The state while the command line is parsed. One thread. */
 struct parsing {
 	struct options *options;
 	struct libraries libraries;
 	struct error error;
-	size_t room;     /* of options->inputs */
-	int whole;       /* --whole-archive is in force */
+	size_t room;       /* how many elements options->inputs has room for */
+	int whole_archive; /* 1: --whole-archive is in effect for the inputs that follow */
 };
 
-/* CPUs this process may run on: with taskset or in a container, fewer than there are. */
+/* How many CPUs this process may run on. With taskset, or in a container, these are fewer than the machine has. */
 static unsigned available_cpus(void)
 {
 	long n = -1;
@@ -100,19 +100,21 @@ static unsigned available_cpus(void)
 	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (unsigned)n;
 }
 
-static int usage(const char *problem, const char *what)
+/* Complain about the command line. Returns the status to exit with. */
+static int usage_error(const char *problem, const char *what)
 {
 	char text[512];
 
 	snprintf(text, sizeof text, "%s%s%.400s (see parwrite --help)", problem, what ? " " : "",
 	         what ? what : "");
 	say(text);
-	return USAGE;
+	return EXIT_USAGE;
 }
 
+/* Print a line to standard output. Returns the status to exit with. */
 static int print(const char *text, const char *version)
 {
-	/* A full disk behind standard output is to be an exit status, too. */
+	/* If standard output is a file on a full disk, the exit status must show it. */
 	if (printf("%s%s\n", text, version) >= 0 && fflush(stdout) == 0)
 		return 0;
 	say("standard output: cannot be written");
@@ -127,25 +129,27 @@ static int parse_threads(const char *text, unsigned *threads)
 	errno = 0;
 	n = strtoul(text, &end, 10);
 	if (errno || end == text || *end || *text == '-' || n < 1 || n > THREADS_MAX)
-		return usage("-j takes a number from 1 to 1024, not", text);
+		return usage_error("-j takes a number from 1 to 1024, not", text);
 	*threads = (unsigned)n;
 	return -1;
 }
 
-/* What getopt_long_only() returned ':' or '?' for. */
-static int complain(int option, const char *word)
+/* Explain why getopt_long_only() returned ':' or '?' (`option`) for `word`. Returns the status to exit with. */
+static int report_getopt_error(int option, const char *word)
 {
 	char letter[] = { '-', (char)optopt, '\0' };
 
 	if (word[1] != '-' && optopt > 0 && optopt <= UCHAR_MAX)
-		word = letter; /* one of several, as in -rx */
+		word = letter; /* an option of one letter: `word` may hold several of them, as in -rx */
 	if (option == ':')
-		return usage("option needs a value:", word);
-	return usage(optopt > UCHAR_MAX ? "option takes no value:" : "unknown or ambiguous option:",
-	             word);
+		return usage_error("option needs a value:", word);
+	return usage_error(optopt > UCHAR_MAX ? "option takes no value:" : "unknown or ambiguous option:", word);
 }
 
-/* A file, or with `library` a name for -l, which is looked up when all directories are known. */
+/*
+ * Add an input: a file, or if `library` is 1 a name that -l was given. Such names are looked up later, when all
+ * directories are known. Returns as options_parse().
+ */
 static int add_input(struct parsing *p, const char *text, int library)
 {
 	struct options *options = p->options;
@@ -154,7 +158,9 @@ static int add_input(struct parsing *p, const char *text, int library)
 	if (!inputs)
 		return 1;
 	options->inputs = inputs;
-	inputs[options->n_inputs] = (struct input){ .path = strdup(text), .lazy = !p->whole, .library = (unsigned char)library };
+	inputs[options->n_inputs] = (struct input){
+		.path = strdup(text), .lazy = !p->whole_archive, .library = (unsigned char)library
+	};
 	if (!inputs[options->n_inputs].path) {
 		fail(&p->error, NULL, "out of memory");
 		return 1;
@@ -163,6 +169,7 @@ static int add_input(struct parsing *p, const char *text, int library)
 	return -1;
 }
 
+/* Replace the names for -l by the paths of the archives. Returns as options_parse(). */
 static int find_libraries(struct parsing *p)
 {
 	for (size_t i = 0; i < p->options->n_inputs; i++) {
@@ -183,7 +190,7 @@ static int find_libraries(struct parsing *p)
 static int parse_stats(struct options *options, const char *form)
 {
 	if (form && strcmp(form, "json") != 0)
-		return usage("--stats takes json, not", form);
+		return usage_error("--stats takes json, not", form);
 	options->stats = form ? STATS_JSON : STATS_TEXT;
 	return -1;
 }
@@ -192,16 +199,16 @@ static int parse_build_id(struct options *options, const char *kind)
 {
 	const char *problem = build_id_parse(kind, &options->build_id);
 
-	return problem ? usage(problem, kind) : -1;
+	return problem ? usage_error(problem, kind) : -1;
 }
 
-/* One option as getopt_long_only() found it. Returns as options_parse(). */
-static int apply(struct parsing *p, int option)
+/* Apply one option that getopt_long_only() returned. Returns as options_parse(). */
+static int apply_option(struct parsing *p, int option)
 {
 	struct options *options = p->options;
 
 	switch (option) {
-	case AN_INPUT:
+	case OPT_INPUT:
 		return add_input(p, optarg, 0);
 	case 'l':
 		return add_input(p, optarg, 1);
@@ -225,7 +232,7 @@ static int apply(struct parsing *p, int option)
 		return -1;
 	case OPT_WHOLE_ARCHIVE:
 	case OPT_NO_WHOLE_ARCHIVE:
-		p->whole = option == OPT_WHOLE_ARCHIVE;
+		p->whole_archive = option == OPT_WHOLE_ARCHIVE;
 		return -1;
 	case OPT_BUILD_ID:
 		return parse_build_id(options, optarg ? optarg : "sha1");
@@ -255,7 +262,7 @@ static int apply(struct parsing *p, int option)
 	case OPT_VERSION:
 		return print("parwrite (liboutbuf) ", outbuf_version());
 	default:
-		return complain(option, options->args.list[optind - 1]);
+		return report_getopt_error(option, options->args.list[optind - 1]);
 	}
 }
 
@@ -267,25 +274,25 @@ static int parse(struct parsing *p, int argc, char **argv)
 	if (args_expand(&options->args, argc, argv, &p->error))
 		return 1;
 	if (options->args.n > INT_MAX)
-		return usage("too many arguments", NULL);
-	opterr = 0; /* its messages would begin with argv[0] */
+		return usage_error("too many arguments", NULL);
+	opterr = 0; /* getopt must print no messages: they would begin with argv[0] */
 	while (status < 0 && (option = getopt_long_only((int)options->args.n, options->args.list, short_options,
 	                                           long_options, NULL)) != -1)
-		status = apply(p, option);
-	for (; status < 0 && (size_t)optind < options->args.n; optind++) /* behind "--" */
+		status = apply_option(p, option);
+	for (; status < 0 && (size_t)optind < options->args.n; optind++) /* after "--" */
 		status = add_input(p, options->args.list[optind], 0);
 	if (status >= 0)
 		return status;
 	if (!options->output)
-		return usage("no output: -o FILE is missing", NULL);
+		return usage_error("no output: -o FILE is missing", NULL);
 	if (options->n_inputs == 0)
-		return usage("no input files", NULL);
+		return usage_error("no input files", NULL);
 	return find_libraries(p);
 }
 
 int options_parse(struct options *options, int argc, char **argv)
 {
-	struct parsing p = { .options = options, .error = ERROR_INIT, .whole = 1 };
+	struct parsing p = { .options = options, .error = ERROR_INIT, .whole_archive = 1 };
 	int status;
 
 	options->threads = available_cpus();
