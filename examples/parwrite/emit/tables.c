@@ -106,13 +106,13 @@ static void write_stretch(struct writer *w, const struct stretch *s)
 		for (uint32_t j = from; j < to; j++) {
 			const struct name *n = o->names[j];
 
-			symbols_fetch(o, j, to);
+			symbols_prefetch(o, j, to);
 			/* Those of sections and those left out have lower numbers. */
 			if (j < o->first_global && o->symbol_map[j] >= w->e->symbols->first_local)
 				write_local(w, o, j);
-			else if (n && n->first_global == place_of(o, j))
+			else if (n && n->first_global_rank == symbol_rank(o, j))
 				write_global(w, n);
-			if (n && n->first == place_of(o, j))
+			if (n && n->first_rank == symbol_rank(o, j))
 				write_name(w, n);
 		}
 	}

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * groups.c - COMDAT: of what several objects have, the first one's is kept
+ * groups.c - COMDAT groups: if several objects have the same one, only the first is kept
  *
- * An inline function of C++ is compiled into every object that calls it, each time in a section group
- * whose *signature*, a symbol's name, is the same. A linker keeps one. Of the others all members
- * are discarded, and with them their relocations and local symbols; a global symbol becomes a reference to
- * the one that is kept.
+ * An inline function of C++ is compiled into every object that calls it. Each time it is in a section group, and all
+ * these groups have the same *signature*, which is a symbol's name. A linker keeps one of the groups. It discards all
+ * members of the others, with their relocations and local symbols. Their global symbols become references to the symbol
+ * of the group that is kept.
  *
- * First is who comes first on the command line. Threads go through the objects in any order, so each group
- * leaves the lowest place that it was seen at, and when all have, a group is kept if that is its own.
+ * The group of the object that is first on the command line is kept. Tasks go through the objects in any order, so this
+ * takes two passes. The first one stores in each signature the lowest rank of all groups that have it. A group's *rank*
+ * is its position in the sequence of all groups of all inputs, in the order of the command line. The second pass keeps
+ * a group if the rank in its signature is its own.
  */
 #include "config.h"
 
@@ -22,38 +24,44 @@
 #include "report/report.h"
 #include "workqueue.h"
 
-/* Under its lock; constant when all objects have been there. */
+/* Written under the lock of its entry by find_groups(), constant afterwards. */
 struct signature {
 	struct entry entry;
-	uint64_t first; /* object's number and group's, plus 1 */
+	uint64_t first_rank; /* the lowest rank of the groups that have it, see group_rank(); 0: none was seen yet */
 };
 
 struct resolving {
 	struct inputs *in;
-	struct table table;
+	struct table table; /* of struct signature */
 };
 
-static uint64_t place(size_t object, uint32_t group)
+/* The object's number in the upper 32 bits, the group's number in the lower ones, plus 1. */
+static uint64_t group_rank(size_t object, uint32_t group)
 {
 	return ((uint64_t)object << 32 | group) + 1;
 }
 
-/* The lookups' groups, and their numbers. */
-static void meet_some(struct finder *f, size_t object, struct object *o, const uint32_t *numbers, struct lookup *l, size_t n)
+/*
+ * Look up n signatures at once, because that is faster (table.c). l[i] is the lookup for group numbers[i] of object
+ * `o`, which is number `object`.
+ */
+static void find_some_groups(struct finder *f, size_t object, struct object *o, const uint32_t *numbers,
+                             struct lookup *l, size_t n)
 {
 	table_find(f, l, n);
 	for (size_t i = 0; i < n; i++) {
 		struct signature *s = l[i].entry;
 
 		entry_lock(&s->entry);
-		if (s->first == 0 || s->first > place(object, numbers[i]))
-			s->first = place(object, numbers[i]);
+		if (s->first_rank == 0 || s->first_rank > group_rank(object, numbers[i]))
+			s->first_rank = group_rank(object, numbers[i]);
 		entry_unlock(&s->entry);
 		o->groups[numbers[i]].signature = s;
 	}
 }
 
-static int meet(void *arg, size_t i)
+/* Pass 1, one task per object: record its COMDAT groups in their signatures. */
+static int find_groups(void *arg, size_t i)
 {
 	struct resolving *r = arg;
 	struct object *o = &r->in->objects[i];
@@ -70,11 +78,11 @@ static int meet(void *arg, size_t i)
 		numbers[n] = j;
 		lookups[n++] = (struct lookup){ .text = g->name, .length = g->name_length };
 		if (n == LOOKUPS) {
-			meet_some(&finder, i, o, numbers, lookups, n);
+			find_some_groups(&finder, i, o, numbers, lookups, n);
 			n = 0;
 		}
 	}
-	meet_some(&finder, i, o, numbers, lookups, n);
+	find_some_groups(&finder, i, o, numbers, lookups, n);
 	return 0;
 }
 
@@ -87,7 +95,10 @@ static void discard(struct object *o, struct group *g)
 		o->sections[g->section].kind = SECTION_DISCARDED;
 }
 
-/* What is ordered by a discarded section (its unwind table, its list of patchable entries) goes with it. */
+/*
+ * Discard sections that are ordered by a discarded one (SHF_LINK_ORDER): its unwind table, or its list of patchable
+ * entries.
+ */
 static void discard_ordered(struct object *o)
 {
 	for (uint32_t i = 1; i < o->n_sections; i++) {
@@ -99,7 +110,7 @@ static void discard_ordered(struct object *o)
 	}
 }
 
-/* And what relocates it, be it in the group or not. */
+/* Discard the relocations of discarded sections, whether they are members of the group or not. */
 static void discard_relocations(struct object *o)
 {
 	for (uint32_t i = 1; i < o->n_sections; i++) {
@@ -110,7 +121,8 @@ static void discard_relocations(struct object *o)
 	}
 }
 
-static int part(void *arg, size_t i)
+/* Pass 2, one task per object: discard the groups that are not the first of their signature. */
+static int discard_duplicates(void *arg, size_t i)
 {
 	struct resolving *r = arg;
 	struct object *o = &r->in->objects[i];
@@ -119,7 +131,7 @@ static int part(void *arg, size_t i)
 	for (uint32_t j = 0; j < o->n_groups; j++) {
 		struct group *g = &o->groups[j];
 
-		if (g->signature && g->signature->first != place(i, j)) {
+		if (g->signature && g->signature->first_rank != group_rank(i, j)) {
 			discard(o, g);
 			any = 1;
 		}
@@ -138,7 +150,7 @@ const struct section *groups_kept(const struct inputs *in, const struct object *
 
 	if (!g || !g->discarded)
 		return NULL;
-	first = g->signature->first - 1;
+	first = g->signature->first_rank - 1;
 	o = &in->objects[first >> 32];
 	kept = &o->groups[(uint32_t)first];
 	for (uint32_t i = 0; i < kept->n_members; i++) {
@@ -160,7 +172,8 @@ int groups_resolve(struct inputs *in, struct workqueue *queue, struct error *err
 		n += in->objects[i].n_groups;
 	if (table_make(&r.table, sizeof(struct signature), 0, n, in->n_objects, &in->arena, error))
 		return -1;
-	workqueue_run(queue, in->n_objects, meet, &r);
-	workqueue_run(queue, in->n_objects, part, &r); /* reads what meet() left */
+	workqueue_run(queue, in->n_objects, find_groups, &r);
+	/* This reads what all tasks of the first pass have written. */
+	workqueue_run(queue, in->n_objects, discard_duplicates, &r);
 	return 0;
 }

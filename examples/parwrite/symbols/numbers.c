@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * numbers.c - the numbers of the output's symbols, and where their names lie
+ * numbers.c - the numbers of the output's symbols, and the offsets of their names in the string table
  *
- * Three passes over all symbols, each on all threads, stretch by stretch:
+ * This takes three passes over all symbols. Each pass runs on all threads, with one task per stretch (symbols.h):
  *
- *     count    what each stretch met first: so many global symbols, so many bytes of names
- *     number   numbers and places of names for these, and for local symbols
- *     map      each object's globals to these numbers
+ *     count    count the local symbols of each stretch, the global symbols whose first occurrence is in it, and the
+ *              bytes of the names whose first occurrence is in it
+ *     number   give these symbols their numbers, and these names their offsets
+ *     map      store the numbers of the global symbols in each object's symbol_map
  *
- * Between the first two, one thread adds up: a few sums per stretch of 12,288 symbols. Numbers are 32 bits wide here, as
- * in relocations; that is checked there.
+ * Between the first two passes, one thread turns the counts into the numbers and offsets at which each stretch starts.
+ * This takes a few additions per stretch of 12,288 symbols. Symbol numbers have 32 bits here, as in relocations;
+ * counts_to_starts() checks that they are enough.
  */
 #include "config.h"
 
@@ -18,6 +20,7 @@
 #include "symbols/symbols.h"
 #include "workqueue.h"
 
+/* Given to all tasks; the members are constant. */
 struct numbering {
 	struct symbols *symbols;
 	struct inputs *in;
@@ -36,11 +39,12 @@ int stretch_next(const struct stretch *stretch, const struct inputs *in, size_t 
 	*from = (uint32_t)(stretch->from > base ? stretch->from - base : 0);
 	*to = stretch->to - base < o->n_symbols ? (uint32_t)(stretch->to - base) : o->n_symbols;
 	if (*from == 0 && *to > 0)
-		*from = 1; /* the empty one */
+		*from = 1; /* symbol 0 of an object is empty */
 	return 1;
 }
 
-static int count(void *arg, size_t task)
+/* Pass 1: count what belongs to a stretch. */
+static int count_task(void *arg, size_t task)
 {
 	struct numbering *r = arg;
 	struct stretch *s = &r->symbols->stretches[task];
@@ -52,20 +56,23 @@ static int count(void *arg, size_t task)
 		for (uint32_t j = from; j < to; j++) {
 			const struct name *n = o->names[j];
 
-			symbols_fetch(o, j, to);
-			s->locals += o->symbol_map[j] == A_LOCAL;
+			symbols_prefetch(o, j, to);
+			s->locals += o->symbol_map[j] == SYMBOL_LOCAL;
 			if (!n)
 				continue;
-			s->globals += n->first_global == place_of(o, j);
-			if (n->first == place_of(o, j))
+			s->globals += n->first_global_rank == symbol_rank(o, j);
+			if (n->first_rank == symbol_rank(o, j))
 				s->names += (uint64_t)n->entry.length + 1;
 		}
 	}
 	return 0;
 }
 
-/* From counts to places, stretch after stretch. */
-static int add_up(struct numbering *r)
+/*
+ * Replace the counts of each stretch by the numbers and the offset at which its part starts. Number the symbols of
+ * sections. One thread, between passes 1 and 2. Returns 0, or -1 with a message: too many symbols or names.
+ */
+static int counts_to_starts(struct numbering *r)
 {
 	struct symbols *symbols = r->symbols;
 	struct layout *l = r->layout;
@@ -102,7 +109,11 @@ static int add_up(struct numbering *r)
 	return 0;
 }
 
-static int number(void *arg, size_t task)
+/*
+ * Pass 2: number the local symbols and those of sections in symbol_map; number the global symbols, and give offsets to
+ * the names, that occur first in this stretch. No other task writes these.
+ */
+static int number_task(void *arg, size_t task)
 {
 	struct numbering *r = arg;
 	const struct stretch *s = &r->symbols->stretches[task];
@@ -115,17 +126,17 @@ static int number(void *arg, size_t task)
 		for (uint32_t j = from; j < to; j++) {
 			struct name *n = o->names[j];
 
-			symbols_fetch(o, j, to);
-			if (o->symbol_map[j] == A_LOCAL) {
+			symbols_prefetch(o, j, to);
+			if (o->symbol_map[j] == SYMBOL_LOCAL) {
 				o->symbol_map[j] = local++;
-			} else if (o->symbol_map[j] == A_SECTION) {
+			} else if (o->symbol_map[j] == SYMBOL_SECTION) {
 				struct symbol symbol = object_symbol(o, j);
 
 				o->symbol_map[j] = o->sections[symbol.section].out->symbol;
 			}
-			if (n && n->first_global == place_of(o, j))
+			if (n && n->first_global_rank == symbol_rank(o, j))
 				n->number = global++;
-			if (n && n->first == place_of(o, j)) {
+			if (n && n->first_rank == symbol_rank(o, j)) {
 				n->offset = names;
 				names += n->entry.length + 1;
 			}
@@ -134,7 +145,8 @@ static int number(void *arg, size_t task)
 	return 0;
 }
 
-static int map(void *arg, size_t task)
+/* Pass 3: map global symbols to their numbers. */
+static int map_task(void *arg, size_t task)
 {
 	struct numbering *r = arg;
 	const struct stretch *s = &r->symbols->stretches[task];
@@ -144,21 +156,22 @@ static int map(void *arg, size_t task)
 		struct object *o = &r->in->objects[i];
 
 		for (uint32_t j = from > o->first_global ? from : o->first_global; j < to; j++) {
-			symbols_fetch(o, j, to);
+			symbols_prefetch(o, j, to);
 			o->symbol_map[j] = o->names[j] ? o->names[j]->number : 0;
 		}
 	}
 	return 0;
 }
 
-/* A group is known by its symbol. */
+/* The header of a section group refers to the symbol that is its signature, so the output must have that symbol. */
 static int check_groups(const struct layout *l, struct error *error)
 {
 	for (size_t i = 0; i < l->n_groups; i++) {
 		const struct output_group *g = &l->groups[i];
 
 		if (g->object->symbol_map[g->group->symbol] == 0)
-			return fail(error, g->object->name, "section group %.200s: its symbol is left out", g->group->name);
+			return fail(error, g->object->name, "section group %.200s: its symbol is left out",
+			            g->group->name);
 	}
 	return 0;
 }
@@ -168,9 +181,9 @@ int numbers_give(struct symbols *symbols, struct inputs *in, struct layout *layo
 {
 	struct numbering r = { .symbols = symbols, .in = in, .layout = layout, .error = error };
 
-	if (workqueue_run(queue, symbols->n_stretches, count, &r) || add_up(&r) ||
-	    workqueue_run(queue, symbols->n_stretches, number, &r) ||
-	    workqueue_run(queue, symbols->n_stretches, map, &r))
+	if (workqueue_run(queue, symbols->n_stretches, count_task, &r) || counts_to_starts(&r) ||
+	    workqueue_run(queue, symbols->n_stretches, number_task, &r) ||
+	    workqueue_run(queue, symbols->n_stretches, map_task, &r))
 		return -1;
 	return check_groups(layout, error);
 }
