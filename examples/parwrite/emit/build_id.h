@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* build_id.h - --build-id: a note that names the output by its bytes */
+/* build_id.h - --build-id: a note that identifies the output, in most kinds by a hash of its bytes */
 #ifndef PARWRITE_BUILD_ID_H
 #define PARWRITE_BUILD_ID_H
 
@@ -7,25 +7,31 @@
 
 #include "emit/emit.h"
 
-/* How many bytes an identity has at most. */
+/* The longest build ID, in bytes. */
 enum { BUILD_ID_MAX = 64 };
 
 enum build_id_kind { BUILD_ID_NONE, BUILD_ID_HASH, BUILD_ID_GIVEN };
 
-/* What the command line says. */
+/* What the command line says. Constant afterwards. */
 struct build_id {
 	enum build_id_kind kind;
-	size_t size;
-	unsigned char bytes[BUILD_ID_MAX]; /* BUILD_ID_GIVEN */
+	size_t size;                       /* of the build ID in bytes */
+	unsigned char bytes[BUILD_ID_MAX]; /* BUILD_ID_GIVEN: the build ID; else zeros */
 };
 
-/* "fast", "md5", "sha1", "tree", "uuid", "0x...", "none". NULL, or what is wrong with it. */
+/*
+ * Parse the value of --build-id: "fast", "md5", "sha1", "tree", "uuid", "0x..." or "none". Returns NULL, or a message
+ * about what is wrong, which `text` is to be appended to.
+ */
 const char *build_id_parse(const char *text, struct build_id *id);
 
-/* The note's section, whose data are the inputs' arena's. Returns 0 or -1. */
+/* Make the section of the note, with data in the inputs' arena. Returns 0, or -1 with a message: no memory. */
 int build_id_section(const struct build_id *id, struct inputs *in, struct section *section, struct error *error);
 
-/* When all is written but the identity: find out and write it. Returns 0 or -1. */
+/*
+ * Compute the build ID, and write it into the note. Call this when everything else is written and no View is open.
+ * Returns 0, or -1 with a message.
+ */
 int build_id_write(struct emission *e, const struct build_id *id, const struct section *section);
 
 #endif

@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * emit.c - phase 1: contents and relocations, from the inputs' mappings into the output's
+ * emit.c - phase 1: section contents and relocations, from the mapped inputs to the mapped part of the output
  *
- * Sections are of any size, and threads must get equal shares, so sections are not the tasks. The
- * whole range from the first section's start to the last one's end is cut in blocks of 1 MiB; a
- * block takes what pieces lie in it, be it the middle of one large section or 10,000 small
- * ones. A block is found from its number by a binary search over the pieces, no list of tasks
- * is made. Blocks start at multiples of 1 MiB, so two threads meet in one page at most where
- * a record crosses the limit: relocations are not cut in two.
+ * Sections can have any size, but threads must get equal shares. So a section is not a task. Instead, the whole range
+ * from the start of the first section to the end of the last one is cut into blocks of 1 MiB (the last one is longer,
+ * up to 2 MiB), and each block is a task. A block writes the pieces that lie in it, which may be the middle of one
+ * large section, or 10,000 small ones. It finds them from its number by a binary search over the pieces, so no list of
+ * tasks is needed.
  *
- * One View per block, bounded: a mistake in the layout is -ERANGE and not a neighbour's bytes, and
- * with --check-overlap the library proves that no byte has two writers.
+ * A block begins at a multiple of 1 MiB, counted from the start of the contents, or less than one record later, because
+ * relocation records are not cut in two. So two threads share at most the one page in which their blocks meet.
  *
- * Relocations are read from the input, changed, and written field by field (relocate.c). outbuf_write_ref() would
- * let them be copied and changed where they lie in the output, but a pointer that stays valid must
- * point into the mapping, whose new pages cost a fault each, and not into the block that the library hands to
- * pwrite(2). All contents of LLVM (130 MB) by two threads: 122 ms so, 69 as it is.
+ * Each block is written through one bounded View. So a mistake in the layout gives -ERANGE, and does not damage bytes
+ * of another block. With --check-overlap the library proves that no byte has two writers.
  *
- * Padding is written and not skipped. It is zero in a new file anyway, but not in one that is
- * written over.
+ * Relocations are read from the input, changed, and written field by field (relocate.c). An alternative would be
+ * outbuf_write_ref(): copy the records, then change them where they lie in the output. But that function returns a
+ * pointer that stays valid. So it must point into the mapping, where each new page costs a fault, and cannot point into
+ * the block that the library passes to pwrite(2). All contents of LLVM (130 MB), written by two threads, took 122 ms
+ * that way, and take 69 ms as it is.
+ *
+ * Padding is written, not skipped. In a new file it would be zero anyway, but in a file that is written over it would
+ * not be.
  */
 #include "config.h"
 
@@ -35,7 +38,10 @@
 #include "symbols/symbols.h"
 #include "workqueue.h"
 
-/* The last piece that starts at or before `offset`, or the first. There is one at least. */
+/*
+ * The last piece that starts at or before file offset `offset`, or else the first one. There must be at least one
+ * piece.
+ */
 static size_t piece_at(const struct layout *l, uint64_t offset)
 {
 	size_t low = 0, high = l->n_pieces;
@@ -50,23 +56,26 @@ static size_t piece_at(const struct layout *l, uint64_t offset)
 	return low;
 }
 
-/* The bytes of phase 1, as the blocks are cut. */
+/* How many bytes phase 1 writes. These are cut into blocks. */
 static uint64_t contents_size(const struct layout *l)
 {
 	return l->n_pieces ? l->contents_end - l->contents_start : 0;
 }
 
-/* Where block i starts: at its multiple, or behind the relocation that lies across it. */
+/*
+ * The file offset at which block i starts: a multiple of 1 MiB after the start of the contents, or the end of the
+ * relocation record that lies across that offset. For the number of blocks: the end of the contents.
+ */
 static uint64_t block_start(const struct layout *l, size_t i)
 {
 	uint64_t at = l->contents_start + workqueue_block_start(contents_size(l), i);
 	const struct piece *piece = &l->pieces[piece_at(l, at)];
-	uint64_t into = at - piece->file_offset, record = piece->section->entsize;
+	uint64_t offset_in_piece = at - piece->file_offset, record = piece->section->entsize;
 
-	if (at <= piece->file_offset || into >= piece->section->size ||
+	if (at <= piece->file_offset || offset_in_piece >= piece->section->size ||
 	    piece->section->kind != SECTION_RELOCATIONS)
 		return at;
-	return at + (record - into % record) % record;
+	return at + (record - offset_in_piece % record) % record;
 }
 
 static const char *piece_name(const struct piece *piece)
@@ -74,32 +83,36 @@ static const char *piece_name(const struct piece *piece)
 	return piece->section->kind == SECTION_GROUP ? ".group" : piece->section->name;
 }
 
-/* The part of a piece that lies in [at, end), at the View's position. */
+/*
+ * Write a piece from the View's position up to file offset `end`, or to the end of the piece if that comes first.
+ * `order` is the number of the task, for messages. Returns 0, a negative errno, or TASK_FAILED.
+ */
 static int write_part(const struct emission *e, struct outbuf_view *view, const struct piece *piece,
                       uint64_t end, size_t order)
 {
-	uint64_t began = e->trace ? now_ns() : 0, at = outbuf_tell(view);
+	uint64_t began_ns = e->trace ? now_ns() : 0, at = outbuf_tell(view);
 	uint64_t from = at - piece->file_offset, to = piece->section->size;
-	int result;
+	int r;
 
 	if (to > end - piece->file_offset)
 		to = end - piece->file_offset;
 	if (piece->section->kind != SECTION_RELOCATIONS)
-		result = outbuf_write(view, piece->section->data + from, to - from);
+		r = outbuf_write(view, piece->section->data + from, to - from);
 	else
-		result = relocate(e, piece, view, from, to, order) ? TASK_FAILED : 0;
-	trace_span(e->trace, piece_name(piece), began, at, to - from);
-	return result;
+		r = relocate(e, piece, view, from, to, order) ? TASK_FAILED : 0;
+	trace_span(e->trace, piece_name(piece), began_ns, at, to - from);
+	return r;
 }
 
-/* Between two pieces of one section it is the section's. */
-static unsigned char padding_before(const struct piece *piece)
+/* The byte that pads the gap before a piece. Between two pieces of one section, that section decides; else it is 0. */
+static unsigned char padding_byte_before(const struct piece *piece)
 {
 	const struct section *s = piece->section;
 
 	return s->kind == SECTION_CONTENT && s->offset > 0 ? s->out->fill : 0;
 }
 
+/* The task of block i. */
 static int emit_block(const struct emission *e, size_t i)
 {
 	const struct layout *l = e->layout;
@@ -118,7 +131,7 @@ static int emit_block(const struct emission *e, size_t i)
 		if (piece->file_offset + piece->section->size <= start)
 			continue;
 		if (piece->file_offset > outbuf_tell(&view))
-			error = outbuf_fill(&view, padding_before(piece), piece->file_offset - outbuf_tell(&view));
+			error = outbuf_fill(&view, padding_byte_before(piece), piece->file_offset - outbuf_tell(&view));
 		if (!error)
 			error = write_part(e, &view, piece, end, i);
 	}

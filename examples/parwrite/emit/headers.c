@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * headers.c - what an ELF file says about itself: header, section headers, section names
+ * headers.c - what describes an ELF file: the file's header, the section headers, and the names of sections
  *
- * Fields are written one by one, as the format's tables list them, and not as a struct: the result does
- * not depend on this machine's byte order, as the output's is an option of outbuf_open(). A View's small
- * writes are a comparison and a store each.
+ * Fields are written one by one, in the order of the format's tables, and not as a struct. So the result does not
+ * depend on this machine's byte order: the output's byte order is an option of outbuf_open(). A small write to a View
+ * costs a comparison and a store.
  *
- * A program of C++ has 250,000 sections with names of 100 bytes, 40 MB to be written, so sections are cut
- * in blocks, too. Numbers of more than 16 bits (65,279 sections are as many as symbols can name, 65,535 as the
- * header can count) stand in places that the gABI has for them: the first section header, and .symtab_shndx.
+ * A C++ program can have 250,000 sections with names of 100 bytes. These are 40 MB to write, so sections are cut into
+ * blocks here, too.
+ *
+ * Some fields have 16 bits, and values from 65,280 (SHN_LORESERVE) on have other meanings there. So a symbol can name
+ * at most section 65,279, and the file's header can count 65,279 section headers. The gABI has other places for larger
+ * numbers: .symtab_shndx for symbols, and the first section header for the file's header.
  */
 #include "config.h"
 
@@ -24,23 +27,27 @@
 #include "report/trace.h"
 #include "symbols/symbols.h"
 
-/* Of 64 bytes and names of some 60, and twice: about 1 MiB. */
-enum { BLOCK = 4096 };
+/*
+ * How many sections a block has. A header is 64 bytes, a name about 60, and most sections have a section of
+ * relocations, which doubles this: about 1 MiB of the output.
+ */
+enum { SECTIONS_PER_BLOCK = 4096 };
 
-/* ".group" is the first behind the sections' names, the others follow. */
+/* The names of the sections that parwrite adds. They follow the names of all other sections, in this order. */
 static const char group_name[] = ".group", symtab_name[] = ".symtab", extended_name[] = ".symtab_shndx",
                   strtab_name[] = ".strtab", shstrtab_name[] = ".shstrtab";
 
-static const char *const own_names[] = { group_name, symtab_name, extended_name, strtab_name, shstrtab_name };
-enum { OWN_NAMES = sizeof own_names / sizeof *own_names };
+static const char *const added_names[] = { group_name, symtab_name, extended_name, strtab_name, shstrtab_name };
+enum { ADDED_NAMES = sizeof added_names / sizeof *added_names };
 
-static uint32_t own_name(const struct emission *e, const char *name)
+/* The offset of one of these names in the section name table. */
+static uint32_t added_name_offset(const struct emission *e, const char *name)
 {
 	uint64_t at = e->layout->section_names_size;
 
-	for (size_t i = OWN_NAMES; i-- > 0;) {
-		at -= strlen(own_names[i]) + 1;
-		if (own_names[i] == name)
+	for (size_t i = ADDED_NAMES; i-- > 0;) {
+		at -= strlen(added_names[i]) + 1;
+		if (added_names[i] == name)
 			break;
 	}
 	return (uint32_t)at;
@@ -60,7 +67,7 @@ static void write_section_header(const struct format *f, struct outbuf_view *vie
 	write_word(f, view, h->sh_entsize);
 }
 
-/* A View of the headers from number `first` on. */
+/* Open a View of n section headers, from number `first` on. */
 static void open_headers(const struct emission *e, struct outbuf_view *view, uint64_t first, uint64_t n)
 {
 	unsigned record = section_header_size(&e->in->format);
@@ -69,8 +76,9 @@ static void open_headers(const struct emission *e, struct outbuf_view *view, uin
 	progress_add(e->progress, n * record);
 }
 
-/* --------------------------------------------------------------- blocks of them */
+/* --------------------------------------------------------- sections, in blocks */
 
+/* Write the headers of groups [from, to). */
 static int write_groups(const struct emission *e, size_t from, size_t to)
 {
 	const struct layout *l = e->layout;
@@ -81,7 +89,7 @@ static int write_groups(const struct emission *e, size_t from, size_t to)
 		const struct output_group *g = &l->groups[i];
 
 		write_section_header(&e->in->format, &view, &(Elf64_Shdr){
-			.sh_name = own_name(e, group_name),
+			.sh_name = added_name_offset(e, group_name),
 			.sh_type = SHT_GROUP,
 			.sh_offset = g->section.offset,
 			.sh_size = g->section.size,
@@ -94,6 +102,7 @@ static int write_groups(const struct emission *e, size_t from, size_t to)
 	return outbuf_view_end(&view);
 }
 
+/* Write the headers of sections [from, to). */
 static int write_contents(const struct emission *e, size_t from, size_t to)
 {
 	const struct layout *l = e->layout;
@@ -122,6 +131,7 @@ static const char *relocations_prefix(const struct output_section *s)
 	return s->relocations_type == SHT_RELA ? ".rela" : ".rel";
 }
 
+/* Write the headers of the relocations for sections [from, to). These headers are contiguous. */
 static int write_relocations(const struct emission *e, size_t from, size_t to)
 {
 	const struct layout *l = e->layout;
@@ -158,24 +168,27 @@ static int write_relocations(const struct emission *e, size_t from, size_t to)
 	return outbuf_view_end(&view);
 }
 
-/* Where the names of section i and those behind it begin. */
-static uint64_t names_from(const struct layout *l, size_t i)
+/* The offset of the name of section i in the section name table. For i = n_sections: of the first added name. */
+static uint64_t names_start(const struct layout *l, size_t i)
 {
 	const struct output_section *s = &l->sections[i];
-	uint64_t own = 0;
+	uint64_t added_size = 0;
 
-	for (size_t k = 0; k < OWN_NAMES; k++)
-		own += strlen(own_names[k]) + 1;
+	for (size_t k = 0; k < ADDED_NAMES; k++)
+		added_size += strlen(added_names[k]) + 1;
 	if (i == l->n_sections)
-		return l->section_names_size - own;
+		return l->section_names_size - added_size;
 	return s->name_offset - (s->relocations_index ? strlen(relocations_prefix(s)) : 0);
 }
 
-/* ".rela.text" holds ".text" as well, if one starts five bytes later. */
+/*
+ * Write the names of sections [from, to). A section with relocations needs two names, such as ".text" and ".rela.text".
+ * Only the longer one is written, because the other one is its end and begins five bytes later.
+ */
 static int write_names(const struct emission *e, size_t from, size_t to)
 {
 	const struct layout *l = e->layout;
-	uint64_t at = names_from(l, from), n = names_from(l, to) - at, began = e->trace ? now_ns() : 0;
+	uint64_t at = names_start(l, from), n = names_start(l, to) - at, began_ns = e->trace ? now_ns() : 0;
 	struct outbuf_view view;
 
 	outbuf_view(e->ob, &view, e->tables.section_names_at + at, n);
@@ -188,23 +201,23 @@ static int write_names(const struct emission *e, size_t from, size_t to)
 		outbuf_write8(&view, 0);
 	}
 	progress_add(e->progress, n);
-	trace_span(e->trace, shstrtab_name, began, e->tables.section_names_at + at, n);
+	trace_span(e->trace, shstrtab_name, began_ns, e->tables.section_names_at + at, n);
 	return outbuf_view_end(&view);
 }
 
-static size_t blocks(size_t n)
+static size_t block_count(size_t n)
 {
-	return (n + BLOCK - 1) / BLOCK;
+	return (n + SECTIONS_PER_BLOCK - 1) / SECTIONS_PER_BLOCK;
 }
 
 size_t headers_blocks(const struct emission *e)
 {
-	return blocks(e->layout->n_groups) + blocks(e->layout->n_sections);
+	return block_count(e->layout->n_groups) + block_count(e->layout->n_sections);
 }
 
 static size_t block_end(size_t i, size_t n)
 {
-	return (i + 1) * BLOCK < n ? (i + 1) * BLOCK : n;
+	return (i + 1) * SECTIONS_PER_BLOCK < n ? (i + 1) * SECTIONS_PER_BLOCK : n;
 }
 
 int headers_block(const struct emission *e, size_t i)
@@ -212,18 +225,18 @@ int headers_block(const struct emission *e, size_t i)
 	const struct layout *l = e->layout;
 	int error;
 
-	if (i < blocks(l->n_groups))
-		return write_groups(e, i * BLOCK, block_end(i, l->n_groups));
-	i -= blocks(l->n_groups);
-	error = write_contents(e, i * BLOCK, block_end(i, l->n_sections));
+	if (i < block_count(l->n_groups))
+		return write_groups(e, i * SECTIONS_PER_BLOCK, block_end(i, l->n_groups));
+	i -= block_count(l->n_groups);
+	error = write_contents(e, i * SECTIONS_PER_BLOCK, block_end(i, l->n_sections));
 	if (!error)
-		error = write_relocations(e, i * BLOCK, block_end(i, l->n_sections));
-	return error ? error : write_names(e, i * BLOCK, block_end(i, l->n_sections));
+		error = write_relocations(e, i * SECTIONS_PER_BLOCK, block_end(i, l->n_sections));
+	return error ? error : write_names(e, i * SECTIONS_PER_BLOCK, block_end(i, l->n_sections));
 }
 
-/* ------------------------------------------------------------ what there is once */
+/* --------------------------------------------- what every output has exactly once */
 
-/* The first header is empty, but for what does not fit into the file's header. */
+/* The first section header is empty, except for numbers that do not fit into the file's header. */
 static int write_first_header(const struct emission *e)
 {
 	const struct layout *l = e->layout;
@@ -237,6 +250,7 @@ static int write_first_header(const struct emission *e)
 	return outbuf_view_end(&view);
 }
 
+/* Write the headers of the symbol table, and of the other tables that parwrite adds. */
 static int write_last_headers(const struct emission *e)
 {
 	const struct format *f = &e->in->format;
@@ -246,7 +260,7 @@ static int write_last_headers(const struct emission *e)
 
 	open_headers(e, &view, l->symtab, l->n_headers - l->symtab);
 	write_section_header(f, &view, &(Elf64_Shdr){
-		.sh_name = own_name(e, symtab_name),
+		.sh_name = added_name_offset(e, symtab_name),
 		.sh_type = SHT_SYMTAB,
 		.sh_offset = t->symbols_at,
 		.sh_size = (uint64_t)e->symbols->total * symbol_size(f),
@@ -257,7 +271,7 @@ static int write_last_headers(const struct emission *e)
 	});
 	if (l->extended)
 		write_section_header(f, &view, &(Elf64_Shdr){
-			.sh_name = own_name(e, extended_name),
+			.sh_name = added_name_offset(e, extended_name),
 			.sh_type = SHT_SYMTAB_SHNDX,
 			.sh_offset = t->extended_at,
 			.sh_size = (uint64_t)e->symbols->total * 4,
@@ -266,14 +280,14 @@ static int write_last_headers(const struct emission *e)
 			.sh_entsize = 4,
 		});
 	write_section_header(f, &view, &(Elf64_Shdr){
-		.sh_name = own_name(e, strtab_name),
+		.sh_name = added_name_offset(e, strtab_name),
 		.sh_type = SHT_STRTAB,
 		.sh_offset = t->strings_at,
 		.sh_size = e->symbols->names_size,
 		.sh_addralign = 1,
 	});
 	write_section_header(f, &view, &(Elf64_Shdr){
-		.sh_name = own_name(e, shstrtab_name),
+		.sh_name = added_name_offset(e, shstrtab_name),
 		.sh_type = SHT_STRTAB,
 		.sh_offset = t->section_names_at,
 		.sh_size = l->section_names_size,
@@ -282,7 +296,10 @@ static int write_last_headers(const struct emission *e)
 	return outbuf_view_end(&view);
 }
 
-/* Last of all in what it says, first in the file, and a View like any other. */
+/*
+ * Write the file's header. It is the first part of the file, although its content is known last. That needs nothing
+ * special: it is written through a View like everything else.
+ */
 static int write_header(const struct emission *e)
 {
 	const struct format *f = &e->in->format;
@@ -300,7 +317,7 @@ static int write_header(const struct emission *e)
 	outbuf_write16(&view, ET_REL);
 	outbuf_write16(&view, f->machine);
 	outbuf_write32(&view, EV_CURRENT);
-	write_word(f, &view, 0); /* no entry, */
+	write_word(f, &view, 0); /* no entry point */
 	write_word(f, &view, 0); /* no program headers */
 	write_word(f, &view, e->tables.headers_at);
 	outbuf_write32(&view, f->flags);
@@ -313,7 +330,7 @@ static int write_header(const struct emission *e)
 	return outbuf_view_end(&view);
 }
 
-/* The empty symbol and those of sections; the padding before them is ours too. */
+/* Write the padding before the symbol table, the empty symbol, and the symbols of sections. */
 static int write_section_symbols(const struct emission *e)
 {
 	const struct format *f = &e->in->format;
@@ -339,11 +356,11 @@ static int write_section_symbols(const struct emission *e)
 	return error ? error : other;
 }
 
-/* The first byte of both string tables, an empty name, and the last names. */
-static int write_own_names(const struct emission *e)
+/* Write the first byte of both string tables, which is the empty name; the added names; and the padding behind them. */
+static int write_added_names(const struct emission *e)
 {
 	const struct tables *t = &e->tables;
-	uint64_t from = names_from(e->layout, e->layout->n_sections);
+	uint64_t from = names_start(e->layout, e->layout->n_sections);
 	struct outbuf_view view;
 	int error;
 
@@ -358,8 +375,8 @@ static int write_own_names(const struct emission *e)
 	if (error)
 		return error;
 	outbuf_view(e->ob, &view, t->section_names_at + from, t->headers_at - t->section_names_at - from);
-	for (size_t i = 0; i < OWN_NAMES; i++)
-		outbuf_write(&view, own_names[i], strlen(own_names[i]) + 1);
+	for (size_t i = 0; i < ADDED_NAMES; i++)
+		outbuf_write(&view, added_names[i], strlen(added_names[i]) + 1);
 	outbuf_align(&view, e->in->format.wide ? 8 : 4, 0);
 	return outbuf_view_end(&view);
 }
@@ -367,7 +384,7 @@ static int write_own_names(const struct emission *e)
 int headers_write(const struct emission *e)
 {
 	int (*const parts[])(const struct emission *e) = {
-		write_header, write_section_symbols, write_own_names, write_first_header, write_last_headers
+		write_header, write_section_symbols, write_added_names, write_first_header, write_last_headers
 	};
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {

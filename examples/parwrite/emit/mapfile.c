@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapfile.c - -Map: a text that tells where everything came to lie
+ * mapfile.c - -Map: a text that says where everything lies in the output. Numbers are hexadecimal
  *
- *     OFFSET SIZE ALIGN  NAME             a section of the output, in the file
- *       OFFSET SIZE      OBJECT           a part of it, from the section's start
- *     discarded SIGNATURE OBJECT          a group that another object has as well
+ *     OFFSET SIZE ALIGN  NAME             a section of the output; OFFSET counts from the start of the file
+ *       OFFSET SIZE      OBJECT           a part of it; OFFSET counts from the start of the section
+ *     discarded SIGNATURE OBJECT          a group of this object, discarded because an earlier object has it, too
  */
 #include "config.h"
 
@@ -21,12 +21,13 @@ static void write_sections(FILE *f, const struct layout *l)
 	for (size_t i = 0; i < l->n_sections; i++) {
 		const struct output_section *s = &l->sections[i];
 
-		fprintf(f, "%10" PRIx64 " %8" PRIx64 " %5" PRIx64 "  %s\n", s->file_offset, s->size, (uint64_t)1 << s->align_log2, s->name);
+		fprintf(f, "%10" PRIx64 " %8" PRIx64 " %5" PRIx64 "  %s\n", s->file_offset, s->size,
+		        (uint64_t)1 << s->align_log2, s->name);
 		for (size_t p = s->first_piece; p < s->first_piece + s->n_pieces; p++) {
 			const struct piece *piece = &l->pieces[p];
 
-			fprintf(f, "  %8" PRIx64 " %8" PRIx64 "        %s\n", piece->section->offset, piece->section->size,
-			        piece->object ? piece->object->name : "made by parwrite");
+			fprintf(f, "  %8" PRIx64 " %8" PRIx64 "        %s\n", piece->section->offset,
+			        piece->section->size, piece->object ? piece->object->name : "made by parwrite");
 		}
 	}
 }

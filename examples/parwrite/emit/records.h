@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* records.h - records of ELF files, written field by field */
+/* records.h - writes records of ELF files, field by field, in the byte order and width of the output */
 #ifndef PARWRITE_RECORDS_H
 #define PARWRITE_RECORDS_H
 
@@ -8,7 +8,7 @@
 
 #include "input/input.h"
 
-/* An address, offset or size. */
+/* Write an address, offset or size: 8 bytes, or 4 in a 32-bit file. */
 static inline void write_word(const struct format *f, struct outbuf_view *view, uint64_t x)
 {
 	if (f->wide)
@@ -17,9 +17,13 @@ static inline void write_word(const struct format *f, struct outbuf_view *view, 
 		outbuf_write32(view, (uint32_t)x);
 }
 
-/* One record of the symbol table. A section number that does not fit into 16 bits goes to `extended`. */
+/*
+ * Write one record of the symbol table. `section` is the output's number of the section in which the symbol is defined,
+ * or 0: then symbol->special counts. A number that does not fit into 16 bits is written to `extended`, the View of
+ * .symtab_shndx. That must not be NULL if the output has such numbers.
+ */
 static inline void write_symbol(const struct format *f, struct outbuf_view *view, struct outbuf_view *extended,
-                  const struct symbol *symbol, uint32_t section)
+                                const struct symbol *symbol, uint32_t section)
 {
 	uint32_t field = section;
 

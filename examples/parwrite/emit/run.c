@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* run.c - tasks of an emission on all threads, and what their results mean */
+/* run.c - runs the tasks of an emission on all threads, and turns what they return into messages */
 #include "config.h"
 
 #include "emit/emit.h"
@@ -10,26 +10,27 @@
 #include "report/report.h"
 #include "workqueue.h"
 
-int emit_result(struct emission *e, int result)
+int emit_result(struct emission *e, int r)
 {
 	struct outbuf_overlap o;
 
-	if (result >= 0)
-		return result ? -1 : 0; /* positive: TASK_FAILED, and the message is there */
+	if (r >= 0)
+		return r ? -1 : 0; /* positive: TASK_FAILED, and the task has left a message */
 	if (e->ob && outbuf_overlap(e->ob, &o))
 		return fail(e->error, e->path,
 		            "%llu bytes at offset %llu overlap %llu bytes at offset %llu",
 		            (unsigned long long)o.length, (unsigned long long)o.offset,
 		            (unsigned long long)o.other_length, (unsigned long long)o.other_offset);
-	return fail(e->error, e->path, "%s", strerror(-result));
+	return fail(e->error, e->path, "%s", strerror(-r));
 }
 
+/* Given to all tasks of one run; constant. */
 struct tasks {
 	const struct emission *e;
 	int (*task)(const struct emission *e, size_t i);
 };
 
-static int do_task(void *arg, size_t i)
+static int run_task(void *arg, size_t i)
 {
 	const struct tasks *t = arg;
 
@@ -40,5 +41,5 @@ int emit_run(struct emission *e, size_t n, int (*task)(const struct emission *e,
 {
 	struct tasks t = { e, task };
 
-	return emit_result(e, workqueue_run(e->queue, n, do_task, &t));
+	return emit_result(e, workqueue_run(e->queue, n, run_task, &t));
 }

@@ -2,14 +2,14 @@
 /*
  * tables.c - phase 2: symbols and names
  *
- * They are appended past the mapping, where the output's heap grows by itself. Go's linker does its second
- * phase on one thread; nothing in it demands that. Every stretch of the inputs' symbols has a place of its
- * own in the symbol table, for local and for global symbols, and in the string table, so they are
- * written by many tasks with a few Views each:
+ * These are written past the mapping, where the output's heap grows as needed. Go's linker does its second phase on one
+ * thread, but nothing in the work requires that. Each stretch of the inputs' symbols has its own part of the symbol
+ * table, one for local and one for global symbols, and its own part of the string table. So many tasks can write them,
+ * with a few Views each:
  *
- *     task 0                  headers.c: header, the symbols of sections, the last section headers
- *     the next few            symbols and their names, stretch by stretch
- *     the last                section headers and their names
+ *     task 0               headers.c: the file's header, symbols of sections, section headers of the tables
+ *     a task per stretch   its symbols and their names
+ *     the last tasks       headers.c: the other section headers, and their names
  */
 #include "config.h"
 
@@ -26,17 +26,20 @@
 #include "symbols/symbols.h"
 #include "workqueue.h"
 
-/* A stretch of symbols and their names, on the way out. */
+/* The Views through which one task writes the symbols and names of its stretch. */
 struct writer {
 	const struct emission *e;
 	struct outbuf_view locals, globals, names;
-	struct outbuf_view more_locals, more_globals; /* of .symtab_shndx, if there is one */
-	struct outbuf_view *open[5];
+	struct outbuf_view extended_locals, extended_globals; /* of .symtab_shndx, if there is one */
+	struct outbuf_view *open[5]; /* those of the Views above that are open */
 	size_t n_open;
 };
 
-/* Records [first, first + n) of a table at `at`. Errors stick to Views, so ending them is the place to look. */
-static void open_records(struct writer *w, struct outbuf_view *view, uint64_t at, uint64_t first, uint64_t n,
+/*
+ * Open a View of records [first, first + n) of the table at file offset `at`; `record` is the size of one in bytes. If
+ * n is 0, no View is opened. Errors are sticky in the View, so end_views() returns them.
+ */
+static void open_view(struct writer *w, struct outbuf_view *view, uint64_t at, uint64_t first, uint64_t n,
                          unsigned record)
 {
 	if (n == 0)
@@ -46,7 +49,8 @@ static void open_records(struct writer *w, struct outbuf_view *view, uint64_t at
 	progress_add(w->e->progress, n * record);
 }
 
-static int end_records(struct writer *w)
+/* End all open Views. Returns 0 or the first error. */
+static int end_views(struct writer *w)
 {
 	int error = 0;
 
@@ -60,7 +64,7 @@ static int end_records(struct writer *w)
 
 static void write_name(struct writer *w, const struct name *n)
 {
-	/* With the NUL behind it, which the input has, too. */
+	/* With its NUL: in the input there is one behind the name, too. */
 	outbuf_write(&w->names, n->entry.text, (size_t)n->entry.length + 1);
 }
 
@@ -72,7 +76,7 @@ static void write_local(struct writer *w, const struct object *o, uint32_t i)
 	symbol.name = o->names[i] ? o->names[i]->offset : 0;
 	if (section && section->kind == SECTION_CONTENT)
 		symbol.value += section->offset;
-	write_symbol(&w->e->in->format, &w->locals, w->e->layout->extended ? &w->more_locals : NULL, &symbol,
+	write_symbol(&w->e->in->format, &w->locals, w->e->layout->extended ? &w->extended_locals : NULL, &symbol,
 	             section ? section_index(o, section) : 0);
 }
 
@@ -91,7 +95,7 @@ static void write_global(struct writer *w, const struct name *n)
 		symbol.info = (unsigned char)ELF64_ST_INFO(n->binding, n->reference_type);
 	if (n->section)
 		symbol.value += n->section->offset;
-	write_symbol(&w->e->in->format, &w->globals, w->e->layout->extended ? &w->more_globals : NULL, &symbol,
+	write_symbol(&w->e->in->format, &w->globals, w->e->layout->extended ? &w->extended_globals : NULL, &symbol,
 	             n->section ? n->section->out->index : 0);
 }
 
@@ -107,7 +111,7 @@ static void write_stretch(struct writer *w, const struct stretch *s)
 			const struct name *n = o->names[j];
 
 			symbols_prefetch(o, j, to);
-			/* Those of sections and those left out have lower numbers. */
+			/* Symbols of sections have numbers below first_local. Those that are left out have 0. */
 			if (j < o->first_global && o->symbol_map[j] >= w->e->symbols->first_local)
 				write_local(w, o, j);
 			else if (n && n->first_global_rank == symbol_rank(o, j))
@@ -127,21 +131,21 @@ static int stretch_task(const struct emission *e, size_t i)
 	uint64_t globals = (last ? symbols->total : next->globals) - s->globals;
 	uint64_t names = (last ? symbols->names_size : next->names) - s->names;
 	unsigned record = symbol_size(&e->in->format);
-	uint64_t began = e->trace ? now_ns() : 0;
+	uint64_t began_ns = e->trace ? now_ns() : 0;
 	struct writer w = { .e = e };
 
-	open_records(&w, &w.locals, e->tables.symbols_at, s->locals, locals, record);
-	open_records(&w, &w.globals, e->tables.symbols_at, s->globals, globals, record);
-	open_records(&w, &w.names, e->tables.strings_at, s->names, names, 1);
+	open_view(&w, &w.locals, e->tables.symbols_at, s->locals, locals, record);
+	open_view(&w, &w.globals, e->tables.symbols_at, s->globals, globals, record);
+	open_view(&w, &w.names, e->tables.strings_at, s->names, names, 1);
 	if (e->layout->extended) {
-		open_records(&w, &w.more_locals, e->tables.extended_at, s->locals, locals, 4);
-		open_records(&w, &w.more_globals, e->tables.extended_at, s->globals, globals, 4);
+		open_view(&w, &w.extended_locals, e->tables.extended_at, s->locals, locals, 4);
+		open_view(&w, &w.extended_globals, e->tables.extended_at, s->globals, globals, 4);
 	}
 	write_stretch(&w, s);
-	trace_span(e->trace, ".symtab", began, e->tables.symbols_at + s->locals * record, locals * record);
-	trace_span(e->trace, ".symtab", began, e->tables.symbols_at + s->globals * record, globals * record);
-	trace_span(e->trace, ".strtab", began, e->tables.strings_at + s->names, names);
-	return end_records(&w);
+	trace_span(e->trace, ".symtab", began_ns, e->tables.symbols_at + s->locals * record, locals * record);
+	trace_span(e->trace, ".symtab", began_ns, e->tables.symbols_at + s->globals * record, globals * record);
+	trace_span(e->trace, ".strtab", began_ns, e->tables.strings_at + s->names, names);
+	return end_views(&w);
 }
 
 static int tables_task(const struct emission *e, size_t i)
