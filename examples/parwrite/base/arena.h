@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arena.h - memory for all that lives as long as the job
+ * arena.h - memory for everything that lives until the job ends
  *
- * A job makes 100,000s of records in some thousand arrays and frees none of them before its end. So they are cut
- * off large chunks, which are freed as a whole; see arena.c.
+ * A job makes hundreds of thousands of records in some thousand arrays, and frees none of them before it ends. So the
+ * arrays are cut off large chunks, and all chunks are freed together. See arena.c.
  */
 #ifndef PARWRITE_ARENA_H
 #define PARWRITE_ARENA_H
@@ -15,17 +15,21 @@ struct error;
 
 struct arena {
 	pthread_mutex_t lock;
-	/* Any thread, under the lock. */
-	struct chunk *chunks;
-	unsigned char *at;
-	size_t left;
+	/* The members below are written by any thread, under the lock. */
+	struct chunk *chunks;  /* all chunks, the newest first */
+	unsigned char *unused; /* the part of the newest chunk that is not allocated yet */
+	size_t unused_size;    /* its bytes */
 };
 
 #define ARENA_INIT { .lock = PTHREAD_MUTEX_INITIALIZER }
 
-/* n records of that size, all zero, aligned for any of them; n may be 0. NULL: out of memory, with a message. */
+/*
+ * Allocate n records of `size` bytes, all zero and aligned for any type. n may be 0. Any thread. The memory is valid
+ * until arena_free(). Returns NULL if memory is exhausted or n * size is too large; `error` has a message then.
+ */
 void *arena_allocate(struct arena *arena, struct error *error, size_t n, size_t size);
 
+/* Free all memory and destroy the lock. One thread, when no other thread uses the arena or its memory any more. */
 void arena_free(struct arena *arena);
 
 #endif

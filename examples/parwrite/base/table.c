@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.c - a hash table that only grows fuller, without locks
+ * table.c - a hash table without locks, to which entries are only added
  *
- * A million names are looked up; one thread would need longer for it than all of them for writing the output.
+ * The problem: a link looks up a million names. One thread would need more time for that than all threads need for
+ * writing the output.
  *
- * How many names there can be is known before, so slots and entries are made once, for all of them: nothing ever
- * moves, and memory that is not touched costs nothing. A slot is one word, the hash beside the entry's number plus 1;
- * 0 is empty. Who finds an empty slot fills an entry that nobody sees yet and puts it there by one compare-and-swap;
- * who loses looks at what the other one put there.
+ * The choice: the largest possible number of names is known beforehand. So the slots and the entries are allocated
+ * once, for all of them. Nothing ever moves, and memory that is not touched costs nothing. A slot is one 64-bit word:
+ * the hash in the upper half, the entry's number plus 1 in the lower half; 0 is an empty slot. A thread that finds an
+ * empty slot fills an entry that no other thread can see yet, and publishes it by one compare-and-swap of the slot. A
+ * thread whose compare-and-swap fails examines the entry that the other thread published there.
  *
- * What takes time is waiting for memory: the name in the input, the slot, the entry, the name in the input that the
- * entry is from, each in another place and each known only from the one before. So up to 16 names are looked for at
- * once, a step at a time, and the processor is told to fetch what the next step reads.
+ * The cost is cache misses. A lookup reads the name in the input, the slot, the entry, and the name in the input where
+ * the entry's name came from. These lie in four places, and the address of each is known only after the one before it
+ * was read. So up to 16 names are looked up at once, all of them one step at a time, and each step prefetches what the
+ * next one reads.
  */
 #include "config.h"
 
@@ -22,13 +25,14 @@
 #include "base/arena.h"
 #include "report/report.h"
 
-/* Entries that a finder takes at a time, so that threads seldom meet in table.used. */
-enum { TAKE = 16 };
+/* Entries that a finder reserves at a time. It is more than one so that threads seldom contend for table.used. */
+enum { ENTRY_BATCH = 16 };
 
 int table_make(struct table *t, size_t entry_size, size_t key_size, uint64_t names, uint64_t finders,
                struct arena *arena, struct error *error)
 {
-	uint64_t entries = names + finders * TAKE, slots = names + names / 4 + 1; /* four fifths used at most */
+	/* A finder may leave most of its last batch of entries unused. Of the slots at most four fifths are used. */
+	uint64_t entries = names + finders * ENTRY_BATCH, slots = names + names / 4 + 1;
 
 	if (slots > UINT32_MAX || entries >= UINT32_MAX)
 		return fail(error, NULL, "more names than a table can hold");
@@ -38,7 +42,7 @@ int table_make(struct table *t, size_t entry_size, size_t key_size, uint64_t nam
 	return t->slots && t->entries ? 0 : -1;
 }
 
-/* Where to look first. */
+/* The slot where the search for a hash begins. */
 static size_t slot_of(const struct table *t, uint32_t hash)
 {
 	return (size_t)((uint64_t)hash * t->n_slots >> 32);
@@ -49,21 +53,21 @@ static struct entry *entry_at(const struct table *t, uint32_t number)
 	return (struct entry *)(void *)(t->entries + (size_t)number * t->entry_size);
 }
 
-static int is_it(const struct table *t, const struct entry *e, const struct lookup *l)
+static int entry_matches(const struct table *t, const struct entry *e, const struct lookup *l)
 {
 	return e->length == l->length && !memcmp(e->text, l->text, l->length) &&
 	       (t->key_size == 0 || !memcmp(e + 1, l->key, t->key_size));
 }
 
-/* An entry that only this finder knows; the next call returns the same if it stays so. */
-static struct entry *spare_entry(struct finder *f, const struct lookup *l)
+/* An entry with this name that no other thread can see yet. Until the caller publishes it, the next call reuses it. */
+static struct entry *prepare_entry(struct finder *f, const struct lookup *l)
 {
 	struct table *t = f->table;
 	struct entry *e;
 
 	if (f->next == f->end) {
-		f->next = atomic_fetch_add_explicit(&t->used, TAKE, memory_order_relaxed);
-		f->end = f->next + TAKE;
+		f->next = atomic_fetch_add_explicit(&t->used, ENTRY_BATCH, memory_order_relaxed);
+		f->end = f->next + ENTRY_BATCH;
 	}
 	e = entry_at(t, f->next);
 	e->text = l->text;
@@ -82,10 +86,10 @@ static struct entry *find_or_add(struct finder *f, const struct lookup *l)
 		uint64_t value = atomic_load_explicit(slot, memory_order_acquire);
 
 		if (value == 0) {
-			struct entry *e = spare_entry(f, l);
-			uint64_t mine = (uint64_t)l->hash << 32 | ((uint64_t)f->next + 1);
+			struct entry *e = prepare_entry(f, l);
+			uint64_t new_value = (uint64_t)l->hash << 32 | ((uint64_t)f->next + 1);
 
-			if (atomic_compare_exchange_strong_explicit(slot, &value, mine, memory_order_acq_rel,
+			if (atomic_compare_exchange_strong_explicit(slot, &value, new_value, memory_order_acq_rel,
 			                                            memory_order_acquire)) {
 				f->next++;
 				return e;
@@ -94,14 +98,17 @@ static struct entry *find_or_add(struct finder *f, const struct lookup *l)
 		if (value >> 32 == l->hash) {
 			struct entry *e = entry_at(t, (uint32_t)value - 1);
 
-			if (is_it(t, e, l))
+			if (entry_matches(t, e, l))
 				return e;
 		}
 	}
 }
 
-/* The entry that it probably is; NULL: there is none, or it is further on. */
-static struct entry *guess(const struct table *t, const struct lookup *l)
+/*
+ * The entry in the first slot, if its hash matches: most probably the right one. NULL: look further, or there is
+ * none.
+ */
+static struct entry *first_candidate(const struct table *t, const struct lookup *l)
 {
 	uint64_t value = atomic_load_explicit(&t->slots[slot_of(t, l->hash)], memory_order_acquire);
 
@@ -121,8 +128,8 @@ void table_find(struct finder *f, struct lookup *l, size_t n)
 		__builtin_prefetch(&t->slots[slot_of(t, l[i].hash)]);
 	}
 	for (size_t i = 0; i < n; i++) {
-		l[i].entry = guess(t, &l[i]);
-		if (l[i].entry) /* two lines, in which most of it is */
+		l[i].entry = first_candidate(t, &l[i]);
+		if (l[i].entry) /* the two cache lines that hold most of it */
 			__builtin_prefetch(l[i].entry), __builtin_prefetch((const char *)l[i].entry + 64);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -135,7 +142,7 @@ void table_find(struct finder *f, struct lookup *l, size_t n)
 
 void entry_wait(struct entry *e)
 {
-	/* Its holder may have lost its processor. */
+	/* Yield, because the thread that holds the entry may have been preempted. */
 	do {
 		for (int i = 0; i < 100 && atomic_load_explicit(&e->locked, memory_order_relaxed); i++)
 			continue;

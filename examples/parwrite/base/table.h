@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * table.h - one entry per name, found and made by many threads at once
+ * table.h - a hash table with one entry per name, which many threads fill at once
  *
- * Symbols, group signatures and sections are joined by their names; see table.c. An entry stays where it is, in
- * an arena. Which of two threads makes it is chance, so nothing may follow from it: what
- * entries say must not depend on the order in which it was said (lowest, largest, either), and numbers are
- * given later, in the order of the inputs.
+ * Symbols, group signatures and sections are joined by their names. table.c says how the table works. Entries lie in an
+ * arena and never move.
+ *
+ * Which of two threads makes an entry is chance, so the output must not depend on it. Therefore threads store in an
+ * entry only what does not depend on their order: the lowest or the largest of several values, or a flag that any of
+ * them sets. Entries get numbers for the output later, in the order of the inputs.
  */
 #ifndef PARWRITE_TABLE_H
 #define PARWRITE_TABLE_H
@@ -18,53 +20,68 @@
 struct arena;
 struct error;
 
-/* What every entry begins with. The table's, constant once it is there, but the lock. */
+/*
+ * Every entry begins with this. table_find() writes `text` and `length` before other threads can see the entry; both
+ * are constant from then on.
+ */
 struct entry {
-	const char *text; /* in an input */
-	uint32_t length;
-	_Atomic uint32_t locked; /* any thread, see entry_lock() */
+	const char *text; /* the name, in an input */
+	uint32_t length;  /* of the name, in bytes */
+	_Atomic uint32_t locked; /* 1 while a thread holds the entry; any thread, see entry_lock() */
 };
 
-/* Constant once it is made, but what is atomic. */
+/* Constant after table_make(), except for the atomic members, which any thread that has a finder writes. */
 struct table {
-	_Atomic uint64_t *slots; /* any thread, see table.c */
+	_Atomic uint64_t *slots; /* a hash and the number of an entry, or 0; see table.c */
 	uint32_t n_slots;
 	unsigned char *entries;
-	_Atomic uint32_t used; /* any thread: of the entries */
-	size_t entry_size, key_size;
+	_Atomic uint32_t used; /* entries [0, used) are reserved by finders */
+	size_t entry_size, key_size; /* in bytes; see table_make() */
 };
 
-/* What is looked for, and what was found. */
+/* One name that is looked for, and its entry. Used by one thread. */
 struct lookup {
+	/* Set by the caller. */
 	const char *text;
-	const void *key; /* may be NULL if key_size is 0 */
-	uint32_t length;
-	uint32_t hash; /* the table's */
+	const void *key; /* key_size bytes that are part of the name; may be NULL if key_size is 0 */
+	uint32_t length; /* of `text`, in bytes */
+	/* Set by table_find(). */
+	uint32_t hash;
 	void *entry;
 };
 
-/* One thread's way into a table; a task has one of its own. */
+/* One thread's access to a table. Each task has one of its own, which begins with `table` set and the rest 0. */
 struct finder {
 	struct table *table;
-	uint32_t next, end; /* entries that it may make */
+	uint32_t next, end; /* entries [next, end) are reserved for this finder; written by table_find() */
 };
 
-/* More at once gain nothing. */
+/* Names that table_find() looks for at once. With more it is not faster. */
 enum { LOOKUPS = 16 };
 
 /*
- * A table for at most that many different names, found by so many finders. Entries are of that size, of which the
- * key_size bytes behind struct entry are part of the name. Returns 0 or -1.
+ * Make a table for at most `names` different names and `finders` finders. An entry has entry_size bytes: struct entry,
+ * then key_size bytes that are part of the name, then the caller's members. One thread, before any finder is used. The
+ * memory is the arena's. Returns 0, or -1: out of memory, or more names than 32-bit numbers can count; `error` has a
+ * message then.
  */
 int table_make(struct table *t, size_t entry_size, size_t key_size, uint64_t names, uint64_t finders,
                struct arena *arena, struct error *error);
 
-/* Set l[].entry to the entries for these names, zero if they are new. n is LOOKUPS at most. */
+/*
+ * Find the entries of n names and set l[].entry; n is at most LOOKUPS. A name that has no entry gets one, in which
+ * the caller's members are zero. Any thread, with a finder of its own. It cannot fail: table_make() made room for all
+ * names.
+ */
 void table_find(struct finder *f, struct lookup *l, size_t n);
 
-/* For what threads say of an entry. Held for some 10 ns, too short for a lock that can sleep. */
+/* The slow path of entry_lock(): wait for the thread that holds the entry, then lock it. */
 void entry_wait(struct entry *e);
 
+/*
+ * Lock an entry, to write the members behind struct entry. Any thread. This is a spin lock: it is held for some 10 ns,
+ * which is too short for a lock that can sleep.
+ */
 static inline void entry_lock(struct entry *e)
 {
 	if (atomic_exchange_explicit(&e->locked, 1, memory_order_acquire))
@@ -77,8 +94,9 @@ static inline void entry_unlock(struct entry *e)
 }
 
 /*
- * Eight bytes at a time, as C++ has names of hundreds. The last multiplication spreads what the bits above
- * have gathered, as high ones choose the slot.
+ * The hash of n bytes. Reads eight bytes at a time, because C++ has names of hundreds of bytes. The slot is chosen by
+ * the high bits of the hash. So the last multiplication spreads into them what the shift before it has gathered in
+ * the low bits.
  */
 static inline uint32_t hash_bytes(const void *data, size_t n)
 {
