@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * classify.c - what becomes of a section
+ * classify.c - how each input section is treated
  *
- * Concatenation is right for a section whose meaning does not depend on where its parts begin:
- * code, data, notes, DWARF. Others need to be understood or would be silently wrong (tables of symbol
- * numbers). So here is listed what is known to be right or superfluous, and all else is an error that
- * names it.
+ * Concatenation is correct for sections whose meaning does not depend on where their parts begin: code, data, notes,
+ * DWARF. Other sections would become wrong without any message, unless parwrite understands them. Tables of symbol
+ * numbers are an example. So this file lists the sections that can be concatenated, and those that are superfluous.
+ * Every other section is an error that names the section.
  */
 #include "config.h"
 
@@ -16,13 +16,13 @@
 #include "input/machine.h"
 #include "report/report.h"
 
-/* Newer than some <elf.h>. */
+/* These types are newer than some versions of <elf.h>. */
 #define TYPE_LLVM_CALL_GRAPH_OLD 0x6fff4c02u
 #define TYPE_LLVM_ADDRSIG 0x6fff4c03u
 #define TYPE_LLVM_CALL_GRAPH 0x6fff4c09u
 #define TYPE_LLVM_LTO 0x6fff4c0cu
 
-/* Notes that only compilers and linkers talk of among themselves. */
+/* 1 if the output does not need the section: parwrite makes a new one, or it is a hint from a compiler to linkers. */
 static int is_superfluous(const struct section *s)
 {
 	switch (s->type) {
@@ -30,23 +30,23 @@ static int is_superfluous(const struct section *s)
 	case SHT_SYMTAB:
 	case SHT_SYMTAB_SHNDX:
 	case SHT_STRTAB:
-		return 1; /* one of each is made anew */
+		return 1; /* parwrite makes a new one of each */
 	case TYPE_LLVM_ADDRSIG:
 	case TYPE_LLVM_CALL_GRAPH_OLD:
 	case TYPE_LLVM_CALL_GRAPH:
-		return 1; /* hints that name symbols by number: wrong if moved, harmless to lose */
+		return 1; /* hints that name symbols by number: wrong in the output, and their loss does no harm */
 	case TYPE_LLVM_LTO:
-		return 1; /* clang's own code beside machine code; gcc's is below */
+		return 1; /* clang's intermediate code, beside machine code; gcc's is below */
 	case SHT_NOTE:
-		return !strcmp(s->name, ".note.gnu.build-id"); /* of other bytes than these */
+		return !strcmp(s->name, ".note.gnu.build-id"); /* it names the input's bytes, not the output's */
 	default:
-		/* The compiler's own code beside machine code (-ffat-lto-objects), per object. */
+		/* gcc's intermediate code beside machine code (-ffat-lto-objects). It is valid for one object only. */
 		return !strncmp(s->name, ".gnu.lto_", strlen(".gnu.lto_"));
 	}
 }
 
-/* Notes that are made anew, by rules: see notes.c. */
-static int is_note(struct object *o, const struct section *s)
+/* 1 if the section is a note that notes.c makes anew, by rules. Its content is noted in the object. */
+static int collect_note(struct object *o, const struct section *s)
 {
 	if (!strcmp(s->name, ".note.GNU-stack")) {
 		o->has_stack_note = 1;
@@ -60,10 +60,11 @@ static int is_note(struct object *o, const struct section *s)
 	return 0;
 }
 
-/* What -S leaves out, as ld.bfd's. */
+/* 1 if the section is debug information, which -S leaves out. These are the names that ld.bfd leaves out. */
 static int is_debug(const struct section *s)
 {
-	static const char *const names[] = { ".debug", ".zdebug", ".stab", ".line", ".gdb_index", ".gnu.debuglto_.debug" };
+	static const char *const names[] = { ".debug", ".zdebug", ".stab", ".line", ".gdb_index",
+		                             ".gnu.debuglto_.debug" };
 
 	for (size_t i = 0; i < sizeof names / sizeof *names && !(s->flags & SHF_ALLOC); i++) {
 		if (!strncmp(s->name, names[i], strlen(names[i])))
@@ -74,7 +75,7 @@ static int is_debug(const struct section *s)
 
 int section_classify(struct object *o, struct section *s, const struct leave_out *leave_out, struct error *error)
 {
-	if (is_superfluous(s) || is_note(o, s) || (leave_out->debug && is_debug(s)))
+	if (is_superfluous(s) || collect_note(o, s) || (leave_out->debug && is_debug(s)))
 		return 0;
 	if (!strncmp(s->name, ".zdebug", strlen(".zdebug")))
 		return bad_section(error, o, s, "compressed in the way of before 2015, not supported");
@@ -101,8 +102,8 @@ int section_classify(struct object *o, struct section *s, const struct leave_out
 		switch (machine_section(&o->format, s->type)) {
 		case MACHINE_ORDINARY:
 			/*
-			 * x86-64: what the psABI wants .eh_frame to be, and clang writes; gcc's is SHT_PROGBITS,
-			 * and both must become one section, as ld.bfd and ld.lld do it.
+			 * On x86-64 this is the type that the psABI demands of .eh_frame, and that clang writes. gcc
+			 * writes SHT_PROGBITS. Both must become one section, as in ld.bfd and ld.lld.
 			 */
 			if (o->format.machine == EM_X86_64)
 				s->type = SHT_PROGBITS;
@@ -114,8 +115,12 @@ int section_classify(struct object *o, struct section *s, const struct leave_out
 			s->once = ONCE_SAME;
 			break;
 		case MACHINE_UNKNOWN:
-			/* Reserved for systems and applications: ordinary if it looks so. */
-			if (s->type < SHT_LOOS || (s->type >= SHT_LOPROC && s->type <= SHT_HIPROC) || (!(s->flags & SHF_LINK_ORDER) && s->link) || s->info)
+			/*
+			 * Types reserved for operating systems and applications are treated as ordinary sections, if
+			 * they refer to nothing that would have to be changed.
+			 */
+			if (s->type < SHT_LOOS || (s->type >= SHT_LOPROC && s->type <= SHT_HIPROC) ||
+			    (!(s->flags & SHF_LINK_ORDER) && s->link) || s->info)
 				return fail(error, o->name, "section %s: type 0x%x is not supported", s->name,
 				            (unsigned)s->type);
 		}

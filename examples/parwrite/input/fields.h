@@ -2,9 +2,9 @@
 /*
  * fields.h - the integers of ELF files, in the byte order and width of the files
  *
- * Inputs are mapped and stay as they are in the file: a member of an archive starts at any
- * even offset, and the machine that runs parwrite may have another byte order. memcpy() and a swap
- * are right everywhere, and compilers turn them into one load or store.
+ * Inputs are mapped and their integers are read in place. These may be unaligned, because a member of an archive starts
+ * at any even offset, and the machine that runs parwrite may have the other byte order. memcpy() and a byte swap are
+ * correct in all these cases, and compilers turn them into one load or store.
  */
 #ifndef PARWRITE_FIELDS_H
 #define PARWRITE_FIELDS_H
@@ -12,11 +12,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* What kind of ELF file: the same for all inputs and the output. */
+/*
+ * What kind of ELF file an object is. Written by the task that reads the object. The format of the output is made of
+ * all inputs' formats by read.c and is constant from then on: `wide`, `big`, `abi_version` and `machine` must be
+ * equal in all of them, `osabi` and `flags` are merged.
+ */
 struct format {
-	unsigned char wide; /* 64-bit */
-	unsigned char big;  /* most significant byte first */
-	unsigned char swap; /* ... and this machine's order is the other one */
+	unsigned char wide; /* 1: 64-bit, 0: 32-bit */
+	unsigned char big;  /* 1: big-endian, 0: little-endian */
+	unsigned char swap; /* 1: the file is byte-swapped relative to the machine that runs parwrite */
 	unsigned char osabi, abi_version;
 	uint16_t machine;
 	uint32_t flags; /* e_flags */
@@ -78,7 +82,7 @@ static inline void put64(const struct format *f, unsigned char *p, uint64_t x)
 	memcpy(p, &x, sizeof x);
 }
 
-/* Sizes of records in bytes. */
+/* The sizes of the file header, and of records in tables, in bytes. */
 static inline unsigned header_size(const struct format *f)
 {
 	return f->wide ? 64 : 52;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * image.c - files as bytes in memory
+ * image.c - input files as bytes in memory
  *
- * Each file is mapped once and stays mapped until the output is committed: contents go from there
- * straight into the output. Its descriptor is closed at once, so any number of inputs need one. A process can have
- * 65,530 mappings (vm.max_map_count): files beyond that, and where nothing can be mapped, are read.
+ * Each file is mapped once and stays mapped until the output is committed, because contents are copied from the mapping
+ * straight into the output. The descriptor is closed at once. So any number of inputs need only one descriptor for each
+ * thread.
+ *
+ * A process can have 65,530 mappings (vm.max_map_count). Files beyond that number are read into memory instead, as
+ * are all files where the system cannot map them.
  */
 #include "config.h"
 
@@ -23,7 +26,6 @@
 
 #include "report/report.h"
 
-/* What a file is that is no object, as far as its first bytes tell. */
 const char *image_problem(const unsigned char *data, size_t size)
 {
 	if (size == 0)
@@ -35,6 +37,7 @@ const char *image_problem(const unsigned char *data, size_t size)
 	return "neither an ELF object nor an ar archive";
 }
 
+/* Read the whole file into memory. On failure image->data stays NULL, and errno says why. */
 static void read_file(struct image *image, int fd)
 {
 	unsigned char *data = malloc(image->size);
@@ -46,7 +49,7 @@ static void read_file(struct image *image, int fd)
 			continue;
 		if (n <= 0) {
 			if (n == 0)
-				errno = EIO; /* it has become shorter */
+				errno = EIO; /* the file was shortened after fstat() */
 			free(data);
 			return;
 		}
@@ -55,8 +58,8 @@ static void read_file(struct image *image, int fd)
 	image->data = data;
 }
 
-/* The whole file, mapped if it can be; else data stays NULL. */
-static void get_file(struct image *image, int fd)
+/* Map the whole file, or read it if it cannot be mapped. On failure image->data stays NULL, and errno says why. */
+static void map_or_read_file(struct image *image, int fd)
 {
 #ifdef HAVE_VM
 	void *p = mmap(NULL, image->size, PROT_READ, MAP_PRIVATE, fd, 0);
@@ -69,7 +72,7 @@ static void get_file(struct image *image, int fd)
 		read_file(image, fd);
 }
 
-static void forget_file(struct image *image)
+static void free_data(struct image *image)
 {
 	void *data = (void *)(uintptr_t)image->data;
 
@@ -82,10 +85,10 @@ static void forget_file(struct image *image)
 		free(data);
 }
 
-/* Descriptor of a regular file, or -1. */
+/* Open a regular file and set *st. Returns its descriptor, or -1 with a message. */
 static int open_regular(const char *path, struct stat *st, struct error *error)
 {
-	/* O_NONBLOCK: a FIFO without a writer is to be an error, not a wait. */
+	/* O_NONBLOCK, because open() would wait for a FIFO's writer. A FIFO is refused below. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
@@ -119,7 +122,7 @@ struct image *image_open(struct image **list, const char *path, struct error *er
 		image->data = (const unsigned char *)"";
 		if (image->size > 0) {
 			image->data = NULL;
-			get_file(image, fd);
+			map_or_read_file(image, fd);
 		}
 	}
 	if (!image || !image->path || !image->data) {
@@ -141,7 +144,7 @@ void images_free(struct image *list)
 	while (list) {
 		struct image *next = list->next;
 
-		forget_file(list);
+		free_data(list);
 		free(list->path);
 		free(list);
 		list = next;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* image.h - files as bytes in memory, and what archives have in them */
+/* image.h - input files as bytes in memory, and the members of archives */
 #ifndef PARWRITE_IMAGE_H
 #define PARWRITE_IMAGE_H
 
@@ -8,31 +8,38 @@
 
 struct error;
 
-/* One file. A list of them is linked by `next`. */
+/* One input file. Written by image_open(), constant afterwards, except for `next`. */
 struct image {
-	struct image *next;
-	char *path;
+	struct image *next; /* in a list that one thread uses at a time */
+	char *path;         /* allocated */
 	const unsigned char *data;
-	size_t size;
-	dev_t device;
+	size_t size;  /* in bytes */
+	dev_t device; /* device and inode: to find an output that would overwrite an input (clash.c) */
 	ino_t inode;
-	int mapped; /* or in memory */
+	int mapped; /* 1: `data` is a mapping of the file; 0: `data` is allocated, or constant if the file is empty */
 };
 
-/* Add the file to the front of the list. NULL: there is a message. */
+/*
+ * Map or read a whole file, and add it to the front of *list. Any thread, with a list of its own. Returns NULL with a
+ * message if the file cannot be opened or read, is not a regular file or is too large, or memory is exhausted.
+ */
 struct image *image_open(struct image **list, const char *path, struct error *error);
 
+/* Unmap and free all images of a list. One thread, when nothing points into them any more. */
 void images_free(struct image *list);
 
-/* What the bytes are, if they are no object. */
+/* What the contents of a file are, judged by its first bytes, if it is neither an object nor an archive: a message. */
 const char *image_problem(const unsigned char *data, size_t size);
 
+/* 1 if the file begins as an ar archive does, ordinary or thin. */
 int image_is_archive(const struct image *image);
 
 /*
- * Call found() for each member in turn, but those that are the archive's own (index, names). The name is
- * valid during the call, the data as long as the images: of a thin archive's members more are added to
- * the list. Returns 0, or -1 with a message, or what found() returned if that is not 0.
+ * Call found() for each member, in the order of the archive, except for the archive's own members (symbol index,
+ * table of names). `name` is valid during the call, `data` until images_free(). The members of a thin archive are
+ * files of their own, whose images are added to *list. Any thread, with a list of its own. Stops and returns what
+ * found() returned if that is not 0. Returns -1 with a message if the archive is damaged, image_open() fails for a
+ * member's file, or memory is exhausted; else 0.
  */
 int archive_walk(struct image **list, const struct image *archive,
                  int (*found)(void *arg, const char *name, const unsigned char *data, size_t size), void *arg,

@@ -2,9 +2,9 @@
 /*
  * input.h - objects as they are in their files
  *
- * Nearly everything points into mapped files, and nothing here changes after it was read except the
- * members that say so. The phases that fill those run one after the other, and emission
- * only reads.
+ * Nearly all pointers point into mapped files. An object is written by the task that reads it (object_read()), and is
+ * constant afterwards, except for the members that say otherwise. The phases that write those run one after the other.
+ * Emission only reads.
  */
 #ifndef PARWRITE_INPUT_H
 #define PARWRITE_INPUT_H
@@ -24,38 +24,48 @@ struct output_section;
 struct signature;
 
 enum section_kind {
-	SECTION_DROPPED,   /* means nothing in the output, or parwrite makes a new one */
-	SECTION_DISCARDED, /* of a group that another object has as well, and whose is kept */
+	SECTION_DROPPED,   /* has no use in the output, or parwrite makes a new one */
+	SECTION_DISCARDED, /* goes with a COMDAT group of which another object's copy is kept */
 	SECTION_CONTENT,
 	SECTION_RELOCATIONS,
 	SECTION_GROUP,
 };
 
-/* Of sections that speak for the whole program, the first object's stands for all. */
-enum once { ONCE_NOT, ONCE_FIRST, ONCE_SAME /* and others must be the same */ };
+/* Some sections describe the whole program. Of these the output has only the first object's. */
+enum once {
+	ONCE_NOT,   /* an ordinary section: all objects' are kept */
+	ONCE_FIRST, /* only the first object's is kept */
+	ONCE_SAME   /* only the first object's is kept, and the others must have the same bytes */
+};
 
+/* An input section, or one that parwrite makes. */
 struct section {
 	const char *name;
-	const unsigned char *data; /* NULL if it has none: SHT_NOBITS, or size 0 */
-	uint64_t size;
+	const unsigned char *data; /* its bytes, decompressed; NULL if it has none: SHT_NOBITS, or size 0 */
+	uint64_t size;             /* in bytes, decompressed */
 
-	/* Written by layout.c: where it goes. */
+	/* Where the section goes. Written by layout.c. */
 	union {
-		struct output_section *out; /* NULL: nowhere; of relocations: what theirs are for */
-		struct joint *joint;        /* what it is joined by, on the way there */
+		/* NULL: the section is not in the output. Of relocations: the output section that they apply to. */
+		struct output_section *out;
+		/* Until `out` is known: the sections that it is joined with. Written by the object's task. */
+		struct joint *joint;
 	};
-	uint64_t offset; /* from the start of `out`, or of its relocations */
+	uint64_t offset; /* in bytes, from the start of `out`; of relocations: from the start of out's relocations */
 
-	uint32_t flags, entsize, type;
-	uint32_t link, info; /* as the file has them */
-	uint32_t name_length;
-	uint32_t group; /* the number in object.groups of the one it is in, or is, plus 1; 0: none */
+	uint32_t flags, entsize, type; /* as in the file, but for changes while the object is read */
+	uint32_t link, info;           /* as in the file */
+	uint32_t name_length;          /* in bytes; until the name is read, its offset in the table of names */
+	/*
+	 * The group that it is a member of, or whose own section it is, as an index in object.groups plus 1; 0: none.
+	 */
+	uint32_t group;
 	unsigned char align_log2;
 	unsigned char once; /* enum once */
-	unsigned char kind; /* enum section_kind; groups.c makes some SECTION_DISCARDED */
-	unsigned char relocated : 1; /* there are relocations for it */
-	unsigned char records : 1;   /* .eh_frame: zeros between its parts would end it */
-	unsigned char steps : 1;     /* .init, .fini: its parts are run one after the other */
+	unsigned char kind; /* enum section_kind; groups.c changes some to SECTION_DISCARDED, in the object's task */
+	unsigned char relocated : 1; /* the object has relocations for it */
+	unsigned char records : 1;   /* .eh_frame: zeros between its pieces would end the list of records */
+	unsigned char steps : 1;     /* .init, .fini: its pieces are executed one after the other */
 };
 
 static inline uint64_t section_align(const struct section *s)
@@ -63,105 +73,131 @@ static inline uint64_t section_align(const struct section *s)
 	return (uint64_t)1 << s->align_log2;
 }
 
-/* A section group, or a section that is one by its name (.gnu.linkonce). */
+/* A section group, or a section that is a group of its own because of its name (.gnu.linkonce). */
 struct group {
-	const char *name; /* its signature */
-	uint32_t name_length;
-	uint32_t section; /* the group's own, or 0 */
-	uint32_t symbol;  /* which gives it its name */
-	uint32_t flags;   /* GRP_COMDAT, or 0: always kept */
-	uint32_t first_member, n_members; /* in object.members */
-	/* Written by groups.c. */
-	struct signature *signature; /* of COMDAT ones */
-	int discarded;
-	/* Written by layout.c: its section's number in the output, 0: it has none. */
+	const char *name;     /* its signature */
+	uint32_t name_length; /* in bytes */
+	uint32_t section; /* number of the group's own section; 0: a .gnu.linkonce section has none */
+	uint32_t symbol;  /* number of the symbol that gives the signature; 0 for .gnu.linkonce */
+	uint32_t flags;   /* GRP_COMDAT, or 0: the group is always kept */
+	uint32_t first_member, n_members; /* its part of object.members */
+	/* Written by groups.c, in the object's task. */
+	struct signature *signature; /* NULL unless the group is COMDAT */
+	int discarded; /* 1: another object's group of the same signature is kept */
+	/*
+	 * Written by place.c, on one thread: the number of its section in the output; 0: the output does not have it.
+	 */
 	uint32_t index;
 };
 
+/* An input object: a file, or a member of an archive. */
 struct object {
-	char *name; /* for people: "main.o", "liblua.a(lapi.o)" */
-	const unsigned char *image;
-	size_t size;
-	struct arena *arena; /* the inputs' */
-	void *elf; /* libelf's handle, if it holds sections that were decompressed */
+	/* Written by the task of read.c that finds the object. */
+	char *name; /* for messages: "main.o", "liblua.a(lapi.o)" */
+	const unsigned char *image; /* all of its bytes, in an image of inputs.images */
+	size_t size;                /* of `image`, in bytes */
+	struct arena *arena;        /* points to inputs.arena */
+
+	/* Written by object_read(). */
+	void *elf; /* libelf's handle, which owns decompressed sections; NULL if there are none */
 	struct format format;
 	struct section *sections;
-	uint32_t n_sections; /* number 0 counts, and is SECTION_DROPPED */
+	uint32_t n_sections; /* includes section 0, which is SECTION_DROPPED */
 	struct group *groups;
 	uint32_t n_groups;
-	uint32_t n_free; /* sections with contents that are in no group */
-	uint32_t *members; /* section numbers; those of one group in one row */
-	int has_stack_note;
-	uint32_t stack_flags;   /* of .note.GNU-stack */
-	uint32_t property_note; /* number of .note.gnu.property, 0: none, UINT32_MAX: several */
+	uint32_t n_free;   /* number of sections with contents that are in no group in the file */
+	uint32_t *members; /* section numbers of all groups' members; those of one group are consecutive */
+	int has_stack_note;     /* 1: it has a .note.GNU-stack */
+	uint32_t stack_flags;   /* SHF_EXECINSTR if its .note.GNU-stack has that flag, else 0 */
+	uint32_t property_note; /* section number of .note.gnu.property; 0: none, UINT32_MAX: several */
 
-	const unsigned char *symbols; /* n_symbols records, see object_symbol() */
-	const unsigned char *extended; /* NULL, or n_symbols section numbers of 32 bits */
+	const unsigned char *symbols;  /* n_symbols records, see object_symbol() */
+	const unsigned char *extended; /* .symtab_shndx: n_symbols section numbers of 32 bits; NULL: there is none */
 	uint32_t n_symbols;
-	uint32_t first_global; /* those below are local */
+	uint32_t first_global; /* symbols with lower numbers are local */
 	const char *strings;   /* names of symbols; the last byte is NUL */
-	uint64_t strings_size;
+	uint64_t strings_size; /* in bytes */
 
-	/* Written by select.c. */
-	unsigned char lazy;    /* a member of an archive that nobody has asked for yet */
-	unsigned char *needed; /* of each symbol: must it stay? NULL: all do */
+	/* Set by read.c, cleared by select.c on one thread: 1: a member of an archive that is not selected (yet). */
+	unsigned char lazy;
+	/* Written by select.c, in the object's task. For each symbol: 1 if it must be kept. NULL: all are kept. */
+	unsigned char *needed;
 
-	/* Written by symbols.c. */
-	uint64_t first_symbol; /* how many symbols the objects before have, together */
-	uint32_t *symbol_map;  /* number in the input -> number in the output, 0: has none */
-	struct name **names;   /* of each symbol that is kept and has one */
+	/* Allocated by symbols.c, on one thread. */
+	uint64_t first_symbol; /* the number of symbols in all objects before this one */
+	/*
+	 * Number of a symbol in the input -> its number in the output, 0: it has none. Written by the tasks of
+	 * symbols.c and numbers.c that have the symbol. Until numbers.c has run, it has a kind of symbol instead:
+	 * LEFT_OUT, A_LOCAL, ... (symbols.h).
+	 */
+	uint32_t *symbol_map;
+	/*
+	 * The name of each symbol, NULL if it is left out or has no name. Written by the task of symbols.c that has
+	 * it.
+	 */
+	struct name **names;
 };
 
 /* A file named on the command line. */
 struct input {
 	char *path;
-	unsigned char lazy;    /* of an archive, only the members that others refer to */
-	unsigned char library; /* options.c, until it has looked for it: the path is a name for -l */
+	unsigned char lazy;    /* 1: of an archive, only members that other objects refer to are wanted */
+	unsigned char library; /* 1: `path` is a name for -l; only options.c sees that, before it has found the file */
 };
 
-/* What of them is not wanted. */
+/* What is left out of the output. Constant once the command line is parsed. */
 struct leave_out {
 	unsigned char debug;      /* -S: debug information */
-	unsigned char locals;     /* -x: local symbols, unless relocations name them */
-	unsigned char temporary;  /* -X: those of them whose names begin with .L */
+	unsigned char locals;     /* -x: local symbols, unless relocations or groups name them */
+	unsigned char temporary;  /* -X: of these, the symbols whose names begin with .L */
 };
 
+/* All inputs. Written by inputs_read() on one thread, constant afterwards except for members of the objects. */
 struct inputs {
-	struct object *objects; /* in the order of the command line */
+	struct object *objects; /* in the order of the command line, without members that are not selected */
 	size_t n_objects;
-	struct image *images;
-	struct format format;
+	struct image *images; /* all files, in any order */
+	struct format format; /* the output's */
 	struct leave_out leave_out;
-	struct arena arena; /* all that lives as long */
+	struct arena arena; /* memory that lives as long as the inputs; any thread */
 };
 
 /*
- * object.c: read one object whose name, image and size are set. Touches nothing but the object, so
- * that objects can be read on several threads.
+ * object.c: read one object whose name, image, size and arena are set. It writes nothing but the object, so objects can
+ * be read on several threads at once. Returns 0, or -1 with a message: out of memory, or the object is damaged or has
+ * something that cannot be combined.
  */
 int object_read(struct object *o, const struct leave_out *leave_out, struct error *error);
 
+/* Free what is not in the arena. One thread for each object. May be called again. */
 void object_free(struct object *o);
 
-/* section.c: "OBJECT: section NAME: what". Returns -1. */
+/* section.c: fail with the message "OBJECT: section NAME: what". Returns -1. Any thread. */
 int bad_section(struct error *error, const struct object *o, const struct section *s, const char *what);
 
-/* classify.c, part of it: what becomes of one of its sections. */
+/*
+ * classify.c: decide how a section is treated: sets its `kind`, `once`, `records` and `steps`, and the object's notes.
+ * Called by object_read() for each section whose header and name are read. Returns 0, or -1 with a message if parwrite
+ * cannot combine such a section.
+ */
 int section_classify(struct object *o, struct section *s, const struct leave_out *leave_out, struct error *error);
 
-/* object_groups.c, part of it: list the groups and who is in them. */
+/*
+ * object_groups.c: list the object's groups and their members. `symtab` is the number of the symbol table, 0: none.
+ * Called by object_read() at its end. Returns 0, or -1 with a message: out of memory, or a damaged or unknown group.
+ */
 int object_read_groups(struct object *o, uint32_t symtab, struct error *error);
 
-/* A record of a symbol table. */
+/* A record of a symbol table, as numbers. */
 struct symbol {
 	uint64_t value, size;
 	uint32_t name;    /* offset in object.strings */
-	uint32_t section; /* where it is defined, or 0: */
-	uint16_t special; /* then SHN_UNDEF, SHN_ABS, SHN_COMMON, ... */
+	uint32_t section; /* number of the section that defines it; 0: none does, see `special` */
+	uint16_t special; /* if `section` is 0: SHN_UNDEF, SHN_ABS, SHN_COMMON, ...; else 0 */
 	unsigned char info, other;
 };
 
-/* Symbol i, i < n_symbols. */
+/* Read symbol i, which must be below n_symbols. The fields are not checked. */
 static inline struct symbol object_symbol(const struct object *o, uint32_t i)
 {
 	const struct format *f = &o->format;
@@ -194,7 +230,7 @@ static inline struct symbol object_symbol(const struct object *o, uint32_t i)
 	return s;
 }
 
-/* Its name. Checked by symbols.c once; "" if the offset is wrong. */
+/* The name of a symbol. "" if its offset is outside the string table, which symbols.c reports as an error. */
 static inline const char *object_symbol_name(const struct object *o, const struct symbol *symbol)
 {
 	return symbol->name < o->strings_size ? o->strings + symbol->name : "";

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* machine.c - what differs between machines, in tables and rules; machine.h says what for */
 #include "config.h"
 
 #include "input/machine.h"
@@ -36,8 +37,11 @@ const char *machine_name(uint32_t machine, char buffer[24])
 
 int format_merge_flags(struct format *f, uint32_t flags)
 {
-	/* ARM: by which registers floats are passed is left open by objects that pass none. */
-	const uint32_t arm_float = 0x600, riscv_any = 0x11; /* RVC, TSO: needed by any, needed by all */
+	/*
+	 * ARM: these flags say in which registers floats are passed. Objects that pass no floats have neither of them.
+	 * RISC-V: RVC and TSO. If any object needs one of them, the whole output does.
+	 */
+	const uint32_t arm_float = 0x600, riscv_any = 0x11;
 
 	if (f->flags == flags)
 		return 0;
@@ -50,12 +54,15 @@ int format_merge_flags(struct format *f, uint32_t flags)
 		f->flags |= flags;
 		return 0;
 	}
-	/* MIPS: what any of them uses (noreorder, PIC, CPIC) */
+	/*
+	 * MIPS: the lowest three flags say what an object uses (noreorder, PIC, CPIC). The output uses what any
+	 * object does.
+	 */
 	if (f->machine == EM_MIPS && (f->flags & ~(uint32_t)7) == (flags & ~(uint32_t)7)) {
 		f->flags |= flags;
 		return 0;
 	}
-	/* PPC64: which ABI; 0 is said by those that do not care. */
+	/* PPC64: the flags are the ABI's version. Objects that fit any version have 0. */
 	if (f->machine == EM_PPC64 && (f->flags == 0 || flags == 0)) {
 		f->flags |= flags;
 		return 0;
@@ -86,10 +93,14 @@ enum machine_section machine_section(const struct format *f, uint32_t type)
 		/* fall through */
 	case EM_AARCH64:
 		return type == SHT_ARM_ATTRIBUTES ? MACHINE_FIRST : MACHINE_UNKNOWN;
-	case EM_RISCV: /* the instructions that may be used: it takes more to merge two than to compare them */
+	case EM_RISCV:
+		/* Attributes list the instructions that may be used. Comparing them is simpler than merging them. */
 		return type == SHT_ARM_ATTRIBUTES ? MACHINE_SAME : MACHINE_UNKNOWN;
 	case EM_MIPS:
-		/* What registers each object's code uses, as records that ld.bfd -r piles up, too; debug information. */
+		/*
+		 * Options are records that say which registers each object's code uses. ld.bfd -r concatenates them,
+		 * too. The other type is debug information.
+		 */
 		if (type == SHT_MIPS_OPTIONS || type == SHT_MIPS_DWARF)
 			return MACHINE_ORDINARY;
 		return type == SHT_MIPS_REGINFO || type == TYPE_MIPS_ABIFLAGS ? MACHINE_SAME : MACHINE_UNKNOWN;
@@ -98,11 +109,15 @@ enum machine_section machine_section(const struct format *f, uint32_t type)
 	}
 }
 
-/* A field of `bits` bits, at the low end of a word of `width` bytes; its unit is 1 << shift bytes. */
+/*
+ * Where relocations of one type have their addend: in the low `bits` bits of a word of `width` bytes, as a multiple of
+ * 1 << shift bytes. Tables of fields end with a `width` of 0.
+ */
 struct field {
 	unsigned char type, width, bits, shift;
 };
 
+/* NULL: the field is not known for this machine and type. */
 static const struct field *find_field(const struct format *f, uint32_t type)
 {
 	static const struct field x86[] = {
@@ -140,7 +155,7 @@ int machine_add(const struct format *f, uint32_t type, unsigned char *at, uint64
 	if (field->bits < 32 && delta > mask / 2)
 		return -1;
 	word = field->width == 4 ? get32(f, at) : field->width == 2 ? get16(f, at) : at[0];
-	/* Negative addends may become positive; others may not become negative. */
+	/* The addend is signed. A negative one may become positive. One that becomes negative has overflowed. */
 	if (field->bits < 32 && (word & mask) + delta > mask / 2 && !(word & (mask / 2 + 1)))
 		return -1;
 	word = (word & ~mask) | ((word + (uint32_t)delta) & mask);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * machine.h - the little that differs between machines
+ * machine.h - what differs between machines (processor architectures)
  *
- * Contents are only moved, so nearly nothing of a machine matters: its name in messages, flags in the
- * header, a few section types, and where an addend lies in the bytes that a relocation without one is
- * for.
+ * Contents are only moved, so very little depends on the machine: its name in messages, the flags in the file header,
+ * a few section types, and, for relocations that have no addend of their own, where the addend lies in the relocated
+ * bytes. All functions may be called by any thread.
  */
 #ifndef PARWRITE_MACHINE_H
 #define PARWRITE_MACHINE_H
@@ -13,27 +13,31 @@
 
 #include "input/fields.h"
 
-/* For people: "x86-64". The buffer is for those without a name. */
+/*
+ * The machine's name in messages, such as "x86-64". `buffer` is used, and returned, for machines that are not listed.
+ */
 const char *machine_name(uint32_t machine, char buffer[24]);
 
-/* Take in another object's e_flags. -1: they cannot be combined. */
+/* Merge the e_flags of another object into f->flags. Returns 0, or -1 if they cannot be combined. */
 int format_merge_flags(struct format *f, uint32_t flags);
 
-/* A section number of symbols that stands for common ones: SHN_COMMON, or the machine's kinds of it. */
+/* 1 if a symbol with this special section number is a common symbol: SHN_COMMON, or the machine's variants of it. */
 int is_common(const struct format *f, uint32_t special);
 
-/* What is done with a section type that the machine has to itself, by joining's rules. */
+/* How to combine sections of a type that only this machine has. */
 enum machine_section {
-	MACHINE_ORDINARY, /* as SHT_PROGBITS */
-	MACHINE_FIRST,    /* describes the whole: the first object's stands for all, as with ld.lld */
-	MACHINE_SAME,     /* likewise, but others must be the same */
-	MACHINE_UNKNOWN
+	MACHINE_ORDINARY, /* concatenate them, as SHT_PROGBITS */
+	MACHINE_FIRST,    /* each describes the whole program: keep the first object's only, as ld.lld does */
+	MACHINE_SAME,     /* keep the first object's only, and refuse objects whose section differs from it */
+	MACHINE_UNKNOWN   /* not a type that is known for this machine */
 };
+
 enum machine_section machine_section(const struct format *f, uint32_t type);
 
 /*
- * Add delta to the addend of a relocation without one of its own, in the n bytes at `field`. 0, or -1: not
- * known how, or it does not fit.
+ * Add `delta` to the addend of a relocation of this type, which has no addend in its record. The addend lies in the
+ * relocated bytes; `field` points to these, and n bytes are left there in the section. Returns 0. Returns -1 if the
+ * place of the addend is not known for this type, or it extends past the n bytes, or the sum does not fit into it.
  */
 int machine_add(const struct format *f, uint32_t type, unsigned char *field, uint64_t n, uint64_t delta);
 

@@ -2,24 +2,23 @@
 /*
  * object.c - one object: read its headers, and refuse what cannot be combined
  *
- * Inputs are not to be trusted: an offset or an index from a file is checked here, before anyone
- * uses it, and once. What later phases may rely on:
+ * Inputs are not trusted. Each offset and index in a file is checked once, here, before it is used. Later phases rely
+ * on this:
  *
- *   - section data lies in the file, and all of it together is no more than the file, or it was decompressed;
- *     names end in NUL
- *   - alignments are powers of two, or 1 where the file says 0
- *   - relocations are whole records, for a section with bytes of its own, and speak of this
- *     object's only symbol table
- *   - the string table of symbols ends in NUL, so any offset below its size is a string
- *   - a section is in one group at most
+ *   - The data of a section lies in the file, and the data of all sections together is not larger than the file; or the
+ *     data was decompressed. Names of sections end in NUL.
+ *   - Alignments are powers of two. They are 1 where the file says 0.
+ *   - Relocations are whole records, apply to a section that has bytes in the file, and use the symbol table of this
+ *     object, which is its only one.
+ *   - The string table of symbols ends in NUL, so each offset below its size is a string.
+ *   - A section is in one group at most.
  *
- * Left to those who look at every record anyway: the fields of symbols (symbols.c) and of
- * relocations (relocate.c). Reading them here too would be a second pass over the largest
- * part of the input.
+ * The fields of symbols are checked by symbols.c, and those of relocations by relocate.c, because these read every
+ * record anyway. To check them here would be a second pass over the largest part of the input.
  *
- * All is read straight from the mapped file (fields.h). libelf decompresses; it does not read headers here,
- * as it makes 230 bytes of each section's: for 442,000 sections (LLVM's archives) that takes it 71 to 113 ms,
- * as long as cat(1) takes for all of these files.
+ * Everything is read directly from the mapped file (fields.h). libelf is used for decompression only. It is not used
+ * to read headers, because it makes 230 bytes of each section header. For 442,000 sections (LLVM's archives) that
+ * takes 71 to 113 ms, as long as cat(1) needs for all of these files.
  */
 #include "config.h"
 
@@ -30,24 +29,27 @@
 #include "input/input.h"
 #include "report/report.h"
 
-/* More would go wrong in offsets long before anybody meant it. */
+/* Larger alignments are refused. Offsets would overflow long before anybody has a use for one. */
 #define ALIGN_MAX ((uint64_t)1 << 30)
-/* What zlib and zstd make of zeros: a header that promises more lies. */
+/* zlib and zstd compress even zeros by no more than this factor. A header that states a larger size is wrong. */
 #define RATIO_MAX 20000
-/* Memory is fetched for so many sections later. */
+/* Memory is prefetched for the section that comes so many sections later. */
 enum { AHEAD = 8 };
 
 /*
- * No byte belongs to two sections (gABI). If 1,000 headers could name the same 100 KB, an input of that
- * size would be an output of 100 MB; so together they are at most as large as the file.
+ * No byte belongs to two sections, says the gABI. If 1,000 section headers could name the same 100 KB, an input of that
+ * size would make an output of 100 MB. So the sections together must not be larger than the file. Returns 0 or -1.
  */
-static int check_sizes(const struct object *o, struct error *error)
+static int check_total_size(const struct object *o, struct error *error)
 {
 	uint64_t total = 0;
 
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		const struct section *s = &o->sections[i];
-		/* Each is in the file: no overflow below 2^32 sections of 2^32 bytes, or 2^16 of 2^47. */
+		/*
+		 * Each section is in the file, so the sum does not overflow with fewer than 2^32 sections of 2^32
+		 * bytes, or 2^16 of 2^47. (The file has at most SIZE_MAX / 2 bytes, and the sum is checked each time.)
+		 */
 		total += s->data ? s->size : 0;
 		if (total > o->size)
 			return bad_section(error, o, s, "the sections are larger than the file: they overlap");
@@ -55,7 +57,7 @@ static int check_sizes(const struct object *o, struct error *error)
 	return 0;
 }
 
-/* What kind of ELF file it is; 0 or -1. */
+/* Read the kind of ELF file into o->format. Returns 0, or -1 with a message. */
 static int read_format(struct object *o, struct error *error)
 {
 	const unsigned char *ident = o->image;
@@ -81,8 +83,11 @@ static int read_format(struct object *o, struct error *error)
 	return 0;
 }
 
-/* Where the section headers are, and how many; 0 or -1. *names is the number of the section with their names. */
-static int read_header(struct object *o, const unsigned char **headers, uint32_t *names, struct error *error)
+/*
+ * Set *headers to the section headers, o->n_sections to their number, and *names_index to the number of the section
+ * that has the names of sections. Returns 0, or -1 with a message.
+ */
+static int read_header(struct object *o, const unsigned char **headers, uint32_t *names_index, struct error *error)
 {
 	static const char *const types[] = { "no kind of ELF file", "a relocatable object",
 		                             "an executable", "a shared object or executable",
@@ -99,12 +104,13 @@ static int read_header(struct object *o, const unsigned char **headers, uint32_t
 	if (at == 0)
 		return fail(error, o->name, "no section headers");
 	if (get16(f, counts) != record)
-		return fail(error, o->name, "section headers of %u bytes instead of %u", (unsigned)get16(f, counts), record);
+		return fail(error, o->name, "section headers of %u bytes instead of %u", (unsigned)get16(f, counts),
+		            record);
 	if (at > o->size || o->size - at < record)
 		return fail(error, o->name, "truncated: the section headers lie outside the file");
 	*headers = h + at;
-	*names = get16(f, counts + 4);
-	/* What does not fit into 16 bits is in the first section header. */
+	*names_index = get16(f, counts + 4);
+	/* Numbers that do not fit into 16 bits are in the first section header. */
 	if (n == 0) {
 		uint64_t more = get_word(f, *headers + (f->wide ? 32 : 20));
 
@@ -112,16 +118,16 @@ static int read_header(struct object *o, const unsigned char **headers, uint32_t
 			return fail(error, o->name, "no section headers");
 		n = (uint32_t)more;
 	}
-	if (*names == SHN_XINDEX)
-		*names = get32(f, *headers + (f->wide ? 40 : 24));
+	if (*names_index == SHN_XINDEX)
+		*names_index = get32(f, *headers + (f->wide ? 40 : 24));
 	if ((o->size - at) / record < n)
 		return fail(error, o->name, "truncated: the section headers lie outside the file");
 	o->n_sections = n;
 	return 0;
 }
 
-/* libelf writes into the headers of what it decompresses, so it gets bytes of its own. */
-static int make_copy(struct object *o, struct error *error)
+/* Give libelf a copy of the object, because it writes into the headers of what it decompresses. Returns 0 or -1. */
+static int open_copy(struct object *o, struct error *error)
 {
 	char *copy = arena_allocate(o->arena, error, o->size, 1);
 
@@ -132,7 +138,7 @@ static int make_copy(struct object *o, struct error *error)
 	return o->elf ? 0 : fail(error, o->name, "%s", elf_errmsg(-1));
 }
 
-/* Contents that libelf decompresses; it is kept for them. */
+/* Let libelf decompress a section. Its handle is kept, because it owns the decompressed bytes. Returns 0 or -1. */
 static int decompress(struct object *o, uint32_t number, struct section *s, struct error *error)
 {
 	GElf_Chdr header;
@@ -140,7 +146,7 @@ static int decompress(struct object *o, uint32_t number, struct section *s, stru
 	Elf_Data *data;
 	Elf_Scn *scn;
 
-	if (!o->elf && make_copy(o, error))
+	if (!o->elf && open_copy(o, error))
 		return -1;
 	scn = elf_getscn(o->elf, number);
 	if (!scn || !gelf_getchdr(scn, &header))
@@ -158,6 +164,7 @@ static int decompress(struct object *o, uint32_t number, struct section *s, stru
 	return 0;
 }
 
+/* Read a section header h, except for the name, and check it. Returns 0, or -1 with a message. */
 static int read_section(struct object *o, const unsigned char *h, struct section *s, struct error *error)
 {
 	const struct format *f = &o->format;
@@ -165,7 +172,7 @@ static int read_section(struct object *o, const unsigned char *h, struct section
 	uint64_t flags = get_word(f, h + 8), at = get_word(f, h + 8 + 2 * w), entsize = get_word(f, h + 16 + 5 * w);
 	uint64_t align = get_word(f, h + 16 + 4 * w);
 
-	s->name_length = get32(f, h); /* until name_section() */
+	s->name_length = get32(f, h); /* the offset of the name, until name_section() */
 	s->type = get32(f, h + 4);
 	s->size = get_word(f, h + 8 + 3 * w);
 	s->link = get32(f, h + 8 + 4 * w);
@@ -186,21 +193,25 @@ static int read_section(struct object *o, const unsigned char *h, struct section
 	return 0;
 }
 
-/* Its name; `names` is the table of them. They may share their ends: see too_many_names() in symbols.c. */
-static int name_section(const struct object *o, struct section *s, const struct section *names, uint64_t *total,
-                        struct error *error)
+/*
+ * Set the section's name from `name_table`. *total_length adds up the lengths of the object's names, which must
+ * stay below 4 GiB: names may share their ends, so all of them may be far longer than the file (see symbols.c).
+ */
+static int name_section(const struct object *o, struct section *s, const struct section *name_table,
+                        uint64_t *total_length, struct error *error)
 {
-	if (s->name_length >= names->size)
+	if (s->name_length >= name_table->size)
 		return fail(error, o->name, "section %u: its name lies outside the table of them",
 		            (unsigned)(s - o->sections));
-	s->name = (const char *)names->data + s->name_length;
+	s->name = (const char *)name_table->data + s->name_length;
 	s->name_length = (uint32_t)strlen(s->name);
-	*total += s->name_length;
-	if (*total > UINT32_MAX)
+	*total_length += s->name_length;
+	if (*total_length > UINT32_MAX)
 		return fail(error, o->name, "the names of its sections are longer than 4 GiB");
 	return 0;
 }
 
+/* Find the parts of the symbol table, which is section `number`, and check them. Returns 0, or -1 with a message. */
 static int read_symbols(struct object *o, uint32_t number, struct error *error)
 {
 	const struct section *s = &o->sections[number], *strings;
@@ -232,6 +243,7 @@ static int read_symbols(struct object *o, uint32_t number, struct error *error)
 	return 0;
 }
 
+/* Check a section of relocations. Drops it if its target is dropped. Returns 0, or -1 with a message. */
 static int check_relocations(struct object *o, struct section *s, uint32_t symtab,
                              struct error *error)
 {
@@ -254,21 +266,22 @@ static int check_relocations(struct object *o, struct section *s, uint32_t symta
 		            target->name);
 	if (s->link != symtab || symtab == 0)
 		return bad_section(error, o, s, "not for this object's symbol table");
-	/* Two tasks would change the same addends. */
+	/* With two such sections, two tasks would change the same addends at once. */
 	if (target->relocated)
-		return fail(error, o->name, "section %s: the second one with relocations for %s", s->name, target->name);
+		return fail(error, o->name, "section %s: the second one with relocations for %s", s->name,
+		            target->name);
 	target->relocated = 1;
 	return 0;
 }
 
-static int read_sections(struct object *o, const unsigned char *headers, uint32_t names,
+static int read_sections(struct object *o, const unsigned char *headers, uint32_t names_index,
                          const struct leave_out *leave_out, struct error *error)
 {
 	unsigned record = section_header_size(&o->format);
-	const struct section *table;
-	uint64_t names_size = 0;
+	const struct section *name_table;
+	uint64_t total_length = 0;
 
-	/* Where all are, first: names may lie in the last. */
+	/* First all headers, because the last section may be the one that has the names. */
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		const unsigned char *header = headers + (size_t)i * record;
 
@@ -277,20 +290,20 @@ static int read_sections(struct object *o, const unsigned char *headers, uint32_
 		if (read_section(o, header, &o->sections[i], error))
 			return -1;
 	}
-	if (names == 0 || names >= o->n_sections)
+	if (names_index == 0 || names_index >= o->n_sections)
 		return fail(error, o->name, "its sections have no names");
-	table = &o->sections[names];
-	if (table->type != SHT_STRTAB || table->size == 0 || table->data[table->size - 1] != '\0')
+	name_table = &o->sections[names_index];
+	if (name_table->type != SHT_STRTAB || name_table->size == 0 || name_table->data[name_table->size - 1] != '\0')
 		return fail(error, o->name, "the table of its sections' names does not end in NUL");
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		struct section *s = &o->sections[i];
 
-		if (o->n_sections - i > AHEAD && s[AHEAD].name_length < table->size)
-			__builtin_prefetch(table->data + s[AHEAD].name_length);
-		if (name_section(o, s, table, &names_size, error) || section_classify(o, s, leave_out, error))
+		if (o->n_sections - i > AHEAD && s[AHEAD].name_length < name_table->size)
+			__builtin_prefetch(name_table->data + s[AHEAD].name_length);
+		if (name_section(o, s, name_table, &total_length, error) || section_classify(o, s, leave_out, error))
 			return -1;
 	}
-	if (check_sizes(o, error))
+	if (check_total_size(o, error))
 		return -1;
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		struct section *s = &o->sections[i];
@@ -304,15 +317,15 @@ static int read_sections(struct object *o, const unsigned char *headers, uint32_
 int object_read(struct object *o, const struct leave_out *leave_out, struct error *error)
 {
 	const unsigned char *headers = NULL;
-	uint32_t symtab = 0, names = 0;
+	uint32_t symtab = 0, names_index = 0;
 
-	if (read_format(o, error) || read_header(o, &headers, &names, error))
+	if (read_format(o, error) || read_header(o, &headers, &names_index, error))
 		return -1;
 	o->sections = arena_allocate(o->arena, error, o->n_sections, sizeof *o->sections);
 	if (!o->sections)
 		return -1;
 	o->sections[0].name = "";
-	if (read_sections(o, headers, names, leave_out, error))
+	if (read_sections(o, headers, names_index, leave_out, error))
 		return -1;
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		if (o->sections[i].type != SHT_SYMTAB)
@@ -321,7 +334,7 @@ int object_read(struct object *o, const struct leave_out *leave_out, struct erro
 			return fail(error, o->name, "two symbol tables");
 		symtab = i;
 	}
-	/* Sections may refer to later ones, so this waits until all are known. */
+	/* Sections may refer to later ones, so their references are checked when all sections are known. */
 	if (symtab && read_symbols(o, symtab, error))
 		return -1;
 	for (uint32_t i = 1; i < o->n_sections; i++) {
@@ -334,6 +347,6 @@ int object_read(struct object *o, const struct leave_out *leave_out, struct erro
 
 void object_free(struct object *o)
 {
-	elf_end(o->elf); /* all else is in the arena */
+	elf_end(o->elf); /* the rest is in the arena */
 	o->elf = NULL;
 }

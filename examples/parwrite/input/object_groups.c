@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * object_groups.c - which section groups an object has, and who is in them
+ * object_groups.c - the section groups of an object, and their members
  *
- * Sections named .gnu.linkonce.KIND.NAME are groups of one section, from before there were groups. Those of code have
- * NAME as their signature, since libraries of i386 have the same functions in either form.
+ * Sections named .gnu.linkonce.KIND.NAME are older than section groups, and each is treated as a group of one section.
+ * Its signature is the section's name, but for code (KIND is "t") it is NAME alone. The reason: libraries for i386 have
+ * the same functions in either form, and only one copy must be kept.
  */
 #include "config.h"
 
@@ -17,8 +18,11 @@
 
 #define LINKONCE ".gnu.linkonce."
 
-/* A group's symbol is its signature; a section's symbol stands for the section's name. */
-static int name_group(const struct object *o, struct group *g, uint64_t *names, struct error *error)
+/*
+ * Set the name of a group, its signature. It is the name of the group's symbol or, if that is a section's symbol, the
+ * section's name. *total_length adds up the lengths of the object's signatures. Returns 0, or -1 with a message.
+ */
+static int name_group(const struct object *o, struct group *g, uint64_t *total_length, struct error *error)
 {
 	struct symbol symbol = object_symbol(o, g->symbol);
 
@@ -28,15 +32,19 @@ static int name_group(const struct object *o, struct group *g, uint64_t *names, 
 	if (!*g->name)
 		return bad_section(error, o, &o->sections[g->section], "a group without a signature");
 	g->name_length = (uint32_t)strlen(g->name);
-	/* They may share their ends: see too_many_names() in symbols.c. */
-	*names += g->name_length;
-	if (*names > UINT32_MAX)
+	/* Names may share their ends, so all of them may be far longer than the file (see symbols.c). */
+	*total_length += g->name_length;
+	if (*total_length > UINT32_MAX)
 		return fail(error, o->name, "the names of its groups are longer than 4 GiB");
 	return 0;
 }
 
+/*
+ * Read section `number`, which is a group's own, into *g. The members are added to o->members, of which *n_members are
+ * used. Returns 0, or -1 with a message.
+ */
 static int read_group(struct object *o, uint32_t number, uint32_t symtab, struct group *g, uint32_t *n_members,
-                      uint64_t *names, struct error *error)
+                      uint64_t *total_length, struct error *error)
 {
 	struct section *s = &o->sections[number];
 	uint32_t n = (uint32_t)(s->size / 4);
@@ -64,7 +72,7 @@ static int read_group(struct object *o, uint32_t number, uint32_t symtab, struct
 		o->members[(*n_members)++] = member;
 		g->n_members++;
 	}
-	return name_group(o, g, names, error);
+	return name_group(o, g, total_length, error);
 }
 
 static int is_linkonce(const struct section *s)
@@ -72,7 +80,8 @@ static int is_linkonce(const struct section *s)
 	return !strncmp(s->name, LINKONCE, strlen(LINKONCE));
 }
 
-static const char *linkonce_name(const struct section *s)
+/* The signature of a .gnu.linkonce section. */
+static const char *linkonce_signature(const struct section *s)
 {
 	return !strncmp(s->name, LINKONCE "t.", strlen(LINKONCE "t.")) ? s->name + strlen(LINKONCE "t.") : s->name;
 }
@@ -80,7 +89,7 @@ static const char *linkonce_name(const struct section *s)
 int object_read_groups(struct object *o, uint32_t symtab, struct error *error)
 {
 	uint32_t n = 0, n_members = 0;
-	uint64_t names = 0;
+	uint64_t total_length = 0;
 
 	for (uint32_t i = 1; i < o->n_sections; i++) {
 		const struct section *s = &o->sections[i];
@@ -89,14 +98,14 @@ int object_read_groups(struct object *o, uint32_t symtab, struct error *error)
 	}
 	if (n > 0) {
 		o->groups = arena_allocate(o->arena, error, n, sizeof *o->groups);
-		/* Each section is in one at most. */
+		/* That is enough room, because each section is in one group at most. */
 		o->members = arena_allocate(o->arena, error, o->n_sections, sizeof *o->members);
 		if (!o->groups || !o->members)
 			return -1;
 	}
 	for (uint32_t i = 1; i < o->n_sections && n > 0; i++) {
 		if (o->sections[i].kind == SECTION_GROUP &&
-		    read_group(o, i, symtab, &o->groups[o->n_groups++], &n_members, &names, error))
+		    read_group(o, i, symtab, &o->groups[o->n_groups++], &n_members, &total_length, error))
 			return -1;
 	}
 	for (uint32_t i = 1; i < o->n_sections; i++) {
@@ -109,8 +118,8 @@ int object_read_groups(struct object *o, uint32_t symtab, struct error *error)
 		if (s->kind != SECTION_CONTENT || !is_linkonce(s) || s->group)
 			continue;
 		o->groups[o->n_groups++] = (struct group){
-			.name = linkonce_name(s),
-			.name_length = (uint32_t)strlen(linkonce_name(s)),
+			.name = linkonce_signature(s),
+			.name_length = (uint32_t)strlen(linkonce_signature(s)),
 			.flags = GRP_COMDAT,
 			.first_member = n_members,
 			.n_members = 1,

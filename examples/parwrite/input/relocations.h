@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-/* relocate.h - records of relocation sections */
-#ifndef PARWRITE_RELOCATE_H
-#define PARWRITE_RELOCATE_H
+/* relocations.h - the records of relocation sections */
+#ifndef PARWRITE_RELOCATIONS_H
+#define PARWRITE_RELOCATIONS_H
 
 #include <elf.h>
 
 #include "input/fields.h"
 
+/* A record of a relocation section, as numbers. */
 struct relocation {
-	uint64_t offset, addend; /* addend: 0 where the record has none */
+	uint64_t offset, addend; /* addend: 0 if the record has none (REL) */
 	uint32_t symbol, type;
 };
 
 /*
- * 64-bit MIPS has three types and a second symbol's kind in the low 32 bits, as four fields of a byte each. Of
- * little-endian objects the whole is therefore no number, but a symbol and four bytes behind it.
+ * On 64-bit MIPS, the low 32 bits of the info word are four fields of one byte each: the kind of a second symbol, and
+ * three types. So in little-endian objects the info word is not one 64-bit number. It is a 32-bit symbol number,
+ * followed by four bytes, which struct relocation has as one number `type`, first byte highest. Returns 1 for these
+ * objects.
  */
 static inline int has_bytes_for_types(const struct format *f)
 {
 	return f->machine == EM_MIPS && f->wide && !f->big;
 }
 
+/* Read the record at p. with_addend: 1 for RELA, 0 for REL. */
 static inline struct relocation get_relocation(const struct format *f, const unsigned char *p, int with_addend)
 {
 	struct relocation r = { .offset = get_word(f, p) };
@@ -43,7 +47,7 @@ static inline struct relocation get_relocation(const struct format *f, const uns
 	return r;
 }
 
-/* The word of a record that has both. */
+/* The info word of a record, which has the symbol and the type. */
 static inline uint64_t relocation_info(const struct format *f, const struct relocation *r)
 {
 	if (has_bytes_for_types(f))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* section.c - a section is refused */
+/* section.c - the error message about one section */
 #include "config.h"
 
 #include "input/input.h"

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select.c - what of the inputs is wanted
+ * select.c - which members of archives are linked, and which local symbols must be kept
  *
- * Members of archives, with --no-whole-archive: a member comes in if it defines a name that an object which
- * is in refers to, strongly, and no object does so before it. Its own references then count, too. Unlike
- * GNU ld's, and as ld.lld's, the result does not depend on where an archive stands among the inputs: of
- * several members that define a name the first counts.
+ * With --no-whole-archive, a member of an archive is selected if a selected object refers to a name that the member
+ * defines. The reference must not be weak, no selected object may define the name already, and no earlier member may
+ * define it, either. The references of the new member then count, too. As with ld.lld, and unlike with GNU ld, the
+ * result does not depend on where an archive stands on the command line, except that of several members that define a
+ * name the first one is selected.
  *
- * Who defines what is asked on all threads; following the references is one thread's, as each step depends
- * on the one before.
+ * All threads collect which object defines which names. One thread follows the references, because each step depends on
+ * the one before.
  */
 #include "config.h"
 
@@ -23,19 +24,21 @@
 #include "report/report.h"
 #include "workqueue.h"
 
+/* A name, and which objects define it. */
 struct provider {
 	struct entry entry;
-	/* Under its lock. */
-	size_t first; /* the lazy object of the lowest number that defines it, plus 1; 0: none */
-	int defined;  /* by an object that is in */
+	/* Written by any thread, under the entry's lock. Read without it by the thread that follows references. */
+	size_t first_lazy; /* the lazy object of the lowest number that defines the name, plus 1; 0: none does */
+	int defined;       /* 1: a selected object defines the name */
 };
 
+/* The argument of all tasks. */
 struct selecting {
 	struct inputs *in;
-	struct table table;
+	struct table table; /* of struct provider */
 	struct error *error;
-	/* One thread. */
-	size_t *queue; /* objects whose references are to be followed */
+	/* Used by the thread that follows references. */
+	size_t *queue; /* numbers of the selected objects; their references are followed in this order */
 	size_t n_queue;
 };
 
@@ -44,16 +47,20 @@ static int is_definition(const struct symbol *symbol)
 	return symbol->section || symbol->special != SHN_UNDEF;
 }
 
-/* *names adds up their lengths, as they may share their ends: see too_many_names() in symbols.c. */
-static struct provider *provider_of(struct selecting *s, struct finder *f, const struct object *o,
-                                    const struct symbol *symbol, uint64_t *names, size_t order)
+/*
+ * Find the provider of a symbol's name. *total_length adds up the lengths of the object's names, which must stay
+ * below 4 GiB: names may share their ends, so all of them may be far longer than the file (see symbols.c). `order` is
+ * the number of the task. Returns NULL with a message if they are too long.
+ */
+static struct provider *find_provider(struct selecting *s, struct finder *f, const struct object *o,
+                                    const struct symbol *symbol, uint64_t *total_length, size_t order)
 {
 	const char *name = object_symbol_name(o, symbol);
 	size_t length = strlen(name);
 	struct lookup l = { .text = name, .length = (uint32_t)length };
 
-	*names += length;
-	if (*names > UINT32_MAX) {
+	*total_length += length;
+	if (*total_length > UINT32_MAX) {
 		fail_at(s->error, order, o->name, "the names of its symbols are longer than 4 GiB");
 		return NULL;
 	}
@@ -61,13 +68,13 @@ static struct provider *provider_of(struct selecting *s, struct finder *f, const
 	return l.entry;
 }
 
-/* Tell the table what an object defines: what it would, while it is lazy. */
-static int offer(void *arg, size_t i)
+/* Enter the names that object i defines, or would define if it were selected, into the table. Returns 0 or -1. */
+static int add_definitions(void *arg, size_t i)
 {
 	struct selecting *s = arg;
 	const struct object *o = &s->in->objects[i];
 	struct finder finder = { .table = &s->table };
-	uint64_t names = 0;
+	uint64_t total_length = 0;
 
 	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
 		struct symbol symbol = object_symbol(o, j);
@@ -75,46 +82,47 @@ static int offer(void *arg, size_t i)
 
 		if (!is_definition(&symbol))
 			continue;
-		p = provider_of(s, &finder, o, &symbol, &names, i);
+		p = find_provider(s, &finder, o, &symbol, &total_length, i);
 		if (!p)
 			return -1;
 		entry_lock(&p->entry);
 		if (!o->lazy)
 			p->defined = 1;
-		else if (p->first == 0 || p->first > i + 1)
-			p->first = i + 1;
+		else if (p->first_lazy == 0 || p->first_lazy > i + 1)
+			p->first_lazy = i + 1;
 		entry_unlock(&p->entry);
 	}
 	return 0;
 }
 
-/* The object is in: so is what it refers to, and what is not there yet. */
-static int follow(struct selecting *s, const struct object *o)
+/* The object is selected: select the members that define the names that it refers to. Returns 0 or -1. */
+static int follow_references(struct selecting *s, const struct object *o)
 {
 	struct finder finder = { .table = &s->table };
-	uint64_t names = 0;
+	uint64_t total_length = 0;
 
 	for (uint32_t j = o->first_global ? o->first_global : 1; j < o->n_symbols; j++) {
 		struct symbol symbol = object_symbol(o, j);
-		size_t by;
+		size_t member; /* the object to select, plus 1; 0: none */
 		struct provider *p;
 
 		if (is_definition(&symbol) || ELF64_ST_BIND(symbol.info) == STB_WEAK)
 			continue;
-		p = provider_of(s, &finder, o, &symbol, &names, 0);
+		p = find_provider(s, &finder, o, &symbol, &total_length, 0);
 		if (!p)
 			return -1;
-		by = p->defined ? 0 : p->first;
-		if (by == 0 || !s->in->objects[by - 1].lazy)
+		member = p->defined ? 0 : p->first_lazy;
+		if (member == 0 || !s->in->objects[member - 1].lazy)
 			continue;
-		s->in->objects[by - 1].lazy = 0;
-		s->queue[s->n_queue++] = by - 1;
-		if (offer(s, by - 1))
+		s->in->objects[member - 1].lazy = 0;
+		s->queue[s->n_queue++] = member - 1;
+		if (add_definitions(s, member - 1))
 			return -1;
 	}
 	return 0;
 }
 
+/* Follow all references, then remove the objects that are not selected. Returns 0 or -1. */
 static int select_all(struct selecting *s)
 {
 	struct inputs *in = s->in;
@@ -124,7 +132,7 @@ static int select_all(struct selecting *s)
 		if (!in->objects[i].lazy)
 			s->queue[s->n_queue++] = i;
 	for (size_t i = 0; i < s->n_queue; i++)
-		if (follow(s, &in->objects[s->queue[i]]))
+		if (follow_references(s, &in->objects[s->queue[i]]))
 			return -1;
 	for (size_t i = 0; i < in->n_objects; i++) {
 		if (in->objects[i].lazy)
@@ -139,26 +147,30 @@ static int select_all(struct selecting *s)
 int select_members(struct inputs *in, struct workqueue *queue, struct error *error)
 {
 	struct selecting s = { .in = in, .error = error };
-	uint64_t names = 0;
-	int any = 0;
+	uint64_t max_names = 0;
+	int any_lazy = 0;
 
 	for (size_t i = 0; i < in->n_objects; i++) {
-		any |= in->objects[i].lazy;
-		names += in->objects[i].n_symbols;
+		any_lazy |= in->objects[i].lazy;
+		max_names += in->objects[i].n_symbols;
 	}
-	if (!any)
+	if (!any_lazy)
 		return 0;
 	s.queue = arena_allocate(&in->arena, error, in->n_objects, sizeof *s.queue);
-	/* Finders: each object offers what it defines, once more when it is chosen, and follows what it refers to. */
+	/*
+	 * Each object has up to three finders: for its definitions, for these again when it is selected, for its
+	 * references.
+	 */
 	if (!s.queue ||
-	    table_make(&s.table, sizeof(struct provider), 0, names, 3 * (uint64_t)in->n_objects, &in->arena, error))
+	    table_make(&s.table, sizeof(struct provider), 0, max_names, 3 * (uint64_t)in->n_objects, &in->arena, error))
 		return -1;
-	return workqueue_run(queue, in->n_objects, offer, &s) || select_all(&s) ? -1 : 0;
+	return workqueue_run(queue, in->n_objects, add_definitions, &s) || select_all(&s) ? -1 : 0;
 }
 
-/* ------------------------------------------------------------- symbols that stay */
+/* ------------------------------------------------------- symbols that must be kept */
 
-static int mark(void *arg, size_t i)
+/* Mark the symbols of object i that its relocations and groups refer to. Returns 0, or -1: out of memory. */
+static int mark_needed(void *arg, size_t i)
 {
 	struct selecting *s = arg;
 	struct object *o = &s->in->objects[i];
@@ -188,5 +200,5 @@ int select_needed(struct inputs *in, struct workqueue *queue, struct error *erro
 {
 	struct selecting s = { .in = in, .error = error };
 
-	return workqueue_run(queue, in->n_objects, mark, &s) ? -1 : 0;
+	return workqueue_run(queue, in->n_objects, mark_needed, &s) ? -1 : 0;
 }

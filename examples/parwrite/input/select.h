@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* select.h - which members of an archive are wanted, and which symbols may be left out */
+/* select.h - which members of archives are linked, and which local symbols must be kept */
 #ifndef PARWRITE_SELECT_H
 #define PARWRITE_SELECT_H
 
@@ -8,12 +8,16 @@ struct inputs;
 struct workqueue;
 
 /*
- * --no-whole-archive: of lazy objects keep those that define what another one that is kept refers to, and
- * free the others. Returns 0 or -1.
+ * --no-whole-archive: of the lazy objects, select those that define a name to which a selected object refers. Free
+ * the others, and remove them from in->objects. One thread; part of the work is done on the queue's threads. Returns
+ * 0, or -1 with a message: no object is selected, an object's names are longer than 4 GiB, or memory is exhausted.
  */
 int select_members(struct inputs *in, struct workqueue *queue, struct error *error);
 
-/* -x, -X: note which local symbols must stay, as relocations or groups name them. Returns 0 or -1. */
+/*
+ * -x, -X: mark in object.needed the symbols that must be kept, because relocations or groups refer to them. One thread;
+ * the work is done on the queue's threads. Returns 0, or -1 with a message: out of memory.
+ */
 int select_needed(struct inputs *in, struct workqueue *queue, struct error *error);
 
 #endif
