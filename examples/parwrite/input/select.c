@@ -53,7 +53,7 @@ static int is_definition(const struct symbol *symbol)
  * the number of the task. Returns NULL with a message if they are too long.
  */
 static struct provider *find_provider(struct selecting *s, struct finder *f, const struct object *o,
-                                    const struct symbol *symbol, uint64_t *total_length, size_t order)
+                                      const struct symbol *symbol, uint64_t *total_length, size_t order)
 {
 	const char *name = object_symbol_name(o, symbol);
 	size_t length = strlen(name);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * notes.c - notes that hold for the whole only by rules
+ * notes.c - notes of the inputs that are combined by rules
  *
- *   .note.GNU-stack     says by its X flag whether an object needs an executable stack, and by being absent
- *                       that nobody knows, which linkers take for yes on the machines that have the note. So
- *                       if one object has it, the output has, with X if any says so or says nothing
- *                       (ld.bfd 2.40 and ld.gold do so). If none has it, neither has the output.
- *   .note.gnu.property  properties, each with a number whose range says how values of two objects are
- *                       combined (x86-64 psABI, AArch64 ELF supplement, "Linux Extensions to gABI"):
- *                       AND: marks that hold for the whole only if for every part (IBT, BTI); absent is 0
- *                       OR: what any part needs (ISA level)
- *                       OR-AND: what parts use, which is known only if all say it
- *                       Those of unknown numbers are kept if all objects say the same.
+ *   .note.GNU-stack     Its X flag says whether an object needs an executable stack. If an object lacks the note, it is
+ *                       unknown whether it needs one. Linkers assume that it does, on the machines that have the
+ *                       note. So the output has the note if any object has it, with the X flag if any object has that
+ *                       flag or lacks the note (ld.bfd 2.40 and ld.gold do the same). If no object has the note, the
+ *                       output does not have it.
+ *   .note.gnu.property  Properties. Each has a number, whose range says how the values of two objects are combined
+ *                       (x86-64 psABI, AArch64 ELF supplement, "Linux Extensions to gABI"):
+ *                       AND: holds for the output only if it holds for every object (IBT, BTI); absent counts as 0
+ *                       OR: what any object needs (ISA level)
+ *                       OR-AND: what any object uses; kept only if every object has the property
+ *                       MAX: the size of the stack, of which the largest counts
+ *                       A property with an unknown number is kept if it has the same value in all objects.
  */
 #include "config.h"
 
@@ -26,19 +28,21 @@ enum { PROPERTIES_MAX = 64 };
 
 enum rule { RULE_AND, RULE_OR, RULE_OR_AND, RULE_MAX, RULE_SAME };
 
-/* One property; in `all` what was combined so far. */
+/* One property of an object, or the combined one of several objects. */
 struct property {
+	/* Its number; and the size of the value in the file, in bytes: 0, 4 or 8. Other sizes count as not readable. */
 	uint32_t type, size;
-	uint64_t value; /* of up to 8 bytes; of more none is kept */
+	uint64_t value;
 };
 
+/* The properties of an object, or the combined ones of several objects. */
 struct properties {
 	struct property list[PROPERTIES_MAX];
 	size_t n;
-	int known; /* 0: some could not be read, so none is stated */
+	int known; /* 0: some could not be read, so the output must not have any */
 };
 
-/* By number; that of a processor depends on which it is. */
+/* How to combine a property. Some numbers have a meaning that depends on the processor. */
 static enum rule rule_of(const struct format *f, uint32_t type)
 {
 	if (type == 1) /* GNU_PROPERTY_STACK_SIZE */
@@ -62,7 +66,7 @@ static enum rule rule_of(const struct format *f, uint32_t type)
 	return RULE_SAME;
 }
 
-/* The properties in one note's description. */
+/* Add the properties in one note's description, n bytes at p, to *to. */
 static void read_properties(const struct format *f, const unsigned char *p, size_t n, struct properties *to)
 {
 	size_t align = f->wide ? 8 : 4;
@@ -89,7 +93,9 @@ static void read_properties(const struct format *f, const unsigned char *p, size
 		to->known = 0;
 }
 
-/* A section of notes, all by "GNU" and of type NT_GNU_PROPERTY_TYPE_0 (5). */
+/*
+ * Add the properties in a section of notes to *to. All notes must be by "GNU" and of type NT_GNU_PROPERTY_TYPE_0 (5).
+ */
 static void read_note(const struct format *f, const struct section *s, struct properties *to)
 {
 	const unsigned char *p = s->data;
@@ -113,7 +119,8 @@ static void read_note(const struct format *f, const struct section *s, struct pr
 		to->known = 0;
 }
 
-static struct property *find(struct properties *in, uint32_t type)
+/* NULL: there is none of that type. */
+static struct property *find_property(struct properties *in, uint32_t type)
 {
 	for (size_t i = 0; i < in->n; i++) {
 		if (in->list[i].type == type)
@@ -122,8 +129,11 @@ static struct property *find(struct properties *in, uint32_t type)
 	return NULL;
 }
 
-/* Two values of one property, or one and none. 0: it is not stated any more. */
-static int combine(const struct format *f, struct property *p, const struct property *other)
+/*
+ * Combine *p with the same property of another object; `other` is NULL if that does not have it. Returns 0 if the
+ * combined property must be dropped.
+ */
+static int combine_property(const struct format *f, struct property *p, const struct property *other)
 {
 	switch (rule_of(f, p->type)) {
 	case RULE_AND:
@@ -145,41 +155,43 @@ static int combine(const struct format *f, struct property *p, const struct prop
 	}
 }
 
-/* Does it count although other objects do not state it? */
-static int counts_alone(const struct format *f, uint32_t type)
+/* 1 if the output has the property even if only some objects have it. */
+static int applies_if_any_has_it(const struct format *f, uint32_t type)
 {
 	enum rule rule = rule_of(f, type);
 
 	return rule == RULE_OR || rule == RULE_MAX;
 }
 
-static void combine_all(const struct format *f, struct properties *all, struct properties *one)
+/* Combine *all, the properties of some objects, with *one, those of one more object. */
+static void combine_properties(const struct format *f, struct properties *all, struct properties *one)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < all->n; i++) {
 		struct property *p = &all->list[i];
 
-		if (combine(f, p, find(one, p->type)))
+		if (combine_property(f, p, find_property(one, p->type)))
 			all->list[n++] = *p;
 	}
 	all->n = n;
 	for (size_t i = 0; i < one->n; i++) {
 		const struct property *p = &one->list[i];
 
-		if (!find(all, p->type) && counts_alone(f, p->type) && all->n < PROPERTIES_MAX)
+		if (!find_property(all, p->type) && applies_if_any_has_it(f, p->type) && all->n < PROPERTIES_MAX)
 			all->list[all->n++] = *p;
 	}
 	all->known &= one->known;
 }
 
-static int by_type(const void *a, const void *b)
+static int compare_types(const void *a, const void *b)
 {
 	uint32_t x = ((const struct property *)a)->type, y = ((const struct property *)b)->type;
 
 	return x < y ? -1 : x > y;
 }
 
+/* Make the section of the combined properties. Returns 0, or -1 with a message: out of memory. */
 static int write_property_note(struct notes *notes, const struct format *f, struct properties *all, struct error *error)
 {
 	size_t align = f->wide ? 8 : 4, size = 16;
@@ -187,7 +199,7 @@ static int write_property_note(struct notes *notes, const struct format *f, stru
 
 	if (!all->known || all->n == 0)
 		return 0;
-	qsort(all->list, all->n, sizeof *all->list, by_type);
+	qsort(all->list, all->n, sizeof *all->list, compare_types);
 	for (size_t i = 0; i < all->n; i++)
 		size += (8 + all->list[i].size + align - 1) & ~(align - 1);
 	notes->property_data = p = allocate(error, size, 1);
@@ -210,8 +222,9 @@ static int write_property_note(struct notes *notes, const struct format *f, stru
 		p += (8 + property->size + align - 1) & ~(align - 1);
 	}
 	notes->property = (struct section){
-		.name = ".note.gnu.property", .name_length = (uint32_t)strlen(".note.gnu.property"), .data = notes->property_data,
-		.size = size, .align_log2 = f->wide ? 3 : 2, .flags = SHF_ALLOC, .type = SHT_NOTE, .kind = SECTION_CONTENT,
+		.name = ".note.gnu.property", .name_length = (uint32_t)strlen(".note.gnu.property"),
+		.data = notes->property_data, .size = size, .align_log2 = f->wide ? 3 : 2,
+		.flags = SHF_ALLOC, .type = SHT_NOTE, .kind = SECTION_CONTENT,
 	};
 	return 0;
 }
@@ -219,14 +232,14 @@ static int write_property_note(struct notes *notes, const struct format *f, stru
 int notes_merge(struct notes *notes, const struct inputs *in, struct error *error)
 {
 	struct properties all = { .known = 1 }, one;
-	int without = 0;
+	int some_lack_stack_note = 0;
 
 	for (size_t i = 0; i < in->n_objects; i++) {
 		const struct object *o = &in->objects[i];
 
 		notes->stack |= o->has_stack_note;
 		notes->stack_flags |= o->stack_flags;
-		without |= !o->has_stack_note;
+		some_lack_stack_note |= !o->has_stack_note;
 		one.n = 0;
 		one.known = o->property_note != UINT32_MAX;
 		if (one.known && o->property_note)
@@ -234,9 +247,9 @@ int notes_merge(struct notes *notes, const struct inputs *in, struct error *erro
 		if (i == 0)
 			all = one;
 		else
-			combine_all(&in->format, &all, &one);
+			combine_properties(&in->format, &all, &one);
 	}
-	if (without)
+	if (some_lack_stack_note)
 		notes->stack_flags |= SHF_EXECINSTR;
 	return write_property_note(notes, &in->format, &all, error);
 }
