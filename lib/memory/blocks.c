@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A free list. The block given back last is taken first: it is in some cache, and its pages
- * are there. As many exist as Views were in the middle of a block at once, at most.
+ * A free list under a mutex. The block that was released last is acquired first: its bytes are most likely still in a
+ * processor's cache, and its pages have been touched. There are never more blocks than Views that had one at the same
+ * time. Blocks are freed only by ob__blocks_destroy().
  */
 #include "config.h"
 
@@ -35,7 +36,7 @@ void *ob__blocks_acquire(struct blocks *b)
 	if (block != NULL)
 		b->free = *(void **)block;
 	pthread_mutex_unlock(&b->lock);
-	/* Not aligned_alloc(): pages are shared with the allocator's header, which costs nothing. */
+	/* Not aligned_alloc(): a block may share a page with the allocator's header, which costs nothing. */
 	return block != NULL ? block : malloc(b->size);
 }
 

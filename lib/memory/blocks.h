@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocks of memory that are used again and again, while they are warm. */
+/* The write buffers of staged Views: blocks of memory that are used again and again, so that they stay in the cache. */
 #ifndef OUTBUF_LIB_BLOCKS_H
 #define OUTBUF_LIB_BLOCKS_H
 
@@ -7,26 +7,34 @@
 #include <stddef.h>
 
 /*
- * GB/s by size of block, 1 and 2 threads:  128 KiB   256 KiB   512 KiB    1 MiB
- *     ext4                                4.3 5.5   4.3 5.8   4.3 5.7   4.3 5.5
- * 256 KiB stay in the second level cache. Where each block goes to a server, 1 MiB came to 0.95 to
- * 0.97 of the best way by hand with 2 threads, 256 KiB to 0.82 to 0.87 (bindfs with direct I/O).
+ * The size of a block: BLOCKS_FAR where the file system sends each write to a server (fspolicy.remote), BLOCKS_NEAR
+ * elsewhere. GB/s by size of block, with 1 and 2 threads:
+ *
+ *                 128 KiB   256 KiB   512 KiB    1 MiB
+ *     ext4        4.3 5.5   4.3 5.8   4.3 5.7   4.3 5.5
+ *
+ * A block of 256 KiB stays in the second level cache. With a server (bindfs with direct I/O, 2 threads), blocks of 1
+ * MiB reached 0.95 to 0.97 of the fastest handwritten method, and blocks of 256 KiB 0.82 to 0.87.
  */
 #define BLOCKS_NEAR ((size_t)256 << 10)
 #define BLOCKS_FAR ((size_t)1 << 20)
 
 struct blocks {
-	size_t size; /* of each; constant from the first use */
-	pthread_mutex_t lock;
-	void *free; /* a list through the blocks' first words; under lock */
+	size_t size;          /* bytes of each block; set by the owner after ob__blocks_init(), then constant */
+	pthread_mutex_t lock; /* guards `free` */
+	void *free;           /* released blocks, each points to the next by its first word; any thread, under `lock` */
 };
 
+/* `size` is 0 afterwards; the caller sets it. Owner. 0, or a negative errno of pthread_mutex_init(3). */
 int ob__blocks_init(struct blocks *b);
-/* All blocks have been given back. */
+
+/* Free all blocks. Each acquired block must have been released before. Owner. */
 void ob__blocks_destroy(struct blocks *b);
 
-/* `size` bytes that hold anything, or NULL. Any thread. */
+/* A block of `size` bytes with undefined content, or NULL if there is no memory. Any thread. */
 void *ob__blocks_acquire(struct blocks *b);
+
+/* Return a block that ob__blocks_acquire() gave. Any thread. */
 void ob__blocks_release(struct blocks *b, void *block);
 
 #endif

@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A full disk is an error message.
+ * A full disk becomes an error of the output, instead of SIGBUS.
  *
- * A store into a mapping for which the disk has no block, or whose page cannot be read, raises SIGBUS.
- * Blocks are reserved before a file is mapped, but not all file systems can, some call success what is
- * none (ZFS, copy on write), and another process may truncate the file. Users of other linkers meet a
- * "bus error" then, look at `df` when everything is free again, and take days (llvm#98988, #123567,
+ * A store into a mapping raises SIGBUS if the disk has no block for it, or if the page cannot be read. Blocks are
+ * reserved before a file is mapped. But not all file systems can reserve, some report success and reserve nothing
+ * (ZFS, copy on write), and another process may truncate the file. Users of other linkers see a "bus error" then. By
+ * the time they look at `df` the space is free again, and it takes them days to find the reason (llvm#98988, #123567,
  * #167785, golang/go#37310).
  *
- * The handler asks whose address it is. If it is in one of our mappings it asks the kernel for the
- * reason, by reserving the block that was missing: fallocate(2) says ENOSPC, EDQUOT, EIO; or it works,
- * as somebody made room in this moment: then the store is simply tried again. The reason becomes the output's
- * error, so commit will fail with it, and nothing that is stored from now on matters; but the thread must
- * go on until its caller notices. So the whole output is mapped again, privately: what was stored
- * can still be read, and stores go to memory. One signal is enough for that. If even that faults
- * (tmpfs, which wants a page to show a hole; a truncated file; a bad disk) memory takes the place of the part
- * from the fault on, larger at each fault: 1 MiB, 2, 4, ... 15,872 pages that a truncated file has lost are
- * 7 faults, 1,536 that a full tmpfs cannot hold 4, and 1 or 2 on ext4, xfs and btrfs.
+ * The handler looks for the mapping that has the address. If it is one of ours, the handler asks the kernel for the
+ * reason, by reserving the block that was missing. fallocate(2) returns ENOSPC, EDQUOT or EIO; or it succeeds,
+ * because space has become free in the meantime: then the store is tried again. The reason becomes the output's
+ * sticky error. Commit will fail with it, so nothing that is stored from now on matters. But the thread must be able
+ * to go on until its caller notices. So the whole output is mapped again, privately: what was stored before can still
+ * be read, and new stores go to memory. One signal is enough for that.
  *
- * If the address is not ours, the action that was there before is taken.
+ * The private mapping can fault too: on tmpfs, which needs a page even to read a hole, in a truncated file, and on a
+ * bad disk. Then anonymous memory replaces a part of it, from the fault on. The part is twice as large at each fault:
+ * 1 MiB, 2, 4, and so on. For 15,872 pages that a truncated file has lost, this takes 7 faults; for 1,536 pages that
+ * a full tmpfs cannot hold, 4; on ext4, xfs and btrfs 1 or 2.
  *
- * Slots are never freed, only reused, so that the handler can walk their list without a lock. A slot's
- * numbers may change while it is looked at, but not those of the slot that has the address: its
- * mapping is there as long as somebody faults in it. Others are told by a version that is odd during a change.
+ * If the address is in no mapping of ours, the handler does what the previous action of SIGBUS would have done.
  *
- * Everything here that the handler calls is a system call, or lock-free.
+ * Slots are never freed, only reused, so that the handler can walk their list without a lock. Each slot's range is
+ * protected by a seqlock: the handler skips a slot whose version is odd or has changed. That cannot hide the slot
+ * that has the address, because the range of a mapping does not change while a thread is faulting in it.
+ *
+ * The handler makes system calls and uses lock-free atomics, and nothing else: it may interrupt any code.
  */
 #include "config.h"
 
@@ -45,53 +47,58 @@
 #include "system/unix/sys_vm.h"
 
 /*
- * Faults of an output that went away by themselves, before it is called a full disk: several threads may
- * meet one moment's shortage. Not of one page: two threads that fault in turns on a disk of 32 MiB had
- * 9,379 of them, each time another's.
+ * So often a store of an output is tried again because the missing block could be reserved after the fault. After
+ * that the disk counts as full. There must be several tries, because a short lack of space can hit several threads.
+ * They are counted per output, not per page: two threads that faulted alternately on a disk of 32 MiB had 9,379 such
+ * faults, each on another page than the one before.
  */
-#define RETRIES 64
+#define MAX_RETRIES 64
 
+/* Bytes that one fault of a private mapping replaces by memory: the first, and the most. */
 #define PART_MIN ((uint64_t)1 << 20)
 #define PART_MAX ((uint64_t)1 << 30)
 
+/* How the output of a slot is mapped. */
 enum {
-	SHARED,    /* as it was mapped */
-	SWITCHING, /* a thread is mapping it privately */
-	PRIVATE,   /* stores go to memory; what still faults is replaced part by part */
+	SHARED,    /* shared with the file: nothing has failed */
+	SWITCHING, /* a thread is in its handler and maps it privately */
+	PRIVATE,   /* privately: stores go to memory, and parts that still fault are replaced by memory */
 };
 
 struct guard_slot {
-	struct guard_slot *next; /* constant once in the list */
-	_Atomic unsigned version; /* odd while `from` and `to` are written, under `lock` */
-	_Atomic uintptr_t from, to;
-	/* Written while `from` and `to` are 0 and the slot is nobody's. */
-	_Atomic int fd;
-	_Atomic(_Atomic int *) error;
-	_Atomic(_Atomic uint64_t *) faults;
-	/* By the handler, on any thread. */
-	_Atomic int state;
-	_Atomic int retries;
-	_Atomic uint64_t part; /* bytes that the next fault replaces, if it is private and faults even so */
-	int used; /* under `lock` */
+	struct guard_slot *next;    /* constant once the slot is in the list */
+	_Atomic unsigned version;   /* the seqlock: odd while `from` and `to` are written; written under `lock` */
+	_Atomic uintptr_t from, to; /* the addresses of the mapping; both 0: none. Written under `lock` */
+	/* Written under `lock`, before the range is set, so that the handler does not find the slot meanwhile. */
+	_Atomic int fd;                     /* of the mapped file; ours, closed by ob__guard_end() */
+	_Atomic(_Atomic int *) error;       /* the output's sticky error */
+	_Atomic(_Atomic uint64_t *) faults; /* the output's count of faults */
+	/* Set with the members above, then written by the handler, on any thread. */
+	_Atomic int state;     /* SHARED, SWITCHING or PRIVATE */
+	_Atomic int retries;   /* faults so far whose missing block could be reserved afterwards */
+	_Atomic uint64_t part; /* bytes that the next fault replaces by memory once the mapping is private */
+	int used;              /* 1: it belongs to an output. Written under `lock` */
 };
 
-/* Written under `lock`; the handler walks the list. */
+/* The list of all slots. Written under `lock`; the handler reads it on any thread, without the lock. */
 static _Atomic(struct guard_slot *) slots;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned guards; /* under `lock`: in use */
-static int installed;   /* under `lock` */
+static unsigned guard_count; /* slots in use; under `lock` */
+static int installed;        /* 1: our handler is installed, or another handler may call it; under `lock` */
 /*
- * Under `lock`, by install(), the handler reads what `previous` points to. Two, as our handler may still be
- * running, on a thread that met a fault of somebody else's, when it is installed anew.
+ * The action that SIGBUS had before ours. install() writes it under `lock`, to the one of the two elements that
+ * previous_action does not point to: when our handler is installed again, it may still be running on a thread that
+ * had a fault outside our mappings, and read the other one. The handler reads what previous_action points to, without
+ * the lock.
  */
 static struct sigaction actions[2];
-static _Atomic(const struct sigaction *) previous = &actions[0];
+static _Atomic(const struct sigaction *) previous_action = &actions[0];
 
 /* ------------------------------------------------------------------- the handler */
 
-/* Why did the store at this offset fail? 0: it would not any more. */
-static int reason(struct guard_slot *s, uint64_t offset)
+/* Why did the access at this offset of the file fail? A negative errno, or 0 if it is to be tried again. */
+static int fault_error(struct guard_slot *s, uint64_t offset)
 {
 	uint64_t page = ob__sys_page_size();
 	struct stat st;
@@ -99,76 +106,81 @@ static int reason(struct guard_slot *s, uint64_t offset)
 
 	if (r < 0)
 		return r;
-	/* Another process has truncated the file, and nobody can say what it has now. */
+	/* Another process has truncated the file. What is left of its content is unknown. */
 	if (offset >= round_up((uint64_t)st.st_size, page))
 		return -EIO;
 	r = ob__sys_fallocate(atomic_load(&s->fd), round_down(offset, page), page);
 	switch (r) {
 	case 0:
-		return atomic_fetch_add(&s->retries, 1) < RETRIES ? 0 : -ENOSPC;
+		return atomic_fetch_add(&s->retries, 1) < MAX_RETRIES ? 0 : -ENOSPC;
 	case -ENOSPC:
 	case -EDQUOT:
 	case -EIO:
 	case -EFBIG:
 		return r;
 	default:
-		/* It does not reserve. Of what stores fail by, a full disk is nearly all. */
+		/* The file system cannot reserve, so it does not tell. Nearly all failing stores mean a full disk. */
 		return -ENOSPC;
 	}
 }
 
-static int map_over(uintptr_t from, uintptr_t to, int flags, int fd, uint64_t offset)
+/* Replace the mapping of [from, to), by anonymous memory or a private mapping of the file. 0 or a negative errno. */
+static int map_private(uintptr_t from, uintptr_t to, int flags, int fd, uint64_t offset)
 {
 	void *got;
 
-	/* Not charged: nobody will want most of it. */
+	/* MAP_NORESERVE: the memory is not charged, because most of it will never be stored to. */
 	return ob__sys_mmap((void *)from, to - from, PROT_READ | PROT_WRITE,
 	                MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE | flags, fd, offset, &got);
 }
 
-/* Memory in the place of what faults even now. */
+/*
+ * The private mapping faulted at this page. Replace a part of it, which begins with the page and ends at `to` at the
+ * latest, by anonymous memory. 0 or a negative errno.
+ */
 static int replace_part(struct guard_slot *s, uintptr_t page_at, uintptr_t to)
 {
 	uint64_t part = atomic_load(&s->part);
 
-	/* Another thread may have done it in the meantime. */
+	/* Another thread may have replaced the page in the meantime. */
 	if (ob__sys_advise((void *)page_at, ob__sys_page_size(), SYS_POPULATE) == 0)
 		return 0;
 	atomic_store(&s->part, part < PART_MAX ? part * 2 : part);
 	if (to - page_at > part)
 		to = page_at + (uintptr_t)part;
-	return map_over(page_at, to, MAP_ANONYMOUS, -1, 0);
+	return map_private(page_at, to, MAP_ANONYMOUS, -1, 0);
 }
 
-/* 1: the thread may go on. */
-static int mend(struct guard_slot *s, uintptr_t from, uintptr_t to, uintptr_t at)
+/* A thread faulted at address `at`, in the mapping [from, to) of the slot. 1: it may go on and repeat the access. */
+static int recover(struct guard_slot *s, uintptr_t from, uintptr_t to, uintptr_t at)
 {
 	uintptr_t page_at = at - at % ob__sys_page_size();
 	_Atomic int *error = atomic_load(&s->error);
-	int shared = SHARED, none = 0, r;
+	int expected_state = SHARED, no_error = 0, r;
 
 	atomic_fetch_add(atomic_load(&s->faults), 1);
 	if (atomic_load(&s->state) == PRIVATE)
 		return replace_part(s, page_at, to) == 0;
 	if (atomic_load(&s->state) == SHARED) {
-		r = reason(s, at - from);
+		r = fault_error(s, at - from);
 		if (r == 0)
 			return 1;
-		/* First the reason: who goes on must find it. */
-		atomic_compare_exchange_strong(error, &none, r);
+		/* The error is set before the mapping is replaced: a thread that goes on must find it. */
+		atomic_compare_exchange_strong(error, &no_error, r);
 	}
-	if (!atomic_compare_exchange_strong(&s->state, &shared, SWITCHING)) {
-		/* Somebody else is at it. Then the store faults once more, or not. */
+	if (!atomic_compare_exchange_strong(&s->state, &expected_state, SWITCHING)) {
+		/* Another thread is replacing the mapping. If the access faults again it is handled again. */
 		while (atomic_load(&s->state) == SWITCHING)
 			ob__sys_pause();
 		return 1;
 	}
-	r = map_over(from, to, 0, atomic_load(&s->fd), 0);
+	r = map_private(from, to, 0, atomic_load(&s->fd), 0);
 	atomic_store(&s->state, PRIVATE);
 	return r == 0 ? 1 : replace_part(s, page_at, to) == 0;
 }
 
-static struct guard_slot *slot_of(uintptr_t at, uintptr_t *from, uintptr_t *to)
+/* The slot whose mapping has the address, and its range, or NULL. */
+static struct guard_slot *find_slot(uintptr_t at, uintptr_t *from, uintptr_t *to)
 {
 	struct guard_slot *s;
 
@@ -183,8 +195,11 @@ static struct guard_slot *slot_of(uintptr_t at, uintptr_t *from, uintptr_t *to)
 	return NULL;
 }
 
-/* Was it sent, or told of memory that nobody touched? Then it will not come again by itself. */
-static int comes_once(const siginfo_t *info)
+/*
+ * 1: returning from the handler does not raise the signal again, because no access by this thread caused it. It was
+ * sent by a process (si_code <= 0), or reports broken memory that nobody has accessed (BUS_MCEERR_AO).
+ */
+static int will_not_repeat(const siginfo_t *info)
 {
 #ifdef BUS_MCEERR_AO
 	if (info->si_code == BUS_MCEERR_AO)
@@ -193,25 +208,26 @@ static int comes_once(const siginfo_t *info)
 	return info->si_code <= 0;
 }
 
-/* What would have happened without us. */
-static void pass_on(int signal, siginfo_t *info, void *context)
+/* Do what would have happened without our handler. */
+static void call_previous_action(int signal, siginfo_t *info, void *context)
 {
-	const struct sigaction *before = atomic_load(&previous);
+	const struct sigaction *action = atomic_load(&previous_action);
 
-	if (before->sa_flags & SA_SIGINFO) {
-		before->sa_sigaction(signal, info, context);
-	} else if (before->sa_handler == SIG_DFL ||
-	           (before->sa_handler == SIG_IGN && !comes_once(info))) {
+	if (action->sa_flags & SA_SIGINFO) {
+		action->sa_sigaction(signal, info, context);
+	} else if (action->sa_handler == SIG_DFL ||
+	           (action->sa_handler == SIG_IGN && !will_not_repeat(info))) {
 		/*
-		 * The store faults again, now without us. A fault that is ignored kills too.
+		 * Restore the default action. Then the access faults again, and that ends the process. So does a
+		 * fault whose signal is ignored: the kernel does not ignore it.
 		 */
-		struct sigaction dead = { .sa_handler = SIG_DFL };
+		struct sigaction default_action = { .sa_handler = SIG_DFL };
 
-		ob__sys_sigaction(signal, &dead, NULL);
-		if (comes_once(info))
+		ob__sys_sigaction(signal, &default_action, NULL);
+		if (will_not_repeat(info))
 			raise(signal);
-	} else if (before->sa_handler != SIG_IGN) {
-		before->sa_handler(signal);
+	} else if (action->sa_handler != SIG_IGN) {
+		action->sa_handler(signal);
 	}
 }
 
@@ -219,70 +235,82 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
 {
 	uintptr_t at = (uintptr_t)info->si_addr, from, to;
 	int saved = errno;
-	/* Not what another process sends, and not memory that has gone bad. */
-	struct guard_slot *s = info->si_code == BUS_ADRERR ? slot_of(at, &from, &to) : NULL;
+	/* Other codes are signals that a process sent, and memory that is broken. */
+	struct guard_slot *s = info->si_code == BUS_ADRERR ? find_slot(at, &from, &to) : NULL;
 
-	if (s == NULL || !mend(s, from, to, at))
-		pass_on(signal, info, context);
+	if (s == NULL || !recover(s, from, to, at))
+		call_previous_action(signal, info, context);
 	errno = saved;
 }
 
-/* ------------------------------------------------------------ coming and going */
+/* ------------------------------------------------- installing the handler, and slots */
 
-/* Both under `lock`. */
+/* The static functions below are called under `lock`. */
 
-static int is_ours(const struct sigaction *action)
+static int is_our_handler(const struct sigaction *action)
 {
 	return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_bus_error;
 }
 
-/* Has the process no handler at all? Then ours, should it still be there, is called by nobody. */
-static int is_nobodys(const struct sigaction *action)
+/* 1: the process has no handler of SIGBUS, so no handler can call ours either. */
+static int is_default_or_ignored(const struct sigaction *action)
 {
 	return !(action->sa_flags & SA_SIGINFO) &&
 	       (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
 }
 
+/* Install our handler, and keep the action that it replaces. 0 or a negative errno of sigaction(2). */
 static int install(void)
 {
 	struct sigaction ours = { .sa_sigaction = on_bus_error }, now;
-	struct sigaction *theirs = atomic_load(&previous) == &actions[0] ? &actions[1] : &actions[0];
+	struct sigaction *other = atomic_load(&previous_action) == &actions[0] ? &actions[1] : &actions[0];
 	int r = ob__sys_sigaction(SIGBUS, NULL, &now);
 
 	if (r < 0)
 		return r;
-	/* It could not be removed, and is still there: itself, or behind somebody else's. */
-	if (is_ours(&now) || (installed && !is_nobodys(&now))) {
+	/*
+	 * uninstall() left our handler in place earlier. It is still installed, or may be called by the handler that
+	 * was installed over it.
+	 */
+	if (is_our_handler(&now) || (installed && !is_default_or_ignored(&now))) {
 		installed = 1;
 		return 0;
 	}
-	*theirs = now;
-	atomic_store(&previous, theirs);
-	/* As the other wants it: it may be its turn. */
-	ours.sa_mask = theirs->sa_mask;
-	ours.sa_flags = SA_SIGINFO | (theirs->sa_flags & SA_RESTART) | SA_ONSTACK;
+	*other = now;
+	atomic_store(&previous_action, other);
+	/* The same mask and SA_RESTART as the previous action has, since our handler may call it. */
+	ours.sa_mask = other->sa_mask;
+	ours.sa_flags = SA_SIGINFO | (other->sa_flags & SA_RESTART) | SA_ONSTACK;
 	r = ob__sys_sigaction(SIGBUS, &ours, &now);
 	if (r < 0)
 		return r;
-	/* Not while a handler may be reading it, unless somebody came between. */
-	if (now.sa_sigaction != theirs->sa_sigaction || now.sa_flags != theirs->sa_flags)
-		*theirs = now;
+	/*
+	 * The action changed between the two calls: keep the one that was replaced. Our handler may already be
+	 * reading the element, so it is written again only in this case.
+	 */
+	if (now.sa_sigaction != other->sa_sigaction || now.sa_flags != other->sa_flags)
+		*other = now;
 	installed = 1;
 	return 0;
 }
 
+/* Restore the previous action of SIGBUS, if ours is the current one. */
 static void uninstall(void)
 {
 	struct sigaction now;
 
-	/* Somebody has come after us and may call us: then it stays, and passes everything on. */
-	if (ob__sys_sigaction(SIGBUS, NULL, &now) < 0 || !is_ours(&now))
+	/*
+	 * Another handler was installed over ours, and may call it. Then ours must stay: it calls the previous action
+	 * for every signal.
+	 */
+	if (ob__sys_sigaction(SIGBUS, NULL, &now) < 0 || !is_our_handler(&now))
 		return;
-	if (ob__sys_sigaction(SIGBUS, atomic_load(&previous), NULL) == 0)
+	if (ob__sys_sigaction(SIGBUS, atomic_load(&previous_action), NULL) == 0)
 		installed = 0;
 }
 
-static struct guard_slot *new_slot(void)
+/* A slot that is not in use, or a new one. NULL: no memory. */
+static struct guard_slot *acquire_slot(void)
 {
 	struct guard_slot *s = atomic_load(&slots);
 
@@ -307,20 +335,21 @@ static void set_range(struct guard_slot *s, uintptr_t from, uintptr_t to)
 	atomic_fetch_add(&s->version, 1);
 }
 
-static int begin(struct guard *g, uintptr_t from, uintptr_t to, int fd, _Atomic int *error,
+/* ob__guard_begin() for an output that has no slot yet; `fd` becomes the slot's on success. */
+static int begin_locked(struct guard *g, uintptr_t from, uintptr_t to, int fd, _Atomic int *error,
                  _Atomic uint64_t *faults)
 {
-	int r = guards == 0 ? install() : 0;
+	int r = guard_count == 0 ? install() : 0;
 
 	if (r < 0)
 		return r;
-	g->slot = new_slot();
+	g->slot = acquire_slot();
 	if (g->slot == NULL) {
-		if (guards == 0)
+		if (guard_count == 0)
 			uninstall();
 		return -ENOMEM;
 	}
-	guards++;
+	guard_count++;
 	atomic_store(&g->slot->fd, fd);
 	atomic_store(&g->slot->error, error);
 	atomic_store(&g->slot->faults, faults);
@@ -335,7 +364,7 @@ int ob__guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic 
                 _Atomic uint64_t *faults)
 {
 	uintptr_t from = (uintptr_t)base, to = from + (uintptr_t)size;
-	int copy, r = 0;
+	int own_fd, r = 0;
 
 	if (g->slot != NULL) {
 		pthread_mutex_lock(&lock);
@@ -343,15 +372,18 @@ int ob__guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic 
 		pthread_mutex_unlock(&lock);
 		return 0;
 	}
-	/* Of our own: the output's may be closed while threads still store (discard). */
-	copy = ob__sys_dup(fd);
-	if (copy < 0)
-		return copy;
+	/*
+	 * The slot needs its own descriptor: outbuf_discard() closes the output's, or redirects it to /dev/null,
+	 * while threads may still store to the mapping.
+	 */
+	own_fd = ob__sys_dup(fd);
+	if (own_fd < 0)
+		return own_fd;
 	pthread_mutex_lock(&lock);
-	r = begin(g, from, to, copy, error, faults);
+	r = begin_locked(g, from, to, own_fd, error, faults);
 	pthread_mutex_unlock(&lock);
 	if (r < 0)
-		ob__sys_close(copy);
+		ob__sys_close(own_fd);
 	return r;
 }
 
@@ -366,7 +398,7 @@ int ob__guard_end(struct guard *g)
 	set_range(s, 0, 0);
 	s->used = 0;
 	r = ob__sys_close(atomic_load(&s->fd));
-	if (--guards == 0)
+	if (--guard_count == 0)
 		uninstall();
 	pthread_mutex_unlock(&lock);
 	g->slot = NULL;
@@ -379,8 +411,8 @@ int ob__guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic 
                 _Atomic uint64_t *faults)
 {
 	/*
-	 * On Windows a file that is mapped has its clusters. A page that cannot be read is an exception, not a signal, and
-	 * ends the process unless the program catches that.
+	 * On Windows the clusters of a mapped file are allocated, so a full disk cannot be noticed by a store. A page
+	 * that cannot be read raises an exception, not a signal. It ends the process unless the program catches it.
 	 */
 	(void)g, (void)base, (void)size, (void)fd, (void)error, (void)faults;
 	return 0;

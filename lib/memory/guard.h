@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A fault inside a mapping becomes an error of its output, not a dead process. */
+/* A fault inside a mapping (SIGBUS) becomes the sticky error of its output, instead of the end of the process. */
 #ifndef OUTBUF_LIB_GUARD_H
 #define OUTBUF_LIB_GUARD_H
 
@@ -8,24 +8,26 @@
 
 struct guard_slot;
 
-/* One per output. The owner's, while no View is open; 0 is no guard. */
+/* One per output. All zero: nothing is guarded. */
 struct guard {
-	struct guard_slot *slot; /* NULL: nothing is guarded */
+	struct guard_slot *slot; /* NULL: nothing is guarded. Written by the owner, exclusively */
 };
 
 /*
- * The mapping of the first `size` bytes of the file behind `fd` at `base` is guarded from now on: a
- * fault there sets *error, if it is 0, and counts in *faults. Both must live until ob__guard_end(). The
- * first guard in the process installs the handler of SIGBUS. Called again, for the same base and file, only
- * the size changes, which cannot fail. 0, -ENOMEM, or an errno of dup(2), sigaction(2); -ENOTSUP where
- * there is nothing to guard.
+ * Guard the first `size` bytes of the file behind `fd`, which are mapped at `base` or will be. From now on a fault
+ * there sets *error to a negative errno, unless it is set already, and increments *faults. Both must live until
+ * ob__guard_end(). The first guard in the process installs the handler of SIGBUS. If the output is guarded already,
+ * only the size changes, which cannot fail; base and file must be those of the first call. Owner, exclusively. 0,
+ * -ENOMEM, or a negative errno of dup(2) or sigaction(2). On Windows it does nothing and returns 0.
  */
 int ob__guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
                 _Atomic uint64_t *faults);
 
 /*
- * No longer. The last guard puts the action of SIGBUS back, if it is still ours. Also twice. 0, or what
- * close(2) says of what was written: it says so once, whatever descriptor of the file it is.
+ * Stop guarding. The last guard in the process restores the previous action of SIGBUS, unless the program has
+ * installed another one since. Does nothing if nothing is guarded. Owner. 0, or a negative errno of close(2): the
+ * guard has a descriptor of its own, and an error of write-back is reported only once, by whichever descriptor of the
+ * file is closed first.
  */
 int ob__guard_end(struct guard *g);
 

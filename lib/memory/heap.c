@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Growth behind the mapping.
+ * Growth of the heap extension behind the mapping.
  *
- * Go's linker, whose views share one slice for what follows the mapping, panics when a view on
- * another thread has to grow it: append() may move the slice under everybody else's feet
- * ("this probably could be fixed"). Here nothing moves (space.h), so growth is only the
- * question how far the range is usable, and that is one number that only grows. A writer that
- * runs past it takes the mutex, looks again, makes more usable and goes on; writers below it
- * never know. There is no lock around any copy.
+ * In Go's linker all views share one slice for the bytes behind the mapping. It panics when a view on another thread
+ * has to grow the slice, because append() may move the slice while others use it ("this probably could be fixed").
+ * Here the range never moves (space.h). Growth only changes how far the range is usable: one number, which only grows
+ * while Views are open. A writer that reaches beyond it takes the mutex, reads the number again, and makes more
+ * memory usable. Writers below it are not affected, and no copy is made under a lock.
  *
- * Steps double, from 1 MiB to 1 GiB: mprotect takes the address space's lock against the page
- * faults of all threads, so it must be rare; 1 TiB takes about 1,030 steps, 1 GiB 11. Memory
- * is not spent by this, but it is charged where the system accounts strictly, so when the
- * generous step is refused the exact one is tried.
+ * The step grows from 1 MiB to 1 GiB, and doubles what is usable in between. Steps must be rare, because mprotect(2)
+ * takes the lock of the address space, which the page faults of all threads need too. 1 TiB takes about 1,030 steps,
+ * 1 GiB takes 11. A step uses no memory, but a system with strict accounting charges it as if it did. If it refuses
+ * the large step, only the pages that are needed are asked for.
  */
 #include "config.h"
 
@@ -28,7 +27,7 @@
 
 int ob__heap_init(struct heap *h, uint64_t max_size)
 {
-	*h = (struct heap){ .limit = max_size };
+	*h = (struct heap){ .max_size = max_size };
 	return -pthread_mutex_init(&h->lock, NULL);
 }
 
@@ -38,28 +37,32 @@ void ob__heap_destroy(struct heap *h)
 	pthread_mutex_destroy(&h->lock);
 }
 
-/* Called under the lock. */
-static int reserve(struct heap *h, uint64_t size)
+/* As ob__heap_reserve(), but the caller holds the lock. */
+static int reserve_locked(struct heap *h, uint64_t size)
 {
 	if (h->space.base == NULL) {
-		if (h->limit == 0) {
-			/* Four times a known size: for what follows it, and to map again larger. */
-			h->limit = ob__space_default_size();
-			if (size > h->limit / 4)
-				h->limit = size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
+		if (h->max_size == 0) {
+			/*
+			 * `size` may be only the part that will be mapped. Four times as much leaves room for what
+			 * follows that part, and to map again with a larger size.
+			 */
+			h->max_size = ob__space_default_size();
+			if (size > h->max_size / 4)
+				h->max_size = size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
 		}
-		if (size > h->limit)
+		if (size > h->max_size)
 			return -EFBIG;
-		return ob__space_reserve(&h->space, h->limit, size);
+		return ob__space_reserve(&h->space, h->max_size, size);
 	}
-	if (size > h->limit)
+	if (size > h->max_size)
 		return -EFBIG;
 	return size > h->space.reserved ? -ENOMEM : 0;
 }
 
-static void set_room(struct heap *h, uint64_t reserved)
+/* `limit` follows from the number of reserved bytes. The caller holds the lock or is exclusive. */
+static void set_limit(struct heap *h, uint64_t reserved)
 {
-	atomic_store_explicit(&h->room, h->limit < reserved ? h->limit : reserved,
+	atomic_store_explicit(&h->limit, h->max_size < reserved ? h->max_size : reserved,
 	                      memory_order_release);
 }
 
@@ -67,12 +70,12 @@ int ob__heap_reserve(struct heap *h, uint64_t size)
 {
 	int r;
 
-	if (size <= atomic_load_explicit(&h->room, memory_order_acquire))
+	if (size <= atomic_load_explicit(&h->limit, memory_order_acquire))
 		return 0;
 	pthread_mutex_lock(&h->lock);
-	r = reserve(h, size);
+	r = reserve_locked(h, size);
 	if (r == 0)
-		set_room(h, h->space.reserved);
+		set_limit(h, h->space.reserved);
 	pthread_mutex_unlock(&h->lock);
 	return r;
 }
@@ -89,18 +92,21 @@ uint64_t ob__heap_reserved(struct heap *h)
 
 uint64_t ob__heap_limit(struct heap *h)
 {
-	return atomic_load_explicit(&h->room, memory_order_acquire);
+	return atomic_load_explicit(&h->limit, memory_order_acquire);
 }
 
-/* Whole pages are usable, but no byte past the limit: rounding must not show. */
+/*
+ * Memory becomes usable in whole pages, but no byte beyond max_size counts as usable: a caller must not see the
+ * rounding. The caller holds the lock or is exclusive.
+ */
 static void set_usable(struct heap *h, uint64_t usable)
 {
-	if (usable > h->limit)
-		usable = h->limit;
+	if (usable > h->max_size)
+		usable = h->max_size;
 	atomic_store_explicit(&h->usable, usable, memory_order_release);
 }
 
-/* Whole pages that hold [0, end), or all that is reserved if that is less. */
+/* The end of the page that holds the last byte of [0, end), or the end of the reserved range if that is lower. */
 static uint64_t whole_pages(const struct heap *h, uint64_t end)
 {
 	uint64_t reserved = h->space.reserved, page = ob__space_page_size();
@@ -108,26 +114,29 @@ static uint64_t whole_pages(const struct heap *h, uint64_t end)
 	return end > round_down(reserved, page) ? reserved : round_up(end, page);
 }
 
-/* Called under the lock, with a range that holds `end`. */
-static int grow(struct heap *h, uint64_t usable, uint64_t end)
+/*
+ * Make at least [usable, end) usable, and a whole step if the system allows it. The caller holds the lock, and has
+ * reserved a range that holds `end`. 0 or -ENOMEM.
+ */
+static int grow_locked(struct heap *h, uint64_t usable, uint64_t end)
 {
 	uint64_t step = usable < STEP_MIN ? STEP_MIN : usable > STEP_MAX ? STEP_MAX : usable;
-	uint64_t least = whole_pages(h, end);
-	uint64_t more = whole_pages(h, usable);
+	uint64_t min_end = whole_pages(h, end);
+	uint64_t new_end = whole_pages(h, usable);
 	int r;
 
-	more = h->space.reserved - more > step ? more + step : h->space.reserved;
-	if (more < least)
-		more = least;
-	r = ob__space_make_usable(&h->space, usable, more);
-	if (r < 0 && more > least) {
-		more = least;
-		r = ob__space_make_usable(&h->space, usable, more);
+	new_end = h->space.reserved - new_end > step ? new_end + step : h->space.reserved;
+	if (new_end < min_end)
+		new_end = min_end;
+	r = ob__space_make_usable(&h->space, usable, new_end);
+	if (r < 0 && new_end > min_end) {
+		new_end = min_end;
+		r = ob__space_make_usable(&h->space, usable, new_end);
 	}
 	if (r < 0)
 		return r;
 	atomic_fetch_add_explicit(&h->grown, 1, memory_order_relaxed);
-	set_usable(h, more);
+	set_usable(h, new_end);
 	return 0;
 }
 
@@ -139,12 +148,12 @@ int ob__heap_make_usable(struct heap *h, uint64_t end)
 	if (end <= usable)
 		return 0;
 	pthread_mutex_lock(&h->lock);
-	r = reserve(h, end);
+	r = reserve_locked(h, end);
 	if (r == 0)
-		set_room(h, h->space.reserved);
+		set_limit(h, h->space.reserved);
 	usable = atomic_load_explicit(&h->usable, memory_order_relaxed);
 	if (r == 0 && end > usable)
-		r = grow(h, usable, end);
+		r = grow_locked(h, usable, end);
 	pthread_mutex_unlock(&h->lock);
 	return r;
 }
@@ -166,7 +175,7 @@ void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end)
 	if (high <= size)
 		return;
 	atomic_store_explicit(&h->high, size, memory_order_relaxed);
-	/* What went through blocks has no memory here. */
+	/* Bytes that staged Views wrote to the file may lie beyond the usable memory. */
 	if (high > atomic_load_explicit(&h->usable, memory_order_relaxed))
 		high = atomic_load_explicit(&h->usable, memory_order_relaxed);
 	if (size < mapped_end) {
@@ -188,14 +197,14 @@ int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *l
 		set_usable(h, to);
 	if (*lost)
 		set_usable(h, from);
-	/* In either case there may be less of it than before. */
-	set_room(h, h->space.reserved);
+	/* On Windows fewer bytes may be reserved than before, even after success. */
+	set_limit(h, h->space.reserved);
 	return r;
 }
 
 void ob__heap_free(struct heap *h)
 {
 	atomic_store_explicit(&h->usable, 0, memory_order_release);
-	atomic_store_explicit(&h->room, 0, memory_order_release);
+	atomic_store_explicit(&h->limit, 0, memory_order_release);
 	ob__space_free(&h->space);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How far the address range of an output can be stored to, and how far it was: growth behind
- * the mapping, from any thread.
+ * How far the address range of an output is usable, how far the output was written, and how the heap extension grows
+ * behind the mapping, on any thread.
  */
 #ifndef OUTBUF_LIB_HEAP_H
 #define OUTBUF_LIB_HEAP_H
@@ -13,65 +13,85 @@
 #include "memory/space.h"
 
 struct heap {
-	/* Guards ob__space_reserve() and growth; writers in usable memory never take it, nor do short Views. */
+	/*
+	 * Guards reserving the range and growth. A writer below `usable` does not take it, nor does a thread that
+	 * opens a View which ends below `limit`.
+	 */
 	pthread_mutex_t lock;
-	/* Constant once base is set, until ob__heap_free(); set under lock. */
+	/*
+	 * The address range. Set by any thread under `lock`, while its base is NULL. Constant from then on while
+	 * Views may be open; changed exclusively by ob__heap_map_file() and ob__heap_free().
+	 */
 	struct space space;
 	/*
-	 * Offsets below this can be stored to: whole pages, or the limit. Grows under lock, stored
-	 * with release order after the memory is there; read by any thread with acquire order.
+	 * Offsets below this can be stored to. A multiple of the page size, or max_size. Grows on any thread under
+	 * `lock`, stored with release order once the memory exists; read by any thread with acquire order. Only
+	 * ob__heap_map_file() and ob__heap_free() lower it, exclusively.
 	 */
 	_Atomic uint64_t usable;
 	/*
-	 * What can be reserved is, and offsets up to this can be had: `limit`, or less if the system
-	 * has no room. 0: nothing is. Set under lock, with release order after `space`.
+	 * The largest end that the output can reach in memory: max_size, or the bytes reserved if these are fewer. 0:
+	 * nothing is reserved. Set by any thread under `lock`, with release order after `space`, and exclusively by
+	 * ob__heap_map_file() and ob__heap_free(). Read by any thread with acquire order.
 	 */
-	_Atomic uint64_t room;
-	/* End of the last byte that counts as written. Raised by any thread. */
+	_Atomic uint64_t limit;
+	/* End of the last byte that counts as written. Raised by any thread, lowered by ob__heap_truncate(). */
 	_Atomic uint64_t high;
-	/* Times that growth was needed. Written under lock. */
+	/* How many times growth was needed. Written by any thread under `lock`. */
 	_Atomic uint64_t grown;
 	/*
-	 * What the output may grow to: the caller's wish or, once the range is reserved, the
-	 * default. The range is smaller where the system has no room. Set under lock.
+	 * The size that the output may grow to, in bytes: what ob__heap_init() was given, or, if that was 0, a
+	 * default that reserving the range sets, under `lock`. The range itself is smaller where the system has too
+	 * few addresses. Constant once the range is reserved.
 	 */
-	uint64_t limit;
+	uint64_t max_size;
 };
 
+/*
+ * Nothing is reserved yet. max_size is the largest size of the output in bytes; 0: the default. Owner. 0, or a
+ * negative errno of pthread_mutex_init(3).
+ */
 int ob__heap_init(struct heap *h, uint64_t max_size);
+
+/* Free the memory and the range. No other thread may be using the output. */
 void ob__heap_destroy(struct heap *h);
 
 /*
- * Have an address range that holds `size` bytes; the first call makes it, with room to grow.
- * Any thread. 0, -EFBIG (beyond the limit, or no address can say it), -ENOMEM (no room).
+ * Ensure that the address range holds `size` bytes. The first call reserves it, with room to grow. Any thread. 0;
+ * -EFBIG if `size` is beyond max_size, or more than an address can express; -ENOMEM if there are not so many free
+ * addresses.
  */
 int ob__heap_reserve(struct heap *h, uint64_t size);
 
 /* Bytes reserved, 0 if nothing is. Any thread. */
 uint64_t ob__heap_reserved(struct heap *h);
 
-/* Where Views must end: what is reserved, or less if that was rounded up. After ob__heap_reserve(). */
+/*
+ * The largest end of a View that has addresses: max_size, which may be less than the reserved bytes because these are
+ * whole pages, or the reserved bytes if these are fewer. Any thread, after ob__heap_reserve().
+ */
 uint64_t ob__heap_limit(struct heap *h);
 
-/* Make [0, end) usable, at least. Any thread. 0, -EFBIG, -ENOMEM. */
+/* Make at least [0, end) usable; reserves the range if need be. Any thread. 0, or -EFBIG, -ENOMEM as above. */
 int ob__heap_make_usable(struct heap *h, uint64_t end);
 
 /* The bytes below `end` count as written. Any thread. */
 void ob__heap_note_written(struct heap *h, uint64_t end);
 
 /*
- * Nothing from `size` on counts as written any more, and it is zero. The file is mapped up to
- * `mapped_end`. No other thread may be using the output.
+ * The bytes from `size` on no longer count as written, and are set to zero. The file is mapped up to `mapped_end`. No
+ * other thread may be using the output.
  */
 void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end);
 
 /*
- * [from, to) of the range is now a mapping of the file's same offsets. No other thread may be
- * using the output. 0 or the kernel's errno; *lost says that all from `from` on is no more.
+ * Replace [from, to) of the range by a mapping of the same offsets of the file. No other thread may be using the
+ * output. 0 or a negative errno of the system. *lost is 1 if the call failed and all of the range from `from` on is
+ * gone; else a failure has changed nothing.
  */
 int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost);
 
-/* Give the memory back; what counts as written stays known. No other thread may be using it. */
+/* Free the memory and the range; `high` keeps its value. No other thread may be using the output. */
 void ob__heap_free(struct heap *h);
 
 #endif

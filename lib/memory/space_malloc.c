@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address range of an output, where there is no virtual memory to play with.
+ * The address range of an output on systems without calls for virtual memory.
  *
- * The promise that nothing moves leaves one way: take the whole range from calloc() at once. Most
- * systems that lack <sys/mman.h> for us still hand out large zeroed blocks lazily, and
- * where they do not, the default is kept small (256 MiB, halved until it can be had) and
- * the caller says more by options.max_size or outbuf_map().
+ * The output must never move, so the whole range is allocated at once by calloc(). Most systems without <sys/mman.h>
+ * provide the pages of large zeroed blocks only when they are touched. For those that do not, the default is small:
+ * 256 MiB, halved until the allocation succeeds. The caller asks for more by options.max_size or outbuf_map().
  */
 #include "config.h"
 
@@ -31,20 +30,20 @@ uint64_t ob__space_page_size(void)
 
 int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 {
-	uint64_t try;
+	uint64_t size;
 
 	if (need > SIZE_MAX / 2 - PAGE)
 		return -EFBIG;
 	need = round_up(need, PAGE);
 	if (want < need)
 		want = need;
-	for (try = want;; try = try / 2 > need ? try / 2 : need) {
-		void *got = try <= SIZE_MAX / 2 ? calloc(1, (size_t)try) : NULL;
-		if (got != NULL) {
-			*s = (struct space){ .base = got, .reserved = try, .whole = got };
+	for (size = want;; size = size / 2 > need ? size / 2 : need) {
+		void *memory = size <= SIZE_MAX / 2 ? calloc(1, (size_t)size) : NULL;
+		if (memory != NULL) {
+			*s = (struct space){ .base = memory, .reserved = size, .allocation = memory };
 			return 0;
 		}
-		if (try == need)
+		if (size == need)
 			return -ENOMEM;
 	}
 }
@@ -107,6 +106,6 @@ int ob__space_prepare_unmap(struct space *s, uint64_t to)
 
 void ob__space_free(struct space *s)
 {
-	free(s->whole);
+	free(s->allocation);
 	memset(s, 0, sizeof *s);
 }

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Can a file be mapped, and does that reach it? One page, somewhere, is asked before the range is touched.
+ * Can a file be mapped, and do stores into the mapping reach the file? Both are tried with one page at another
+ * address, before the range of the output is touched.
+ *
+ * The range is mapped by MAP_FIXED over the reservation. The kernel removes what is at the addresses before it asks
+ * the file system. If that refuses (ENODEV, EINVAL), a hole is left, which another thread's mmap may take. So a page
+ * at an address that the kernel chooses is mapped first. This costs 4 us, once per mapping (ext4, Linux 6.18).
  */
 #include "config.h"
 
@@ -11,11 +16,6 @@
 
 #include "system/sys.h"
 
-/*
- * MAP_FIXED over the reservation: the kernel removes what is there before it asks the file
- * system, and a refusal (ENODEV, EINVAL) leaves a hole that another thread's mmap may take.
- * So let one page somewhere else ask first: 4 us, once per mapping (ext4, Linux 6.18).
- */
 int ob__space_probe(int fd)
 {
 	void *page;
@@ -26,8 +26,8 @@ int ob__space_probe(int fd)
 	return r;
 }
 
-/* Store the bytes through a mapping of the first page, and have them carried to the file. */
-static int store_mapped(int fd, const unsigned char *data, size_t n)
+/* Store the bytes at the start of the file through a mapping of its first page, and write them back. */
+static int store_through_mapping(int fd, const unsigned char *data, size_t n)
 {
 	void *page;
 	int r = ob__space_map_page(fd, &page);
@@ -35,14 +35,14 @@ static int store_mapped(int fd, const unsigned char *data, size_t n)
 	if (r < 0)
 		return r;
 	memcpy(page, data, n);
-	/* Else a page that is still dirty may be carried after what is written next. */
+	/* Otherwise the page may still be dirty, and be written back over what the caller writes to the file next. */
 	r = ob__space_sync_page(page);
 	ob__space_unmap_page(page);
 	return r;
 }
 
-/* Write the bytes to the file while it is mapped: does the mapping show the first? */
-static int write_shown(int fd, const unsigned char *data, size_t n)
+/* Write the bytes to the start of the file while it is mapped. -EIO if the mapping does not show the first one. */
+static int mapping_shows_write(int fd, const unsigned char *data, size_t n)
 {
 	const volatile unsigned char *shown;
 	void *page;
@@ -70,13 +70,13 @@ int ob__space_trial(int fd, int *damaged)
 		return r;
 	for (i = 0; i < sizeof before; i++)
 		other[i] = (unsigned char)(before[i] ^ (i + 1));
-	r = store_mapped(fd, other, sizeof other);
+	r = store_through_mapping(fd, other, sizeof other);
 	if (r == 0)
 		r = ob__sys_pread_all(fd, seen, sizeof seen, 0);
 	if (r == 0 && memcmp(seen, other, sizeof seen) != 0)
 		r = -EIO;
 	if (r == 0)
-		r = write_shown(fd, before, sizeof before);
+		r = mapping_shows_write(fd, before, sizeof before);
 	if (r < 0 && ob__sys_pwrite_all(fd, before, sizeof before, 0) < 0)
 		*damaged = 1;
 	return r;

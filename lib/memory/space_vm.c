@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The address range of an output, where there is virtual memory.
+ * The address range of an output on systems with virtual memory.
  *
- * The size of an output is half known: the part with a layout can be mapped, but what follows
- * it (symbol tables, signatures) must go somewhere, and pointers into the output must stay
- * valid while it grows. Others moved the buffer (mremap: every pointer dies, and not
- * on BSD or macOS), mapped twice the file's size and let ftruncate make the tail real (access
- * past the end of file and growing it later is not promised by POSIX), or kept the tail
- * in a second buffer (a write may not straddle, and every access asks where it is).
+ * Only a part of the output has a known size. The part with a layout can be mapped. What follows it (symbol tables,
+ * signatures) needs memory too, and pointers into the output must stay valid while it grows. Other programs did one
+ * of these:
  *
- * Here addresses are reserved for more than anyone will need, PROT_NONE, which costs neither
- * memory nor commit charge, not even with vm.overcommit_memory=2 (only writable private
- * memory is charged). The file is mapped over the start with MAP_FIXED; behind it memory is
- * made usable by mprotect step by step, which is where an honest -ENOMEM comes from. No
- * MAP_NORESERVE: it would switch that honesty off.
+ *   - They moved the buffer. mremap(2) makes every pointer invalid, and BSD and macOS do not have it.
+ *   - They mapped twice the file's size and extended the file by ftruncate(2) later. POSIX does not promise that pages
+ *     beyond the end of the file become usable when it grows.
+ *   - They kept the tail in a second buffer. Then no write may cross the boundary, and every access has to find out
+ *     which buffer has the byte.
  *
- * Cost: one mmap and one munmap of the range, 4 us together, and 1 us of mprotect per growth
- * step. Under `ulimit -v` and valgrind the wish cannot be had; halve it until it can. If it had to be
- * halved the address space is scarce, so give half of what was got back: the program wants to live too.
+ * Here more addresses are reserved than any output needs, with PROT_NONE. That costs neither memory nor commit
+ * charge, not even with vm.overcommit_memory=2, because only writable private memory is charged. The file is mapped
+ * over the start of the range with MAP_FIXED. Behind it memory is made usable step by step with mprotect(2), which
+ * fails with ENOMEM if the system refuses the charge. MAP_NORESERVE is not used, because it would turn that check
+ * off.
  *
- * The base is aligned to 2 MiB so that huge pages stay possible in both parts.
+ * Cost: one mmap and one munmap of the range, 4 us together, and 1 us of mprotect per growth step. Under `ulimit -v`
+ * and valgrind so many addresses are not available; the size is halved until the call succeeds. If it had to be
+ * halved, addresses are scarce, so half of what was reserved is released again: the program needs addresses too.
+ *
+ * The base is aligned to 2 MiB, so that huge pages are possible in the mapping and in the heap.
  */
 #include "config.h"
 
@@ -32,15 +35,15 @@
 #include "memory/round.h"
 #include "system/unix/sys_vm.h"
 
-/* On machines with pages of 4 KiB. */
+/* The size of a huge page on machines with pages of 4 KiB. */
 #define HUGE_PAGE ((uint64_t)2 << 20)
 
 /*
- * ThreadSanitizer leaves a program 1.5 TiB, and forgets what stood in a large range by unmapping its shadow
- * and mapping it anew. When those are full the kernel may put what another thread maps meanwhile
- * into that hole, and the process dies of "mmap at bad address" (gcc 12: one in 28 times that 8
- * threads opened an output each, of 1 TiB). So there they must not get full. Asked when the program runs:
- * it may have been built with ThreadSanitizer, and this library without.
+ * Is ThreadSanitizer in this program? It leaves a program 1.5 TiB of addresses. To forget the history of a large
+ * range it unmaps the range's shadow memory and maps it again. If the 1.5 TiB are full, the kernel may place another
+ * thread's mapping in the hole in between, and the process ends with "mmap at bad address" (gcc 12: once in 28 runs
+ * in which 8 threads opened an output of 1 TiB each). So the reservation must be small there. This is checked at run
+ * time, because the program may have been built with ThreadSanitizer and this library without.
  */
 #if defined __ELF__ && defined __GNUC__
 void __tsan_acquire(void *) __attribute__((weak));
@@ -61,50 +64,53 @@ uint64_t ob__space_page_size(void)
 	return ob__sys_page_size();
 }
 
+/* Reserve exactly `size` bytes, at a base that is a multiple of HUGE_PAGE. 0 or a negative errno. */
 static int reserve_exactly(struct space *s, uint64_t size)
 {
-	uint64_t whole = size + HUGE_PAGE;
+	uint64_t allocation_size = size + HUGE_PAGE;
 	void *got;
 	uintptr_t base;
 	int r;
 
-	if (whole < size || whole > SIZE_MAX)
+	if (allocation_size < size || allocation_size > SIZE_MAX)
 		return -ENOMEM;
-	r = ob__sys_mmap(NULL, (size_t)whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &got);
+	r = ob__sys_mmap(NULL, (size_t)allocation_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &got);
 	if (r < 0)
 		return r;
 	base = (uintptr_t)round_up((uintptr_t)got, HUGE_PAGE);
 	*s = (struct space){
 		.base = (unsigned char *)base,
 		.reserved = size,
-		.whole = got,
-		.whole_size = whole,
+		.allocation = got,
+		.allocation_size = allocation_size,
 	};
 	return 0;
 }
 
-static uint64_t half(uint64_t size, uint64_t least, uint64_t page)
+/* Half of `size`, in whole pages, but not less than `least`. */
+static uint64_t halve(uint64_t size, uint64_t least, uint64_t page)
 {
 	uint64_t h = round_up(size / 2, page);
 
 	return h > least ? h : least;
 }
 
+/* Release the addresses behind the first `size` bytes. */
 static void trim(struct space *s, uint64_t size)
 {
-	uint64_t kept = (uint64_t)(s->base - (unsigned char *)s->whole) + size;
+	uint64_t kept = (uint64_t)(s->base - (unsigned char *)s->allocation) + size;
 
-	ob__sys_munmap(s->base + size, (size_t)(s->whole_size - kept));
-	s->whole_size = kept;
+	ob__sys_munmap(s->base + size, (size_t)(s->allocation_size - kept));
+	s->allocation_size = kept;
 	s->reserved = size;
 }
 
 int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 {
 	uint64_t page = ob__sys_page_size();
-	uint64_t try;
+	uint64_t size;
 
-	/* The most an address can say, less what alignment takes. */
+	/* What an address can express, less what the alignment of the base and rounding up may add. */
 	if (need > SIZE_MAX / 2 - HUGE_PAGE - page)
 		return -EFBIG;
 	if (want > SIZE_MAX / 2 - HUGE_PAGE - page)
@@ -114,13 +120,13 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 	if (want < need)
 		want = need;
 
-	for (try = want; reserve_exactly(s, try) < 0; try = half(try, need, page)) {
-		/* Whatever the kernel's reason, to the caller it is one: no room for that many. */
-		if (try == need)
+	for (size = want; reserve_exactly(s, size) < 0; size = halve(size, need, page)) {
+		/* Whatever the kernel's errno is, the caller learns only that there are not so many addresses. */
+		if (size == need)
 			return -ENOMEM;
 	}
-	if (try < want)
-		trim(s, half(try, need, page));
+	if (size < want)
+		trim(s, halve(size, need, page));
 	return 0;
 }
 
@@ -151,11 +157,12 @@ int ob__space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
 	if (ob__sys_is_mapped(at, size))
 		return r;
 	/*
-	 * There is a hole, and it may be somebody else's memory by now: let go of all behind
-	 * it, and of it, so that ob__space_free() does not unmap what is not ours.
+	 * The kernel removed the reservation and did not map: there is a hole, and another thread may have mapped
+	 * something there since. Release everything behind the hole, and forget the hole itself without unmapping it,
+	 * so that ob__space_free() does not unmap another thread's memory.
 	 */
 	trim(s, to);
-	s->whole_size -= to - from;
+	s->allocation_size -= to - from;
 	s->reserved = from;
 	return r;
 }
@@ -171,7 +178,7 @@ void ob__space_zero(struct space *s, uint64_t from, uint64_t to)
 	uint64_t first = round_up(from, page), last = round_down(to, page);
 	void *got;
 
-	/* Fresh memory in the place of whole pages: clearing them would bring in those never used. */
+	/* New memory replaces the whole pages: memset() would fault in those that were never used. */
 	if (first < last &&
 	    ob__sys_mmap(s->base + first, (size_t)(last - first), PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0, &got) == 0) {
@@ -183,7 +190,7 @@ void ob__space_zero(struct space *s, uint64_t from, uint64_t to)
 
 void ob__space_drop_pages(struct space *s, uint64_t from, uint64_t to)
 {
-	/* Advice: what the kernel does not take away is still right. */
+	/* An error is ignored: pages that stay in memory keep their content, which space.h allows. */
 	ob__sys_advise(s->base + from, (size_t)(to - from), SYS_DONT_NEED);
 }
 
@@ -209,6 +216,6 @@ int ob__space_prepare_unmap(struct space *s, uint64_t to)
 void ob__space_free(struct space *s)
 {
 	if (s->base != NULL)
-		ob__sys_munmap(s->whole, (size_t)s->whole_size);
+		ob__sys_munmap(s->allocation, (size_t)s->allocation_size);
 	memset(s, 0, sizeof *s);
 }

@@ -2,28 +2,31 @@
 /*
  * The address range of an output, on Windows.
  *
- * As elsewhere (space_vm.c) addresses are reserved for more than anyone will need, the file is mapped over their
- * start, and memory is made usable behind it. But here a view of a file does not replace what is at its
- * addresses. Two ways:
+ * In this file a "view" is a mapping of a file, as Windows calls it, not a View of the API.
  *
- *   Placeholders (Windows 10 1803: VirtualAlloc2, MapViewOfFile3) are reservations that can be split and
- *   replaced by memory or a view, so nobody else gets those addresses. Looked for when the program runs.
+ * As on other systems (space_vm.c), more addresses are reserved than any output needs, the file is mapped over their
+ * start, and memory is made usable behind it. But on Windows a view of a file cannot replace what is at its
+ * addresses. There are two methods:
  *
- *   Without them the reservation is released, the view asked for at its address, and the rest reserved again.
- *   Another thread may get the addresses in between. The first mapping of an output, before anybody has a
- *   pointer, is then tried at other addresses. A larger one has to be where it is: that is tried again, for
- *   up to 0.1 s, and if the addresses stay taken it is as space.h says: all from there on is lost, and the
- *   output is given up by -ENOMEM. wine 8 is such a system: beside two threads that did nothing but reserve and
- *   release memory it came in none of 6,000 larger mappings (tests/test_windows_space.c).
+ *   With placeholders (Windows 10 1803: VirtualAlloc2, MapViewOfFile3). A placeholder is a reservation that can be
+ *   split, and replaced by memory or by a view, so that no other thread can get the addresses. The functions are looked
+ *   up at run time.
  *
- * Either way what was in memory over the view's place is in the file by then (mapping.c). What is usable behind
- * it is kept: a step of the heap that reaches over the end is copied aside for that moment, and nearly always
- * it holds nothing yet.
+ *   Without placeholders. The reservation is released, the view is requested at its address, and the rest is reserved
+ *   again. Another thread may get the addresses in between. At the first mapping of an output nobody has a pointer into
+ *   it yet, so other addresses are tried then. A larger mapping later has to stay at its address. It is tried again for
+ *   up to 0.1 s. If the addresses stay occupied, everything from the start of the mapping on is lost (space.h), and the
+ *   output fails by -ENOMEM. wine 8 has no placeholders. In a test beside two threads that did nothing but reserve and
+ *   release memory, this loss happened in none of 6,000 larger mappings (tests/memory/test_windows_space.c).
  *
- * A view's place and its offset in the file are multiples of 64 KiB, so this is the page here: a mapped file is
- * up to 64 KiB longer until commit.
+ * With either method the bytes that were in memory where the view will be are in the file already (mapping.c). Usable
+ * memory behind the view has to survive: a step of the heap may extend beyond the end of the view. It is copied to
+ * other memory while the view is made. Nearly always it holds nothing yet.
  *
- * No list of views is kept: the system knows what is at which address (VirtualQuery).
+ * The address and the file offset of a view are multiples of 64 KiB. So this is the page size here, and a mapped file
+ * is up to 64 KiB longer than the output until commit.
+ *
+ * No list of views is kept: the system can be asked what is at an address (VirtualQuery).
  */
 #include "config.h"
 
@@ -37,20 +40,24 @@
 #include "memory/space_windows.h"
 #include "system/windows/sys_windows.h"
 
-/* Younger than these headers. */
+/* Flags of VirtualAlloc2(), VirtualFree() and MapViewOfFile3(), which older headers do not define. */
 #define PLACEHOLDER_RESERVE 0x00040000
 #define PLACEHOLDER_REPLACE 0x00004000
 #define PLACEHOLDER_COALESCE 0x00000001
 #define PLACEHOLDER_PRESERVE 0x00000002
 
-/* For a moment another thread has the addresses; a longer one, if it lost its processor in that. */
-#define TRIES_AT_ONCE 1000
+/*
+ * How often addresses are tried that another thread has for a moment. The moment is longer if that thread is not
+ * running, so after TRIES_WITHOUT_SLEEP attempts the others sleep for 1 ms each.
+ */
+#define TRIES_WITHOUT_SLEEP 1000
 #define TRIES 1100
+/* How often a first mapping is tried, each time at another address. */
 #define TRIES_ELSEWHERE 100
 
-static void wait_for_others(int try)
+static void wait_before_retry(int attempt)
 {
-	if (try < TRIES_AT_ONCE)
+	if (attempt < TRIES_WITHOUT_SLEEP)
 		ob__sys_pause();
 	else
 		Sleep(1);
@@ -61,34 +68,35 @@ typedef void *WINAPI virtual_alloc2(HANDLE process, void *at, SIZE_T n, ULONG ho
 typedef void *WINAPI map_view_of_file3(HANDLE section, HANDLE process, void *at, ULONG64 offset, SIZE_T n, ULONG how,
                                        ULONG protection, void *parameters, ULONG count);
 
-/* Constant once looked for. */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Written by find_functions(), which runs once on any thread; constant afterwards. alloc2 NULL: no placeholders. */
+static pthread_once_t functions_once = PTHREAD_ONCE_INIT;
 int ob__space_without_placeholders;
 static virtual_alloc2 *alloc2;
 static map_view_of_file3 *map3;
 
-static void look(void)
+static void find_functions(void)
 {
 	HMODULE base = GetModuleHandleW(L"kernelbase.dll");
-	void *got;
+	void *memory;
 
 	if (base == NULL)
 		return;
-	/* By way of a common type: a function's pointer is not cast to another's. */
+	/* Converted by way of a common type, because compilers warn when one function type is cast to another. */
 	alloc2 = (virtual_alloc2 *)(void (*)(void))GetProcAddress(base, "VirtualAlloc2");
 	map3 = (map_view_of_file3 *)(void (*)(void))GetProcAddress(base, "MapViewOfFile3");
-	got = alloc2 == NULL || map3 == NULL ? NULL
-	                                     : alloc2(NULL, NULL, ob__space_page_size(), MEM_RESERVE | PLACEHOLDER_RESERVE,
-	                                              PAGE_NOACCESS, NULL, 0);
-	if (got == NULL)
+	memory = alloc2 == NULL || map3 == NULL
+	                 ? NULL
+	                 : alloc2(NULL, NULL, ob__space_page_size(), MEM_RESERVE | PLACEHOLDER_RESERVE,
+	                          PAGE_NOACCESS, NULL, 0);
+	if (memory == NULL)
 		alloc2 = NULL;
 	else
-		VirtualFree(got, 0, MEM_RELEASE);
+		VirtualFree(memory, 0, MEM_RELEASE);
 }
 
 int ob__space_has_placeholders(void)
 {
-	pthread_once(&once, look);
+	pthread_once(&functions_once, find_functions);
 	return alloc2 != NULL;
 }
 
@@ -110,11 +118,13 @@ uint64_t ob__space_page_size(void)
 	return info.dwAllocationGranularity;
 }
 
+/* n, rounded up to whole pages. */
 static uint64_t whole_pages(uint64_t n)
 {
 	return round_up(n, ob__space_page_size());
 }
 
+/* Reserve n bytes at this address, or anywhere if it is NULL. NULL: the system has no such addresses. */
 static void *reserve_at(void *at, uint64_t n)
 {
 	if (has_placeholders())
@@ -124,32 +134,33 @@ static void *reserve_at(void *at, uint64_t n)
 
 int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 {
-	uint64_t try;
+	uint64_t size;
 
 	if (need > SIZE_MAX / 2 - ob__space_page_size())
 		return -EFBIG;
 	need = whole_pages(need);
 	want = want > SIZE_MAX / 2 - ob__space_page_size() ? SIZE_MAX / 2 : want;
 	want = whole_pages(want < need ? need : want);
-	for (try = want;; try = try / 2 > need ? whole_pages(try / 2) : need) {
-		void *got = reserve_at(NULL, try);
+	for (size = want;; size = size / 2 > need ? whole_pages(size / 2) : need) {
+		void *memory = reserve_at(NULL, size);
 
-		if (got != NULL) {
-			*s = (struct space){ .base = got, .reserved = try };
+		if (memory != NULL) {
+			*s = (struct space){ .base = memory, .reserved = size };
 			return 0;
 		}
-		if (try == need)
+		if (size == need)
 			return -ENOMEM;
 	}
 }
 
 /* ------------------------------------------------------------ what is at an address */
 
+/* The answer of VirtualQuery() for an address. */
 struct region {
-	uint64_t n;
-	DWORD state; /* MEM_FREE, MEM_RESERVE, MEM_COMMIT */
-	DWORD type;  /* MEM_MAPPED, MEM_PRIVATE */
-	void *allocation;
+	uint64_t n;       /* bytes from the address on that have the same state */
+	DWORD state;      /* MEM_FREE, MEM_RESERVE, MEM_COMMIT */
+	DWORD type;       /* MEM_MAPPED, MEM_PRIVATE */
+	void *allocation; /* the start of the allocation or view that has the address */
 };
 
 static struct region region_at(unsigned char *at)
@@ -167,10 +178,11 @@ static struct region region_at(unsigned char *at)
 }
 
 /*
- * All of what was allocated at once: usable at first, then not. It goes as a whole, and what others get there in that
- * moment must not be looked at for more of ours.
+ * The rest of the allocation that has the address: first a usable part, then a part that is only reserved. The system
+ * releases an allocation as a whole. Callers get its whole length before they release it, because afterwards another
+ * thread may have memory at these addresses, which must not be mistaken for the rest of ours.
  */
-static struct region allocation_at(unsigned char *at)
+static struct region whole_allocation_at(unsigned char *at)
 {
 	struct region whole = region_at(at), next;
 
@@ -183,8 +195,8 @@ static struct region allocation_at(unsigned char *at)
 	return whole;
 }
 
-/* How far from `from` on memory is usable and no file's. */
-static uint64_t usable_from(const struct space *s, uint64_t from)
+/* The end of the usable memory that begins at `from` and is not mapped from a file; `from` if there is none. */
+static uint64_t usable_end(const struct space *s, uint64_t from)
 {
 	uint64_t at = from;
 
@@ -198,13 +210,13 @@ static uint64_t usable_from(const struct space *s, uint64_t from)
 	return at < s->reserved ? at : s->reserved;
 }
 
-/* Let go of all from there on, which is ours. */
+/* Release all memory, views and reservations from `from` on. They must all be ours. */
 static void release_from(struct space *s, uint64_t from)
 {
 	unsigned char *at = s->base + from, *end = s->base + s->reserved;
 
 	while (at < end) {
-		struct region r = allocation_at(at);
+		struct region r = whole_allocation_at(at);
 
 		if (r.state != MEM_FREE && r.type == MEM_MAPPED)
 			UnmapViewOfFile(r.allocation);
@@ -215,9 +227,9 @@ static void release_from(struct space *s, uint64_t from)
 	s->reserved = from;
 }
 
-/* ------------------------------------------------------------------ memory behind */
+/* ----------------------------------------------------------- memory behind the view */
 
-/* One placeholder or reservation from `from` on, of which nothing is usable: have its first bytes so. */
+/* [from, reserved) is one placeholder or one reservation, and nothing of it is usable yet. */
 int ob__space_make_usable(struct space *s, uint64_t from, uint64_t to)
 {
 	unsigned char *at = s->base + from;
@@ -229,7 +241,7 @@ int ob__space_make_usable(struct space *s, uint64_t from, uint64_t to)
 		VirtualFree(at, n, MEM_RELEASE | PLACEHOLDER_PRESERVE);
 	if (alloc2(NULL, at, n, MEM_RESERVE | MEM_COMMIT | PLACEHOLDER_REPLACE, PAGE_READWRITE, NULL, 0) != NULL)
 		return 0;
-	/* In one piece again, for the next try. */
+	/* Join the two placeholders again, so that the next call finds one. */
 	if (to < s->reserved)
 		VirtualFree(at, (SIZE_T)(s->reserved - from), MEM_RELEASE | PLACEHOLDER_COALESCE);
 	return -ENOMEM;
@@ -247,10 +259,10 @@ void ob__space_drop_pages(struct space *s, uint64_t from, uint64_t to)
 		struct region r = region_at(s->base + from);
 		SIZE_T n = (SIZE_T)(r.n < to - from ? r.n : to - from);
 
-		/* It may go, and need not be kept elsewhere: what is read then is what it was, or zeros. */
+		/* The system may drop the pages without saving them. They hold zeros then, or what they held before. */
 		if (r.type == MEM_PRIVATE)
 			VirtualAlloc(s->base + from, n, MEM_RESET, PAGE_READWRITE);
-		/* Of what is not locked, it takes away what is in memory. */
+		/* Unlocking pages that are not locked removes them from the working set. */
 		VirtualUnlock(s->base + from, n);
 		from += n;
 	}
@@ -258,18 +270,22 @@ void ob__space_drop_pages(struct space *s, uint64_t from, uint64_t to)
 
 void ob__space_advise_store(struct space *s, uint64_t from, uint64_t to)
 {
-	/* Large pages are a privilege here. */
+	/* Windows gives large pages only to processes with a privilege. */
 	(void)s, (void)from, (void)to;
 }
 
 /* --------------------------------------------------------------------- the file */
 
+/* A section object of the file, `size` bytes long, or 0: as long as the file. NULL: GetLastError() says why. */
 static HANDLE section_of(int fd, uint64_t size)
 {
 	return CreateFileMappingW(ob__sys_handle(fd), NULL, PAGE_READWRITE, (DWORD)(size >> 32), (DWORD)size, NULL);
 }
 
-/* An empty file has no page, and a section of one would make it longer: there is nothing to be seen, NULL. */
+/*
+ * An empty file has no page that could be mapped, and a section of one page would make the file longer. There is
+ * nothing to try then: *page is NULL, and the call succeeds.
+ */
 int ob__space_map_page(int fd, void **page)
 {
 	HANDLE section = section_of(fd, 0);
@@ -296,13 +312,16 @@ void ob__space_unmap_page(void *page)
 		UnmapViewOfFile(page);
 }
 
-/* The range from `from` on becomes one free piece, with a placeholder in it or without. */
-static void make_free(struct space *s, uint64_t from)
+/*
+ * Release the memory and reservations in the range from `from` on, so that a view can be mapped there. With
+ * placeholders the range is one placeholder afterwards, without them its addresses are free.
+ */
+static void clear_range(struct space *s, uint64_t from)
 {
 	unsigned char *at = s->base + from, *end = s->base + s->reserved;
 
 	while (at < end) {
-		struct region r = allocation_at(at);
+		struct region r = whole_allocation_at(at);
 
 		if (!has_placeholders() && r.state != MEM_FREE)
 			VirtualFree(r.allocation, 0, MEM_RELEASE);
@@ -314,36 +333,44 @@ static void make_free(struct space *s, uint64_t from)
 		VirtualFree(s->base + from, (SIZE_T)(s->reserved - from), MEM_RELEASE | PLACEHOLDER_COALESCE);
 }
 
-static void *map_there(struct space *s, HANDLE section, uint64_t from, uint64_t to, int tries)
+/*
+ * Map [from, to) of the section's file at its place in the range, which clear_range() has cleared. Without
+ * placeholders this is tried `tries` times. NULL: GetLastError() says why.
+ */
+static void *map_view_at(struct space *s, HANDLE section, uint64_t from, uint64_t to, int tries)
 {
 	unsigned char *at = s->base + from;
 	SIZE_T n = (SIZE_T)(to - from);
-	void *got = NULL;
-	int try;
+	void *view = NULL;
+	int attempt;
 
 	if (has_placeholders()) {
 		if (to < s->reserved)
 			VirtualFree(at, n, MEM_RELEASE | PLACEHOLDER_PRESERVE);
 		return map3(section, NULL, at, from, n, PLACEHOLDER_REPLACE, PAGE_READWRITE, NULL, 0);
 	}
-	for (try = 0; try < tries && got == NULL; try++) {
-		if (try > 0)
-			wait_for_others(try);
-		got = MapViewOfFileEx(section, FILE_MAP_READ | FILE_MAP_WRITE, (DWORD)(from >> 32), (DWORD)from, n, at);
+	for (attempt = 0; attempt < tries && view == NULL; attempt++) {
+		if (attempt > 0)
+			wait_before_retry(attempt);
+		view = MapViewOfFileEx(section, FILE_MAP_READ | FILE_MAP_WRITE, (DWORD)(from >> 32), (DWORD)from, n,
+		                       at);
 	}
-	return got;
+	return view;
 }
 
-/* Others may be in it for a moment, or for good: then up to there, which may be nothing. */
+/*
+ * Without placeholders: reserve the addresses from `from` on again. Other threads may have some of them for a moment.
+ * If they keep them, only a part is reserved, possibly none, and s->reserved becomes smaller.
+ */
 static void reserve_again(struct space *s, uint64_t from)
 {
 	uint64_t n = s->reserved - from;
-	int try;
+	int attempt;
 
-	for (try = 0; try < TRIES; try++) {
+	for (attempt = 0; attempt < TRIES; attempt++) {
 		if (reserve_at(s->base + from, n) != NULL)
 			return;
-		wait_for_others(try);
+		wait_before_retry(attempt);
 	}
 	do
 		n = round_down(n / 2, ob__space_page_size());
@@ -351,40 +378,44 @@ static void reserve_again(struct space *s, uint64_t from)
 	s->reserved = from + n;
 }
 
-/* Behind the view it is reserved, and again what it was. */
-static int restore(struct space *s, uint64_t from, const void *kept, uint64_t n)
+/*
+ * A view ends at `from`. Behind it, reserve the rest of the range again, and make the first n bytes usable memory
+ * with the content of `saved`. 0 or -ENOMEM.
+ */
+static int restore_behind_view(struct space *s, uint64_t from, const void *saved, uint64_t n)
 {
 	if (from < s->reserved && !has_placeholders())
 		reserve_again(s, from);
 	if (n == 0)
 		return 0;
 	if (n > s->reserved - from || ob__space_make_usable(s, from, from + n) < 0) {
-		/* What is there if nothing was reserved is somebody else's. */
+		/* If nothing could be reserved, the memory at this address belongs to another thread. */
 		if (from < s->reserved)
 			VirtualFree(s->base + from, 0, MEM_RELEASE);
 		return -ENOMEM;
 	}
-	memcpy(s->base + from, kept, (size_t)n);
+	memcpy(s->base + from, saved, (size_t)n);
 	return 0;
 }
 
 /*
- * Without placeholders, when nothing is usable yet, so that nobody has a pointer: the range may as well be
- * elsewhere, and what fails costs nothing. Else as ob__space_map_file().
+ * Map [0, to) of the section's file without placeholders, when nothing of the range is usable yet. Nobody has a
+ * pointer into it then, so the range may move to other addresses, and a failure changes nothing. 0 or a negative
+ * errno.
  */
 static int map_elsewhere(struct space *s, HANDLE section, uint64_t to)
 {
 	struct space other = { .reserved = 0 };
-	int try, r;
+	int attempt, r;
 
-	for (try = 0; try < TRIES_ELSEWHERE; try++) {
+	for (attempt = 0; attempt < TRIES_ELSEWHERE; attempt++) {
 		r = ob__space_reserve(&other, s->reserved, s->reserved);
 		if (r < 0)
 			return r;
-		make_free(&other, 0);
-		if (map_there(&other, section, 0, to, 1) != NULL) {
-			restore(&other, to, NULL, 0);
-			make_free(s, 0);
+		clear_range(&other, 0);
+		if (map_view_at(&other, section, 0, to, 1) != NULL) {
+			restore_behind_view(&other, to, NULL, 0);
+			clear_range(s, 0);
 			*s = other;
 			return 0;
 		}
@@ -395,9 +426,9 @@ static int map_elsewhere(struct space *s, HANDLE section, uint64_t to)
 
 int ob__space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
 {
-	uint64_t usable = usable_from(s, from), n = usable > to ? usable - to : 0;
+	uint64_t usable = usable_end(s, from), n = usable > to ? usable - to : 0;
 	HANDLE section = section_of(fd, to);
-	void *kept = NULL;
+	void *saved = NULL;
 	int r = 0;
 
 	if (section == NULL)
@@ -407,26 +438,26 @@ int ob__space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
 		CloseHandle(section);
 		return r;
 	}
-	if (n > 0 && (kept = malloc((size_t)n)) == NULL) {
+	if (n > 0 && (saved = malloc((size_t)n)) == NULL) {
 		CloseHandle(section);
 		return -ENOMEM;
 	}
 	if (n > 0)
-		memcpy(kept, s->base + to, (size_t)n);
-	make_free(s, from);
-	if (map_there(s, section, from, to, TRIES) == NULL) {
+		memcpy(saved, s->base + to, (size_t)n);
+	clear_range(s, from);
+	if (map_view_at(s, section, from, to, TRIES) == NULL) {
 		r = ob__sys_windows_error();
-		/* Without them, whatever is there now is somebody else's. */
+		/* Without placeholders, memory that is at these addresses now belongs to other threads. */
 		if (has_placeholders())
 			release_from(s, from);
 	} else {
-		r = restore(s, to, kept, n);
+		r = restore_behind_view(s, to, saved, n);
 		if (r < 0)
 			UnmapViewOfFile(s->base + from);
 	}
-	/* A view needs its section no more. */
+	/* A view keeps its section: the handle is not needed any more. */
 	CloseHandle(section);
-	free(kept);
+	free(saved);
 	if (r < 0)
 		s->reserved = from;
 	return r;
@@ -446,7 +477,10 @@ int ob__space_sync(struct space *s, uint64_t to)
 	return 0;
 }
 
-/* What is unmapped with stores in it made a later access fail at times (golang/go#38440); and this tells of errors. */
+/*
+ * Write the view back. When a view with stores that were not written back was unmapped, a later access to the file
+ * sometimes failed (golang/go#38440). And errors of write-back are reported only here.
+ */
 int ob__space_prepare_unmap(struct space *s, uint64_t to)
 {
 	return ob__space_sync(s, to);

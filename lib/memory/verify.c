@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Trust, but read back.
+ * Some file systems lose what is stored into a mapping, and report no error. On VirtualBox shared folders every call
+ * succeeds and the file has the right length, but it contains zeros (VirtualBox#860). The user notices it by "exec
+ * format error", when he runs the program.
  *
- * On VirtualBox shared folders every call succeeds, the file has the right length, and holds zeros
- * (VirtualBox#860). Whoever gets such a file as a program learns of it by "exec format error". On
- * file systems that nobody has measured a mapping is tried before it is used (ob__space_trial()) and, as
- * a trial of one page proves little, the first and the last 4 KiB are compared after unmapping.
- * Two calls of pread(2), 2 us.
+ * So on file systems that have not been measured a mapping is tried before it is used (ob__space_trial()). A trial
+ * with one page proves little, so the first and the last 4 KiB are compared after unmapping as well. Cost: two calls
+ * of pread(2), 2 us.
  *
- * Not by st_blocks: ZFS counts one block until it has written (golang/go#42005).
+ * st_blocks cannot tell whether the data arrived: ZFS counts one block until it has written the data
+ * (golang/go#42005).
  */
 #include "config.h"
 
@@ -19,7 +20,7 @@
 
 #include "system/sys.h"
 
-static void take(struct sample *s, const unsigned char *base, uint64_t offset, uint64_t n)
+static void record_sample(struct sample *s, const unsigned char *base, uint64_t offset, uint64_t n)
 {
 	s->offset = offset;
 	s->length = (size_t)(n < sizeof s->bytes ? n : sizeof s->bytes);
@@ -30,11 +31,11 @@ void ob__samples_record(struct samples *s, const unsigned char *base, uint64_t n
 {
 	uint64_t last = n > sizeof s->last.bytes ? n - sizeof s->last.bytes : 0;
 
-	take(&s->first, base, 0, n);
-	take(&s->last, base, last, n - last);
+	record_sample(&s->first, base, 0, n);
+	record_sample(&s->last, base, last, n - last);
 }
 
-static int check(const struct sample *s, int fd)
+static int check_sample(const struct sample *s, int fd)
 {
 	unsigned char seen[sizeof s->bytes];
 	int r = ob__sys_pread_all(fd, seen, s->length, s->offset);
@@ -44,7 +45,7 @@ static int check(const struct sample *s, int fd)
 
 int ob__samples_check(const struct samples *s, int fd)
 {
-	int r = check(&s->first, fd);
+	int r = check_sample(&s->first, fd);
 
-	return r == 0 ? check(&s->last, fd) : r;
+	return r == 0 ? check_sample(&s->last, fd) : r;
 }

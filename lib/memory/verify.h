@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Does the file have what was written through a mapping? */
+/* Does the file contain what was stored into a mapping of it? Checked by two samples. Owner, exclusively. */
 #ifndef OUTBUF_LIB_VERIFY_H
 #define OUTBUF_LIB_VERIFY_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Some bytes of a mapping, to be looked for in the file when it is unmapped. */
+/* A copy of some bytes of a mapping, to be compared with the file when it is unmapped. Written once, by the owner. */
 struct sample {
-	uint64_t offset;
-	size_t length;
+	uint64_t offset; /* of the first byte in the file */
+	size_t length;   /* bytes copied; 0 for an empty mapping */
 	unsigned char bytes[4096];
 };
 
@@ -17,10 +17,10 @@ struct samples {
 	struct sample first, last;
 };
 
-/* Remember the first and the last of the n bytes at base, which are the file's from offset 0. */
+/* Copy the first and the last 4 KiB of the n bytes at `base`, which is where the file is mapped from offset 0 on. */
 void ob__samples_record(struct samples *s, const unsigned char *base, uint64_t n);
 
-/* 0; -EIO if the file has something else; or the errno of reading it. */
+/* Compare the samples with the file. 0; -EIO if it has other bytes; or a negative errno of pread(2). */
 int ob__samples_check(const struct samples *s, int fd);
 
 #endif
