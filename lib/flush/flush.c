@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which backend.
+ * The choice of a backend.
  *
- * In order of preference; the first that takes the descriptor. stream takes any, but it
- * writes front to back, so it comes last. uring is only taken when it is asked for: see flush_uring.c
- * for the measurement.
+ * The table lists backends in order of preference. The first that can write to the output is used. stream can write
+ * to any descriptor, but only sequentially, so it comes last. uring is used only on request, because it is no faster
+ * than pwrite: flush_uring.c has the measurement.
  */
 #include "config.h"
 
@@ -15,13 +15,14 @@
 #include "outbuf.h"
 
 static const struct flush_backend *const backends[] = {
-	&ob__flush_memory, /* no descriptor: these two */
+	&ob__flush_memory, /* this one and the next are for outputs without a descriptor */
 	&ob__flush_sink,
 	&ob__flush_pwrite,
 	&ob__flush_stream,
 };
 
-static const struct flush_backend *by_name(uint32_t wanted)
+/* The backend of a member of enum outbuf_flush; NULL for OUTBUF_FLUSH_AUTO. */
+static const struct flush_backend *backend_of_number(uint32_t wanted)
 {
 	switch (wanted) {
 	case OUTBUF_FLUSH_PWRITE:
@@ -35,7 +36,7 @@ static const struct flush_backend *by_name(uint32_t wanted)
 	}
 }
 
-static int try(struct flush *f, const struct flush_backend *backend)
+static int try_backend(struct flush *f, const struct flush_backend *backend)
 {
 	f->backend = backend;
 	f->state = NULL;
@@ -48,15 +49,15 @@ int ob__flush_open(struct flush *f, uint32_t wanted, uint32_t preferred, int *re
 	int r;
 
 	*refused = 0;
-	if (by_name(wanted) != NULL)
-		return try(f, by_name(wanted));
-	if (by_name(preferred) != NULL) {
-		*refused = try(f, by_name(preferred));
+	if (backend_of_number(wanted) != NULL)
+		return try_backend(f, backend_of_number(wanted));
+	if (backend_of_number(preferred) != NULL) {
+		*refused = try_backend(f, backend_of_number(preferred));
 		if (*refused == 0)
 			return 0;
 	}
 	for (i = 0; i < sizeof backends / sizeof *backends; i++) {
-		r = try(f, backends[i]);
+		r = try_backend(f, backends[i]);
 		if (r != -ENOTSUP)
 			return r;
 	}

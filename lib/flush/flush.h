@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How do bytes that are not in a mapping reach the file? A backend knows memory and a
- * descriptor; it knows no View, no path and no mapping.
+ * The backends: how bytes that are not in a mapping reach the file. A backend knows memory and a descriptor. It knows
+ * no View, no path and no mapping.
  */
 #ifndef OUTBUF_LIB_FLUSH_H
 #define OUTBUF_LIB_FLUSH_H
@@ -11,59 +11,67 @@
 
 #include "system/parallel.h"
 
-/* One way to a descriptor. Constant after ob__flush_open(), but for what `state` points to. */
+/*
+ * A backend and what it writes to. The members are constant between ob__flush_open() and ob__flush_close(), which the
+ * owner calls. Only the object that `state` points to changes in between, under the backend's own rules.
+ */
 struct flush {
-	const struct flush_backend *backend;
-	int fd; /* -1: there is no file */
-	int in_order; /* it is written from its own position on, not from 0: no put */
-	const struct parallel *parallel;
-	int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n);
+	const struct flush_backend *backend; /* set by ob__flush_open() */
+
+	/* Set by the owner before ob__flush_open(). */
+	int fd;                          /* -1: there is no file */
+	int in_order;                    /* 1: `fd` is written from its own position on, by a sequential backend */
+	const struct parallel *parallel; /* the threads that `write` may use */
+	int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n); /* the caller's; NULL: none */
 	void *sink_arg;
-	void *state; /* the backend's, from open to close */
+
+	void *state; /* the backend's data; set by its `open`, NULL after ob__flush_close() */
 };
 
 /*
- * A backend. All slots return 0 or a negative errno. An error of write or put leaves any part of
- * the bytes in the file; the caller makes it the output's error, so nothing is tried again.
+ * The functions of a backend. They return 0 or a negative errno, unless they are void. If write or put fails, any
+ * part of the bytes may have been written. The caller makes the error the output's sticky error, so nothing is tried
+ * again.
  */
 struct flush_backend {
-	const char *name;
+	const char *name; /* for outbuf_stats() */
 	/*
-	 * Can the descriptor be written this way? Owner, once. Anything but 0 says "not here", and why;
-	 * nothing is held then. -ENOTSUP: it is not this kind of output.
+	 * Prepare to write to f->fd or f->sink. Owner, once per struct flush and backend. If the backend cannot write
+	 * there it returns why, and holds nothing. -ENOTSUP: this kind of output is for another backend.
 	 */
 	int (*open)(struct flush *f);
 	/*
-	 * Carry bytes to this file offset. Owner, while nobody puts. May use the threads of f->parallel.
-	 * Returns when all is in the page cache. A sequential backend is given ascending
-	 * offsets without gaps.
+	 * Write n bytes at this file offset. Owner, while no thread is in `put`. May use the threads of f->parallel.
+	 * Returns when all bytes are in the page cache. A sequential backend is given ascending offsets without gaps.
 	 */
 	int (*write)(struct flush *f, const void *data, uint64_t offset, uint64_t n);
 	/*
-	 * The same for one block, on the calling thread alone: any number of threads at once, at
-	 * other offsets. NULL: this backend writes in order, so all waits for commit.
+	 * Write n bytes at this file offset, on the calling thread alone. Any number of threads at once, each at
+	 * other offsets. NULL: the backend is sequential, and all bytes wait for commit.
 	 */
 	int (*put)(struct flush *f, const void *data, uint64_t offset, size_t n);
-	/* Let go of `state`, which open has set. Owner, while nobody puts. NULL: nothing. */
+	/* Free `state`. Owner, while no thread is in `put`. NULL: `open` sets no state. */
 	void (*close)(struct flush *f);
 };
 
 extern const struct flush_backend ob__flush_pwrite;
-extern const struct flush_backend ob__flush_uring; /* may always say "not here" */
+extern const struct flush_backend ob__flush_uring; /* many systems refuse it; -ENOTSUP if built without liburing */
 extern const struct flush_backend ob__flush_stream;
 extern const struct flush_backend ob__flush_sink;
 extern const struct flush_backend ob__flush_memory;
 
 /*
- * Choose: `wanted` (enum outbuf_flush) if it is not OUTBUF_FLUSH_AUTO, and then an error if it
- * cannot be; else `preferred`, if it can be; else the first that can. *refused is why the
- * preferred one was passed over, or 0. fd, parallel and sink of *f are set before.
+ * Choose and open a backend. `wanted` and `preferred` are of enum outbuf_flush. If `wanted` is not OUTBUF_FLUSH_AUTO
+ * it is this backend or an error. Otherwise it is `preferred` if that can be opened, else the first backend that can
+ * be. If `preferred` is passed over, *refused is the reason, a negative errno; else 0. Owner. 0, or the negative
+ * errno of the backend that could not be opened; -ENOTSUP if a sequential backend is needed and `wanted` is another.
  */
 int ob__flush_open(struct flush *f, uint32_t wanted, uint32_t preferred, int *refused);
 
+/* Write n bytes at this file offset, as flush_backend.write. Does nothing if n is 0. 0 or a negative errno. */
 int ob__flush_write(struct flush *f, const void *data, uint64_t offset, uint64_t n);
 
-/* Also twice; `backend` stays set. */
+/* Close the backend; `backend` stays set, for statistics. Owner. May be called again. */
 void ob__flush_close(struct flush *f);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Parallel pwrite(2).
+ * The backend that uses pwrite(2), on several threads.
  *
- * A block per system call, blocks taken by several threads. Writers to one file take turns at its
- * inode's lock, so where that was measured the file system's table asks for one (fspolicy.c). 1 MiB:
- * the call's own cost (2 us) is lost in the copy (80 us into cached pages, 215 us and more into new
- * ones; ext4, Linux 6.18), and threads have something to share in a flush of a few megabytes.
+ * Each system call writes one block, and the threads share the blocks. Writers of one file exclude each other by the
+ * lock of its inode. Where that was measured the table of file systems therefore allows one thread (fspolicy.c).
+ *
+ * A block is 1 MiB. Then the cost of the call itself (2 us) does not matter beside the copy (80 us into cached pages,
+ * 215 us and more into new ones; ext4, Linux 6.18), and a flush of a few megabytes still has several blocks for the
+ * threads.
  */
 #include "config.h"
 
@@ -18,16 +20,17 @@
 
 #define BLOCK ((uint64_t)1 << 20)
 
+/* One call of `write`. Constant while its threads run, except `error`. */
 struct pwrite_run {
 	const struct flush *flush;
-	const unsigned char *data;
-	uint64_t offset, end;
-	_Atomic int error; /* the first one; any thread */
+	const unsigned char *data; /* the bytes for `offset` */
+	uint64_t offset, end;      /* the range of the file */
+	_Atomic int error;         /* the first error, a negative errno, or 0; set once, by any of the threads */
 };
 
 /*
- * Blocks end at multiples of their size in the file, not in the memory: no two threads then
- * meet in one page of the page cache.
+ * Write the i-th block. Blocks end at multiples of their size in the file, not in memory, so that no two threads
+ * write to the same page of the page cache.
  */
 static void write_block(void *arg, size_t i)
 {

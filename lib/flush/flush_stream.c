@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Outputs that are no file one can seek in: front to back, in order, at commit.
+ * The sequential backends, for outputs without a seekable file. They write from the first byte to the last, at
+ * commit.
  *
- * Until commit any byte may still change, and what a pipe has taken cannot be taken back. So the
- * whole output is in memory until then, and is written once; there is nothing to gain from
- * threads. The caller sees to the order: one write from offset 0 to the end.
+ * Any byte may change until commit, and bytes that a pipe has accepted cannot be changed any more. So the whole
+ * output stays in memory until commit, and is written once. More threads would not help. The caller ensures the
+ * order: it makes one write, from offset 0 to the end.
  *
- * Three kinds: a descriptor, a function of the caller's, and memory that stays where it is.
+ * There are three of them: stream writes to a descriptor, sink calls a function of the caller's, and memory does
+ * nothing, because the output stays where it is.
  */
 #include "config.h"
 
@@ -16,7 +18,7 @@
 
 #include "system/sys.h"
 
-/* A function is called with this much at a time: it may want to show progress, or to stop. */
+/* The sink is called with at most so many bytes at a time: it may want to show progress, or to stop. */
 #define SINK_BLOCK ((uint64_t)1 << 20)
 
 static int stream_open(struct flush *f)
@@ -50,7 +52,10 @@ static int sink_write(struct flush *f, const void *data, uint64_t offset, uint64
 		size_t step = (size_t)(n < SINK_BLOCK ? n : SINK_BLOCK);
 
 		r = f->sink(f->sink_arg, offset, from, step);
-		/* A count, or errno's own sign: not what was agreed. */
+		/*
+		 * The sink must return 0 or a negative errno. A positive value is a count, or an errno without its
+		 * sign.
+		 */
 		if (r > 0)
 			r = -EINVAL;
 		from += step;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io_uring, through liburing.
+ * The backend that uses io_uring, through liburing.
  *
- * It is expected to be fast, so it is here to be asked for and to be measured; it is never chosen
- * unasked. ext4 and tmpfs have a buffered write done by a thread of the kernel's, and there is one
- * of these per file at a time ("a necessary evil", liburing#571); on xfs the submitting thread
- * mostly copies itself. Either way it is pwrite on one thread. 512 MiB of warm memory into a new
- * file in blocks of 1 MiB, ms, medians of 15 in random order (Linux 6.18, 2 cores):
+ * People expect io_uring to be fast, so it can be requested and measured. It is never chosen by default. On ext4 and
+ * tmpfs a kernel thread does a buffered write, one per file at a time ("a necessary evil", liburing#571). On xfs the
+ * submitting thread mostly makes the copy itself. In both cases the effect is that of pwrite on one thread.
+ * Milliseconds for 512 MiB of warm memory into a new file in blocks of 1 MiB, medians of 15 in random order (Linux
+ * 6.18, 2 cores):
  *
  *                                  ext4   xfs in a loop image   tmpfs
  *     pwrite, 1 thread              120            83            175
@@ -17,19 +17,20 @@
  *     pwrite, put by 8 threads      144            92            192
  *     uring, put by 8 threads       147            90            184
  *
- * put is the slower one as two threads wake each other for every block: 256 MiB in blocks of
- * 64 KiB, by 8 threads, ext4, take 123 ms against pwrite's 74. A queue that all threads share would
- * mend that, but pwrite is no slower than this backend at its best; so put holds a mutex, and
- * nothing is ever in flight while nobody is in here.
+ * uring is slower than pwrite by put, because two threads wake each other for every block: 256 MiB in blocks of 64
+ * KiB, by 8 threads on ext4, take 123 ms, and 74 ms by pwrite. One queue for all threads would avoid that. But even
+ * at its best this backend is no faster than pwrite. So put simply holds a mutex, and no request is in flight while
+ * no thread is inside write or put.
  *
- * Nothing is registered with the ring (ext4, 512 MiB, medians of 21, a busier machine). Buffers:
- * 157 ms instead of 154, as pinning them takes 11, and RLIMIT_MEMLOCK allows 8 MiB here. The
- * file: 154 instead of 150, and unless it is unregistered first, a closed ring keeps it open for
- * writing for a while: a program just linked could not be run (ETXTBSY, 100 of 100). Nor would it
- * follow when the descriptor of a discarded output is led to /dev/null.
+ * Neither buffers nor the file are registered with the ring (ext4, 512 MiB, medians of 21, a busier machine). With
+ * registered buffers it takes 157 ms instead of 154, because pinning them takes 11 ms; and RLIMIT_MEMLOCK allows only
+ * 8 MiB here. With a registered file it takes 154 ms instead of 150. And unless the file is unregistered first, a
+ * closed ring keeps it open for writing for a while, so that a program just linked could not be run (ETXTBSY, 100
+ * times of 100). A registered file would also still be written to after the descriptor of a discarded output was
+ * redirected to /dev/null.
  *
- * Cost: a ring, and threads of the kernel's that count as the process's. Where it may have no more
- * (RLIMIT_NPROC, pids.max) requests come back cancelled; their bytes are written by hand.
+ * Cost: a ring, and kernel threads that count as threads of the process. If the process may have no more threads
+ * (RLIMIT_NPROC, pids.max) requests are completed as cancelled, and their bytes are written by pwrite(2).
  */
 #include "config.h"
 
@@ -47,40 +48,48 @@
 
 #define BLOCK ((uint64_t)1 << 20)
 
-/* 1 in flight: 187 ms where 2, 8 and 32 take 152 to 154 (as above: ext4, busier). */
-#define QUEUE 8u
+/*
+ * Writes in flight at most. One takes 187 ms where 2, 8 and 32 take 152 to 154 (ext4, the busier machine, see above).
+ */
+#define QUEUE_DEPTH 8u
 
-/* Pauses of at least 20 us while the kernel has no memory for a request and none is in flight. */
+/*
+ * How often submitting is tried while the kernel has no memory for a request and none is in flight. Between two
+ * attempts is a pause of at least 20 us.
+ */
 #define SUBMIT_TRIES 1000
 
-/* From a block to what is left of it after a short write. */
+/* A write: a whole block at first, then what is left of it after a short write. Under uring.lock. */
 struct request {
 	const unsigned char *from;
-	uint64_t offset;
-	unsigned n;
+	uint64_t offset; /* in the file */
+	unsigned n;      /* bytes that are left */
 };
 
+/* The backend's state. */
 struct uring {
 	int fd;               /* constant */
-	pthread_mutex_t lock; /* guards the rest; held until nothing is in flight */
+	pthread_mutex_t lock; /* guards the members below; write and put hold it until nothing is in flight */
 	struct io_uring ring;
-	int error;               /* the first one; final: requests may be stuck in the ring then */
-	unsigned tries;          /* of submitting, in vain, in a row */
-	unsigned queued, flying; /* requests in the ring, and with the kernel; a nudge is one */
-	int nudged;              /* one of them is a nudge */
+	int error;               /* the first error, or 0; after it nothing is submitted, requests may stay queued */
+	unsigned failed_submits; /* attempts to submit that failed since the last that succeeded */
+	unsigned queued;         /* requests in the ring that are not submitted yet, the nudge included */
+	unsigned in_flight;      /* requests that the kernel has, the nudge included */
+	int nudge_pending;       /* 1: one of the requests is a nudge */
 	unsigned n_idle;
-	struct request *idle[QUEUE];
-	struct request requests[QUEUE];
+	struct request *idle[QUEUE_DEPTH]; /* the first n_idle are those of `requests` that are not used */
+	struct request requests[QUEUE_DEPTH];
 };
 
-static void fail(struct uring *u, int error)
+/* Keep the first error. */
+static void note_error(struct uring *u, int error)
 {
 	if (u->error == 0)
 		u->error = error;
 }
 
-/* There is room in the ring: it has an entry for each request, and for a nudge. */
-static void queue(struct uring *u, struct request *q)
+/* Put the request into the ring. There is always room: the ring has an entry for each request and for one nudge. */
+static void queue_write(struct uring *u, struct request *q)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
@@ -89,40 +98,42 @@ static void queue(struct uring *u, struct request *q)
 	u->queued++;
 }
 
+/* Submit the queued requests. On return they are submitted, or it has to be called again, or u->error is set. */
 static void submit(struct uring *u)
 {
 	int r = ob__sys_uring_submit(&u->ring);
 
 	if (r > 0) {
 		u->queued -= (unsigned)r;
-		u->flying += (unsigned)r;
-		u->tries = 0;
+		u->in_flight += (unsigned)r;
+		u->failed_submits = 0;
 		return;
 	}
 	if (r == 0 || r == -EAGAIN || r == -EBUSY) {
-		/* What is in flight makes room when it lands. */
-		if (u->flying > 0)
+		/* The kernel has room again when a request in flight is completed. */
+		if (u->in_flight > 0)
 			return;
-		if (++u->tries < SUBMIT_TRIES) {
+		if (++u->failed_submits < SUBMIT_TRIES) {
 			ob__sys_pause();
 			return;
 		}
 	}
-	fail(u, r == 0 ? -EIO : r);
+	note_error(u, r == 0 ? -EIO : r);
 }
 
 /*
- * Linux 6.18 was seen to leave a buffered write in its queue for ever, once in some 100,000 rings: submitted,
- * not completed, and no worker thread left that would take it. Any other request wakes one, which then does
- * both (tried on the process that hung: 4,095 bytes written at once). So behind what takes a second a no-op
- * is put, without data.
+ * A nudge is a no-op request that makes the kernel go on. Linux 6.18 sometimes leaves a buffered write in its queue
+ * for ever, about once in 100,000 rings: the write is submitted but not completed, and there is no worker thread that
+ * would take it. Any other request wakes a worker, which then completes both. (Tried on the process that hung: its
+ * 4,095 bytes were written at once.) So if no request was completed for a second, a nudge is submitted. Its data
+ * pointer is NULL.
  */
 static void nudge(struct uring *u)
 {
-	struct io_uring_sqe *sqe = u->nudged ? NULL : io_uring_get_sqe(&u->ring);
+	struct io_uring_sqe *sqe = u->nudge_pending ? NULL : io_uring_get_sqe(&u->ring);
 
 	if (sqe == NULL) {
-		/* It may not have got there yet, and after an error nobody else submits. */
+		/* The nudge may still be queued. After an error write_all() submits nothing any more. */
 		if (u->queued > 0)
 			submit(u);
 		return;
@@ -130,17 +141,18 @@ static void nudge(struct uring *u)
 	io_uring_prep_nop(sqe);
 	io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 	io_uring_sqe_set_data(sqe, NULL);
-	u->nudged = 1;
+	u->nudge_pending = 1;
 	u->queued++;
 	submit(u);
 }
 
 /*
- * The kernel reads the caller's memory until the request has landed, so we must not return before,
- * even if waiting fails (somebody closed all descriptors above 2, ours too). The ring's memory
- * keeps it alive and shows what has landed: look there now and then. NULL: not yet.
+ * Wait for a completion; NULL: there is none yet, call again. The kernel reads the caller's memory until a request is
+ * completed, so write and put must not return earlier, not even if waiting fails. (That happens if the program closes
+ * all descriptors above 2, the ring's too.) The mapped memory of the ring keeps the ring alive, and shows
+ * completions: in that case it is polled.
  */
-static struct io_uring_cqe *wait_for_one(struct uring *u)
+static struct io_uring_cqe *wait_for_completion(struct uring *u)
 {
 	struct io_uring_cqe *cqe = NULL;
 	int r = ob__sys_uring_wait(&u->ring, &cqe);
@@ -152,74 +164,78 @@ static struct io_uring_cqe *wait_for_one(struct uring *u)
 		return NULL;
 	}
 	if (r != -EAGAIN && r != -EBUSY)
-		fail(u, r);
+		note_error(u, r);
 	while (ob__sys_uring_peek(&u->ring, &cqe) != 0)
 		ob__sys_pause();
 	return cqe;
 }
 
-/* A request is over: 0 or a negative errno. */
-static int finish(struct uring *u, const struct request *q, int result)
+/* A request was completed with `res`, bytes written or a negative errno. 0 or a negative errno. */
+static int finish_request(struct uring *u, const struct request *q, int res)
 {
-	switch (result) {
-	case -ECANCELED: /* no thread for a worker: RLIMIT_NPROC, or the cgroup's pids.max */
+	switch (res) {
+	case -ECANCELED: /* the kernel could not start a worker thread: RLIMIT_NPROC, or pids.max of the cgroup */
 	case -EAGAIN:
 	case -EINTR:
 		return ob__sys_pwrite_all(u->fd, q->from, q->n, q->offset);
 	case 0:
 		return -EIO;
 	default:
-		return result < 0 ? result : 0;
+		return res < 0 ? res : 0;
 	}
 }
 
-static void land(struct uring *u)
+/* Wait for one request in flight. After a short write its rest is queued again. */
+static void complete_one(struct uring *u)
 {
-	struct io_uring_cqe *cqe = wait_for_one(u);
+	struct io_uring_cqe *cqe = wait_for_completion(u);
 	struct request *q;
-	int result;
+	int res;
 
 	if (cqe == NULL)
 		return;
 	q = io_uring_cqe_get_data(cqe);
-	result = cqe->res;
+	res = cqe->res;
 	io_uring_cqe_seen(&u->ring, cqe);
-	u->flying--;
+	u->in_flight--;
 	if (q == NULL) {
-		u->nudged = 0;
+		u->nudge_pending = 0;
 		return;
 	}
-	if (u->error == 0 && result > 0 && (unsigned)result < q->n) {
-		q->from += result;
-		q->offset += (unsigned)result;
-		q->n -= (unsigned)result;
-		queue(u, q);
+	if (u->error == 0 && res > 0 && (unsigned)res < q->n) {
+		q->from += res;
+		q->offset += (unsigned)res;
+		q->n -= (unsigned)res;
+		queue_write(u, q);
 		return;
 	}
 	if (u->error == 0)
-		u->error = finish(u, q, result);
+		u->error = finish_request(u, q, res);
 	u->idle[u->n_idle++] = q;
 }
 
-/* Blocks end at multiples of their size in the file, as in flush_pwrite.c. */
+/*
+ * Write n bytes at `offset`, and return when nothing is in flight. Blocks end at multiples of their size in the file,
+ * as in flush_pwrite.c. 0 or a negative errno.
+ */
 static int write_all(struct uring *u, const unsigned char *from, uint64_t offset, uint64_t n)
 {
-	while (u->flying > 0 || (u->error == 0 && (u->queued > 0 || n > 0))) {
+	while (u->in_flight > 0 || (u->error == 0 && (u->queued > 0 || n > 0))) {
 		while (u->error == 0 && n > 0 && u->n_idle > 0) {
 			unsigned step = (unsigned)(BLOCK - offset % BLOCK);
 			struct request *q = u->idle[--u->n_idle];
 
 			step = step < n ? step : (unsigned)n;
 			*q = (struct request){ .from = from, .offset = offset, .n = step };
-			queue(u, q);
+			queue_write(u, q);
 			from += step;
 			offset += step;
 			n -= step;
 		}
 		if (u->error == 0 && u->queued > 0)
 			submit(u);
-		if (u->flying > 0)
-			land(u);
+		if (u->in_flight > 0)
+			complete_one(u);
 	}
 	return u->error;
 }
@@ -250,14 +266,14 @@ static int uring_open(struct flush *f)
 	u = calloc(1, sizeof *u);
 	if (u == NULL)
 		return -ENOMEM;
-	r = ob__sys_uring_open(&u->ring, QUEUE + 1); /* rounded up to a power of two */
+	r = ob__sys_uring_open(&u->ring, QUEUE_DEPTH + 1); /* liburing rounds up to a power of two */
 	if (r < 0) {
 		free(u);
 		return r;
 	}
 	pthread_mutex_init(&u->lock, NULL);
 	u->fd = f->fd;
-	while (u->n_idle < QUEUE) {
+	while (u->n_idle < QUEUE_DEPTH) {
 		u->idle[u->n_idle] = &u->requests[u->n_idle];
 		u->n_idle++;
 	}

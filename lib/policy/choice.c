@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Options, environment, policy, in this order.
+ * How an output is written. Three sources are asked, in this order: options, environment, the table of file systems.
  *
- * An option is the program's and is an order: what cannot be is an error. The environment is the
- * user's, who has met a file system that nobody here knows, and cannot change the program: a wish,
- * passed over where it cannot be, as a program must not fail for it. Both are told in the statistics.
+ * An option comes from the program and must be obeyed: if it cannot be, the output cannot be opened or mapped. The
+ * environment comes from the user, who may have a file system that the table does not know, and who cannot change the
+ * program. It is a hint, which is ignored where it cannot be honoured, because a program must not fail because of it.
+ * The statistics say which of the sources decided. OUTBUF_STAGE=yes has no effect, because Views are staged wherever
+ * it is possible anyway.
  *
  *     OUTBUF_MAP=yes|no   OUTBUF_STAGE=yes|no   OUTBUF_FLUSH=pwrite|uring|stream
  */
@@ -17,20 +19,20 @@
 
 #include "system/sys.h"
 
-/* yes, no, or AUTO if the variable is unset, empty or something else. */
+/* REQUIRE if the variable is "yes", NO if it is "no", AUTO if it is unset, empty or anything else. */
 static uint32_t yes_or_no(const char *name)
 {
-	const char *text = ob__sys_environment(name);
+	const char *value = ob__sys_environment(name);
 
-	if (text != NULL && strcmp(text, "yes") == 0)
+	if (value != NULL && strcmp(value, "yes") == 0)
 		return OUTBUF_REQUIRE;
-	return text != NULL && strcmp(text, "no") == 0 ? OUTBUF_NO : OUTBUF_AUTO;
+	return value != NULL && strcmp(value, "no") == 0 ? OUTBUF_NO : OUTBUF_AUTO;
 }
 
 static void choose_map(struct choice *c, const struct outbuf_options *options,
                        const struct fspolicy *fs)
 {
-	uint32_t wish = yes_or_no("OUTBUF_MAP");
+	uint32_t from_environment = yes_or_no("OUTBUF_MAP");
 
 	if (fs == NULL && options->map != OUTBUF_REQUIRE) {
 		c->map = OUTBUF_NO;
@@ -42,9 +44,9 @@ static void choose_map(struct choice *c, const struct outbuf_options *options,
 	} else if (c->wanted == OUTBUF_FLUSH_STREAM || c->preferred == OUTBUF_FLUSH_STREAM) {
 		c->map = OUTBUF_NO;
 		c->map_why = "written front to back";
-	} else if (wish != OUTBUF_AUTO) {
-		c->map = wish == OUTBUF_NO ? OUTBUF_NO : OUTBUF_AUTO;
-		c->insist = wish != OUTBUF_NO;
+	} else if (from_environment != OUTBUF_AUTO) {
+		c->map = from_environment == OUTBUF_NO ? OUTBUF_NO : OUTBUF_AUTO;
+		c->insist = from_environment != OUTBUF_NO;
 		c->map_why = "OUTBUF_MAP";
 	} else {
 		c->map = fs->map ? OUTBUF_AUTO : OUTBUF_NO;
@@ -56,23 +58,23 @@ static void choose_flush(struct choice *c, const struct outbuf_options *options,
                          const struct fspolicy *fs)
 {
 	static const char *const names[] = { "pwrite", "uring", "stream" };
-	const char *text = ob__sys_environment("OUTBUF_FLUSH");
+	const char *value = ob__sys_environment("OUTBUF_FLUSH");
 	uint32_t i;
 
 	c->flush_why = fs != NULL ? "works everywhere" : "not a regular file";
 	if (options->flush != OUTBUF_FLUSH_AUTO) {
 		c->wanted = options->flush;
 		c->flush_why = "option";
-	} else if (text != NULL && *text != '\0') {
+	} else if (value != NULL && *value != '\0') {
 		c->refused = -EINVAL;
 		c->flush_why = "OUTBUF_FLUSH";
 		for (i = 0; i < sizeof names / sizeof *names; i++)
-			if (strcmp(text, names[i]) == 0) {
+			if (strcmp(value, names[i]) == 0) {
 				c->preferred = OUTBUF_FLUSH_PWRITE + i;
 				c->refused = 0;
 			}
 	}
-	/* A wish cannot take away what the program must have. */
+	/* The environment cannot override an option: a sequential backend neither maps nor stages. */
 	if (c->preferred == OUTBUF_FLUSH_STREAM &&
 	    (options->map == OUTBUF_REQUIRE || options->stage == OUTBUF_REQUIRE)) {
 		c->preferred = OUTBUF_FLUSH_AUTO;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is known about file systems: one table, each row with its reason. */
+/* What is known about file systems: a constant table, each row with its reason. Any thread may read it. */
 #ifndef OUTBUF_LIB_FSPOLICY_H
 #define OUTBUF_LIB_FSPOLICY_H
 
@@ -14,15 +14,15 @@ struct fspolicy {
 	unsigned char tmpfile;       /* 1: O_TMPFILE may be tried */
 	unsigned char recycle;       /* 1: an old output may be written over, and that is faster than a new file */
 	unsigned char free_is_exact; /* 1: what statfs(2) calls free can be stored to the last byte */
-	unsigned char threads;       /* a flush does not gain by more threads; 0: no such limit is known */
+	unsigned char threads;       /* more threads do not make a flush faster; 0: no such limit is known */
 	unsigned char remote;        /* 1: writes go to a server, another process or another machine */
 	const char *why;             /* the reason for `map`, for outbuf_stats() */
 };
 
-/* The row for an open file or directory; that for unknown ones if the system does not say. */
+/* The row for the file system of an open file or directory. If the system does not tell the type: the "unknown" row. */
 const struct fspolicy *ob__fspolicy_of_file(int fd);
 
-/* The row for a type, for tests. */
+/* The row for a type of file system, the "unknown" row if the table does not have it. For tests. */
 const struct fspolicy *ob__fspolicy_of_magic(uint32_t magic);
 
 #endif
