@@ -26,7 +26,7 @@ struct destination {
 
 static int open_target(struct outbuf *ob, const struct destination *to)
 {
-	const struct target_request wish = {
+	const struct target_request request = {
 		.mode = (mode_t)ob->options.mode,
 		.in_place = ob->options.replace == OUTBUF_REPLACE_IN_PLACE,
 		.recycle = ob->options.recycle != 0,
@@ -35,7 +35,7 @@ static int open_target(struct outbuf *ob, const struct destination *to)
 	};
 
 	if (to->path != NULL)
-		return ob__target_open(&ob->target, to->path, &wish);
+		return ob__target_open(&ob->target, to->path, &request);
 	if (to->fd >= 0)
 		return ob__target_open_descriptor(&ob->target, to->fd);
 	ob__target_open_none(&ob->target);
