@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_commands.c - commands that do the same, timed against each other
+ * Compares the run times of several commands that do the same work.
  *
  *     bench_commands ROUNDS OUTPUT NAME COMMAND [NAME COMMAND]...
  *
- * Each round runs all commands, in turn and from another one on each time; OUTPUT is removed before each,
- * and not counted. Printed are medians, the least, and the ratio of the medians to the first command's.
+ * Each round runs every command once, one after the other. Each round begins with another command. OUTPUT is removed
+ * before each run; the time for that is not counted. The program prints the median and the least time of each
+ * command, and the ratio of its median to that of the first command.
  *
- * Memory is looked at in one more round, which is not timed, as looking takes time: the largest RssAnon of
- * /proc/PID/status, every millisecond. Files that are mapped are not in it.
+ * Memory is measured in one more round. That round is not timed, because measuring takes time: every millisecond
+ * RssAnon of /proc/PID/status is read, and the largest value is printed. It does not include mapped files.
  */
 #include "config.h"
 
@@ -27,10 +28,10 @@
 enum { ROUNDS_MAX = 99 };
 
 struct command {
-	const char *name, *text;
-	double wall[ROUNDS_MAX], cpu[ROUNDS_MAX];
-	long private_kib;
-	int failed;
+	const char *name, *text;                  /* from the command line; `text` is for sh -c */
+	double wall[ROUNDS_MAX], cpu[ROUNDS_MAX]; /* seconds in each round */
+	long private_kib;                         /* the largest RssAnon, in KiB */
+	int failed;                               /* 1: the command has failed at least once */
 };
 
 static pid_t start(const struct command *c, const char *output)
@@ -62,7 +63,7 @@ static void measure_time(struct command *c, const char *output, int round)
 	c->failed |= status != 0;
 }
 
-/* In KiB; 0 if it has ended. */
+/* RssAnon of the process in KiB; 0 if it has ended. */
 static long private_now(pid_t pid)
 {
 	char path[64], line[256];

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Emitting a large file as a linker does: every way of the library's beside what people write by hand.
+ * Writes a large file as a linker does, by all methods of this library and by those that programs use without it, and
+ * compares the times.
  *
  *     bench_emit [-r] [-o TSV] [-w WORD]... [DIRECTORY [MEBIBYTES [ROUNDS [THREADS,...]]]]
  *
- * Which sections, and how threads share them: emit_sections.c. The ways: emit_ours.c,
- * emit_hand.c, emit_llvm.c. Each run makes a new file in the directory, complete and closed when
- * the clock stops, and then removes it. -w takes only ways with this word in their name, -o
- * also writes the numbers to a file, tab-separated.
+ * emit_sections.c has the sections, and divides them among threads. emit_ours.c, emit_hand.c and emit_llvm.c have the
+ * ways. Each run makes a new file in the directory. The file is complete and closed when the clock stops; then it is
+ * removed. -w selects the ways with this word in their name. -o writes the numbers to a file as well, tab-separated.
  *
- * With -r the last output stays, each way's at a path of its own, and the next run of it replaces it, or
- * writes over it: as a linker does all day. Then ways that recycle or write in place are measured.
+ * With -r the last output stays, at a path of its own for each way. The next run of the way replaces it or writes
+ * over it, as a linker does that is run again and again. In these runs the ways that recycle or write in place are
+ * measured, and some others to compare them with.
  *
- * Every way runs once before, with each number of threads, and its file is compared with what it
- * should be; so no row is fast by being wrong. A way that the file system or this build refuses
- * keeps its row, with the reason.
+ * Before the measurement every way runs once with each number of threads, and its file is compared with the expected
+ * bytes. So no way is fast because its output is wrong. A way that the file system or this build refuses keeps its
+ * row, with the reason.
  *
- * Then the runs are interleaved, all ways and numbers of threads in another order each round: a
- * run is paid for in part by the next one (who comes after a memory-hungry way finds pages warm), and a
- * neighbour on the machine slows down whatever runs at that time. Between runs, off the clock, the
- * file system is told to write out what it holds: freeing the last file's blocks is not the next one's
- * work. What is in the page cache counts as written, as for any linker.
+ * Then the runs are interleaved: each round has all ways and numbers of threads in another order. This is necessary
+ * because a run affects the next one (after a way that uses much memory the next one finds free pages that the
+ * machine has already provided), and because other programs on the machine slow down whatever runs at that moment.
+ * Between runs, while the clock is stopped, the file system is synced, so that no run has to free the blocks of the
+ * file before it. Bytes in the page cache count as written, as for any linker.
  */
 #include "config.h"
 
@@ -44,10 +45,10 @@ int again;
 int checking;
 
 static struct results results;
-static const char *tsv, *words[MAX_WAYS];
-static size_t word_count;
-static int directory;
-static char own[3000]; /* the directory of our outputs */
+static const char *tsv_path, *filters[MAX_WAYS];
+static size_t filter_count;
+static int directory;             /* a descriptor of DIRECTORY */
+static char own_directory[3000]; /* the path of our directory for outputs, inside DIRECTORY */
 
 int refuse(const char *what, int error)
 {
@@ -63,6 +64,7 @@ void check_bytes(const struct way *way, const void *data, size_t size)
 	exit(1);
 }
 
+/* End the program with a message unless the file at path[] is the job's output. */
 static void check_file(const struct way *way)
 {
 	static unsigned char block[BLOCK];
@@ -90,14 +92,16 @@ static void check_file(const struct way *way)
 
 /* --------------------------------------------------------------------- running */
 
+/* Set path[] for the way with this index. */
 static void name_output(size_t way)
 {
 	if (again)
-		snprintf(path, sizeof path, "%s/way-%zu", own, way);
+		snprintf(path, sizeof path, "%s/way-%zu", own_directory, way);
 	else
-		snprintf(path, sizeof path, "%s/out", own);
+		snprintf(path, sizeof path, "%s/out", own_directory);
 }
 
+/* Remove the output, except with -r, and wait until the file system has written everything. */
 static void remove_output(void)
 {
 	if (!again && unlink(path) != 0 && errno != ENOENT)
@@ -106,10 +110,10 @@ static void remove_output(void)
 		die(path, errno);
 }
 
-/* Whatever ends the program; spares have hidden names. */
-static void leave_no_output(void)
+/* Remove all our files, also spares, which have hidden names. Called at exit, and by the signal handler. */
+static void remove_own_directory(void)
 {
-	int fd = open(own, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = open(own_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 
@@ -118,16 +122,21 @@ static void leave_no_output(void)
 			unlinkat(fd, entry->d_name, 0);
 	if (d != NULL)
 		closedir(d);
-	rmdir(own);
+	rmdir(own_directory);
 }
 
-/* At worst it hangs: nothing of ours is locked but by readdir(). */
-static void on_signal(int signal)
+/*
+ * remove_own_directory() calls functions that are not safe in a signal handler, because the interrupted code may hold
+ * a lock that they need. At worst the program hangs then. No data of this program has a lock, except the directory
+ * stream that readdir() reads.
+ */
+static void handle_signal(int signal)
 {
-	leave_no_output();
+	remove_own_directory();
 	_exit(128 + signal);
 }
 
+/* Run every way once with each number of threads, and check its output. */
 static void check_all(void)
 {
 	size_t i, t;
@@ -136,14 +145,14 @@ static void check_all(void)
 	for (i = 0; i < results.ways; i++)
 		for (t = 0; t < results.columns; t++) {
 			const struct way *way = results.way[i];
-			struct result *one = &results.result[i][t];
+			struct measurement *one = &results.measured[i][t];
 
 			name_output(i);
-			one->unfit = way->most_threads != 0 && results.threads[t] > way->most_threads;
-			if (one->unfit)
+			one->too_many_threads = way->max_threads != 0 && results.threads[t] > way->max_threads;
+			if (one->too_many_threads)
 				continue;
 			one->error = way->run(way, results.threads[t]);
-			/* Until there is a spare, and it is the one that is written. */
+			/* Two more runs: the second one makes a spare, the third one writes over it. */
 			if (again && one->error == 0)
 				one->error = way->run(way, results.threads[t]);
 			if (again && one->error == 0)
@@ -157,6 +166,7 @@ static void check_all(void)
 	checking = 0;
 }
 
+/* Run all rounds, each in another order. */
 static void measure_all(void)
 {
 	size_t order[MAX_WAYS * MAX_COLUMNS], n = results.ways * results.columns, round, i;
@@ -174,10 +184,10 @@ static void measure_all(void)
 		for (i = 0; i < n; i++) {
 			size_t t = order[i] % results.columns;
 			const struct way *way = results.way[order[i] / results.columns];
-			struct result *one = &results.result[order[i] / results.columns][t];
+			struct measurement *one = &results.measured[order[i] / results.columns][t];
 			double began;
 
-			if (one->unfit || one->error != 0)
+			if (one->too_many_threads || one->error != 0)
 				continue;
 			name_output(order[i] / results.columns);
 			began = now();
@@ -189,7 +199,7 @@ static void measure_all(void)
 	}
 }
 
-/* ------------------------------------------------------------------ what is asked for */
+/* ------------------------------------------------------------------ the command line */
 
 static void usage(void)
 {
@@ -207,23 +217,24 @@ static size_t number(const char *word, char **end, size_t most)
 	return n;
 }
 
-static void take_ways(const struct way *ways, size_t n, enum kind kind)
+static void select_ways(const struct way *ways, size_t n, enum kind kind)
 {
 	size_t i, k;
 
 	for (i = 0; i < n && results.ways < MAX_WAYS; i++) {
 		if (ways[i].when != BOTH && ways[i].when != (again ? AGAIN : NEW))
 			continue;
-		for (k = 0; k < word_count && strstr(ways[i].name, words[k]) == NULL; k++)
+		for (k = 0; k < filter_count && strstr(ways[i].name, filters[k]) == NULL; k++)
 			continue;
-		if (ways[i].kind == kind && (word_count == 0 || k < word_count))
+		if (ways[i].kind == kind && (filter_count == 0 || k < filter_count))
 			results.way[results.ways++] = &ways[i];
 	}
 }
 
 /*
- * Rather now than in the middle; half as much again, as file systems free blocks late. With -r all
- * outputs stay, and a spare for some: 11 files.
+ * End the program if disk or memory do not suffice, rather than in the middle of the measurement. The disk must have
+ * room for half an output more, because file systems free blocks late. With -r all outputs stay, and spares of some:
+ * 11 files.
  */
 static void check_room(const char *dir, size_t size)
 {
@@ -234,12 +245,12 @@ static void check_room(const char *dir, size_t size)
 		die(dir, errno);
 	if ((uint64_t)fs.f_bavail * fs.f_frsize < (again ? 11 : 1) * (uint64_t)size + size / 2)
 		die(dir, ENOSPC);
-	/* The file in the page cache, what it should be, and the output in memory: three times. */
+	/* The output is in memory three times: in the page cache, as the expected bytes, and in buffers of the way. */
 	if ((uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE) < 4 * (uint64_t)size)
 		die("three times the output in memory", ENOMEM);
 }
 
-static const char *parse(int argc, char **argv, size_t *size)
+static const char *parse_arguments(int argc, char **argv, size_t *size)
 {
 	const char *dir, *list;
 	char *end;
@@ -249,9 +260,9 @@ static const char *parse(int argc, char **argv, size_t *size)
 		if (option == 'r')
 			again = 1;
 		else if (option == 'o')
-			tsv = optarg;
-		else if (option == 'w' && word_count < MAX_WAYS)
-			words[word_count++] = optarg;
+			tsv_path = optarg;
+		else if (option == 'w' && filter_count < MAX_WAYS)
+			filters[filter_count++] = optarg;
 		else
 			usage();
 	}
@@ -275,33 +286,33 @@ static const char *parse(int argc, char **argv, size_t *size)
 int main(int argc, char **argv)
 {
 	size_t size;
-	const char *dir = parse(argc, argv, &size), *named = getenv("OUTBUF_FS");
+	const char *dir = parse_arguments(argc, argv, &size), *name_from_environment = getenv("OUTBUF_FS");
 	char type[64];
 	enum kind kind;
 
 	for (kind = OURS; kind <= LIMIT; kind++) {
-		take_ways(ways_ours, ways_ours_count, kind);
-		take_ways(ways_hand, ways_hand_count, kind);
-		take_ways(ways_llvm, ways_llvm_count, kind);
+		select_ways(ways_ours, ways_ours_count, kind);
+		select_ways(ways_hand, ways_hand_count, kind);
+		select_ways(ways_llvm, ways_llvm_count, kind);
 	}
 	if (results.ways == 0)
 		usage();
 	check_room(dir, size);
-	snprintf(own, sizeof own, "%s/bench_emit-%ld", dir, (long)getpid());
-	if (mkdir(own, 0700) != 0)
-		die(own, errno);
+	snprintf(own_directory, sizeof own_directory, "%s/bench_emit-%ld", dir, (long)getpid());
+	if (mkdir(own_directory, 0700) != 0)
+		die(own_directory, errno);
 	job_make(size);
-	atexit(leave_no_output);
-	signal(SIGINT, on_signal);
-	signal(SIGTERM, on_signal);
+	atexit(remove_own_directory);
+	signal(SIGINT, handle_signal);
+	signal(SIGTERM, handle_signal);
 	check_all();
 	measure_all();
 
 	file_system(dir, type);
 	print_machine(dir);
 	print_table(&results);
-	if (tsv != NULL)
-		write_tsv(&results, tsv, named != NULL ? named : type);
+	if (tsv_path != NULL)
+		write_tsv(&results, tsv_path, name_from_environment != NULL ? name_from_environment : type);
 	job_free();
 	return 0;
 }

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one small write costs: through a View, by a raw pointer with a bounds check, by stdio.
+ * Measures one small write: through a View, by a pointer with a bounds check, and by stdio.
  *
- *     bench_small              all ways, interleaved, median of 9 and least: ns per call
- *     bench_small WAY N        one way, N calls: for callgrind, see bench/run
+ *     bench_small              all ways, interleaved; prints the median of 9 and the least, ns per call
+ *     bench_small WAY N        one way, N calls; for callgrind, see bench/run
  *
- * "raw" is the least that a bounded store can cost: pointer and end in registers, nothing else.
- * "local" is a View moved into a local variable, which compilers then keep in registers too.
- * "cursor" is what any writer that is passed around must do: pointer and end in memory, as in a
- * View elsewhere, so that they are loaded and stored at each call (the stored byte may alias them).
+ * "raw" is the cheapest bounded store: the pointer and the end are in registers. "local" is a View that was copied
+ * into a local variable, so that the compiler keeps its members in registers too. "cursor" does what any writer must
+ * do that is passed to functions: the pointer and the end are in memory, as in a View that is not local. They are
+ * loaded and stored at each call, because the stored byte may alias them. "view" is a View that is not local.
  *
- * "turned" is an output in the other byte order than the machine's.
+ * "turned" is a View of an output, in memory, whose byte order is not the machine's, so values are byte-swapped.
  *
- * All write over 1 MiB again and again, so that it is the call and not memory that is measured: Views over the
- * first of an output that is mapped and not staged, raw stores over the second. (Staged, each MiB would go to the
- * file: 0.13 ns more per call of 32 bits, 0.26 of 64.) stdio into /dev/null with a buffer of 64 KiB.
+ * Each way writes over the same 1 MiB again and again, so that the call is measured and not the memory. The output is
+ * mapped and not staged; Views write over its first MiB, "raw" and "cursor" over its second. (If it were staged each
+ * MiB would be written to the file: 0.13 ns more per call of 32 bits, 0.26 per call of 64 bits.) stdio writes to
+ * /dev/null with a buffer of 64 KiB.
  */
 #include "config.h"
 
@@ -27,14 +28,14 @@
 #include "measure.h"
 #include "outbuf.h"
 
-#define SPAN ((size_t)1 << 20)
+#define SPAN_BYTES ((size_t)1 << 20)
 #define ROUNDS 9
 
 struct cursor {
 	unsigned char *p, *end;
 };
 
-static struct outbuf_view view, turned;
+static struct outbuf_view view, swapped;
 static struct cursor cursor;
 static unsigned char *memory;
 static FILE *null;
@@ -42,7 +43,10 @@ static volatile int failed;
 
 #define KEEP __attribute__((noinline))
 
-/* Out of line, as the View's slow path: it may change the cursor. */
+/*
+ * The slow path of a cursor. Like that of a View it is not inline and may change the cursor, so the compiler has to
+ * expect that.
+ */
 static KEEP void cursor_full(struct cursor *c)
 {
 	failed = 1;
@@ -52,7 +56,7 @@ static KEEP void cursor_full(struct cursor *c)
 #define RAW(bits)                                                               \
 	static KEEP void raw##bits(size_t n)                                    \
 	{                                                                       \
-		unsigned char *p = memory, *end = memory + SPAN;                \
+		unsigned char *p = memory, *end = memory + SPAN_BYTES;          \
 		size_t i;                                                       \
 		for (i = 0; i < n; i++) {                                       \
 			uint##bits##_t x = (uint##bits##_t)i;                   \
@@ -60,7 +64,7 @@ static KEEP void cursor_full(struct cursor *c)
 				failed = 1;                                     \
 				return;                                         \
 			}                                                       \
-			/* Keep it a store per call: compilers turn this loop into vectors. */ \
+			/* Keeps a store per call: compilers would vectorise the loop. */ \
 			__asm__ volatile("" : "+r"(p)::"memory");               \
 			memcpy(p, &x, sizeof x);                                \
 			p += sizeof x;                                          \
@@ -97,7 +101,7 @@ static KEEP void cursor_full(struct cursor *c)
 			outbuf_write##name(v, (uint##bits##_t)i);               \
 	}
 
-/* The View moved into a local: see struct outbuf_view. */
+/* The View copied into a local variable and back: see struct outbuf_view. */
 #define LOCAL(bits)                                                             \
 	static KEEP void local##bits(size_t n)                                  \
 	{                                                                       \
@@ -106,7 +110,7 @@ static KEEP void cursor_full(struct cursor *c)
 		outbuf_seek(&view, 0);                                          \
 		w = view;                                                       \
 		for (i = 0; i < n; i++) {                                       \
-			/* As in raw: no vectors. */                            \
+			/* Prevents vectors, as in RAW. */                      \
 			__asm__ volatile("" ::: "memory");                      \
 			outbuf_write##bits(&w, (uint##bits##_t)i);              \
 		}                                                               \
@@ -133,7 +137,7 @@ VIEW(view8, view, 8, 8)
 VIEW(view32, view, 32, 32)
 VIEW(view64, view, 64, 64)
 VIEW(view32be, view, 32be, 32)
-VIEW(turned32, turned, 32, 32)
+VIEW(turned32, swapped, 32, 32)
 LOCAL(8)
 LOCAL(32)
 LOCAL(64)
@@ -151,7 +155,7 @@ static KEEP void putc8(size_t n)
 static const struct way {
 	const char *name;
 	void (*run)(size_t n);
-	size_t width;
+	size_t width; /* bytes per call */
 } ways[] = {
 	{ "raw8", raw8, 1 },           { "local8", local8, 1 },      { "cursor8", cursor8, 1 },
 	{ "view8", view8, 1 },        { "putc_unlocked", putc8, 1 }, { "raw32", raw32, 4 },
@@ -164,10 +168,10 @@ static const struct way {
 
 #define WAYS (sizeof ways / sizeof *ways)
 
-/* n calls, in spans of what fits. */
+/* Make n calls, at most as many at a time as fit into SPAN_BYTES. */
 static void run(const struct way *way, size_t n)
 {
-	size_t most = SPAN / way->width;
+	size_t most = SPAN_BYTES / way->width;
 
 	for (; n > most; n -= most)
 		way->run(most);
@@ -211,23 +215,23 @@ int main(int argc, char **argv)
 	options.stage = OUTBUF_NO;
 	r = outbuf_open(&ob, path, &options);
 	if (r == 0)
-		r = outbuf_map(ob, 2 * SPAN);
+		r = outbuf_map(ob, 2 * SPAN_BYTES);
 	if (r == 0)
-		r = outbuf_data(ob, SPAN, SPAN, &second);
+		r = outbuf_data(ob, SPAN_BYTES, SPAN_BYTES, &second);
 	if (r == 0)
-		r = outbuf_view(ob, &view, 0, SPAN);
+		r = outbuf_view(ob, &view, 0, SPAN_BYTES);
 	options.order = OUTBUF_HOST_BIG ? OUTBUF_LITTLE_ENDIAN : OUTBUF_BIG_ENDIAN;
 	if (r == 0)
 		r = outbuf_open_memory(&other, &options);
 	if (r == 0)
-		r = outbuf_view(other, &turned, 0, SPAN);
+		r = outbuf_view(other, &swapped, 0, SPAN_BYTES);
 	if (r < 0)
 		die(path, r);
 	memory = second;
-	memset(memory, 1, SPAN);
-	cursor.end = memory + SPAN;
-	outbuf_fill(&view, 1, SPAN);
-	outbuf_fill(&turned, 1, SPAN);
+	memset(memory, 1, SPAN_BYTES);
+	cursor.end = memory + SPAN_BYTES;
+	outbuf_fill(&view, 1, SPAN_BYTES);
+	outbuf_fill(&swapped, 1, SPAN_BYTES);
 
 	if (argc == 3) {
 		for (i = 0; i < WAYS && strcmp(ways[i].name, argv[1]) != 0; i++)
@@ -239,7 +243,7 @@ int main(int argc, char **argv)
 		print_machine(NULL);
 		measure_all();
 	}
-	if (failed || outbuf_view_end(&view) < 0 || outbuf_view_end(&turned) < 0)
+	if (failed || outbuf_view_end(&view) < 0 || outbuf_view_end(&swapped) < 0)
 		die("a write", 34);
 	outbuf_close(ob);
 	outbuf_close(other);

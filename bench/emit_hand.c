@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What people write today instead of using a library, each as well as a careful person would.
+ * The ways that programs use today without a library, each written as well as a careful programmer would write it.
  *
- * Block reservation is the choice that depends most on the file system: on ext4 fallocate(2) gives
- * staged blocks 4 to 17 % and two threads in a mapping 14 to 23 %; on tmpfs and btrfs it gives nothing and
- * at times takes 5 to 10 %. So both are here. A file that is not reserved is at least made as long as
- * it will be, as each write that extends it takes locks for longer. Where the file system cannot
- * reserve, ways that map are refused (their twin does without), ways that write go on.
+ * Whether to reserve blocks is the choice that depends most on the file system. On ext4 fallocate(2) makes staged
+ * blocks 4 to 17 % faster, and two threads in a mapping 14 to 23 %. On tmpfs and btrfs it gains nothing, and
+ * sometimes costs 5 to 10 %. So ways with and without it are measured. A file whose blocks are not reserved is at
+ * least set to its final length first, because a write that extends the file holds locks for longer. Where the file
+ * system cannot reserve, ways that map are refused, because the same way without reservation is measured, too. Ways
+ * that write go on without it.
  */
 #include "config.h"
 
@@ -21,7 +22,7 @@
 #include "emit.h"
 #include "measure.h"
 
-/* With -r: the last output itself, in place. */
+/* Create the output. With -r the last output is opened, to be written over in place. */
 static int create(void)
 {
 	int fd = open(path, O_RDWR | O_CREAT | (again ? 0 : O_EXCL) | O_CLOEXEC, 0666);
@@ -31,14 +32,15 @@ static int create(void)
 	return fd;
 }
 
+/* Close the output. */
 static void finish(int fd)
 {
 	if (close(fd) != 0)
 		die(path, errno);
 }
 
-/* 0, or the error of a file system that does not reserve; the file has its length in any case. */
-static int lengthen(int fd, enum reserve reserve)
+/* Set the length of the output. 0, or the negative errno of fallocate(2): the length is set by ftruncate(2) then. */
+static int set_length(int fd, enum reserve reserve)
 {
 	int error = 0;
 
@@ -59,7 +61,7 @@ static int lengthen(int fd, enum reserve reserve)
 static int map_file(const struct way *way, unsigned threads)
 {
 	struct emission e = { .task = task_memcpy, .fd = create() };
-	int r = lengthen(e.fd, way->reserve);
+	int r = set_length(e.fd, way->reserve);
 
 	if (r < 0) {
 		close(e.fd);
@@ -111,7 +113,7 @@ static int memory_then_write(const struct way *way, unsigned threads)
 	return 0;
 }
 
-static void put(int fd, const unsigned char *data, size_t length, size_t offset)
+static void pwrite_all(int fd, const unsigned char *data, size_t length, size_t offset)
 {
 	while (length > 0) {
 		ssize_t n = pwrite(fd, data, length, (off_t)offset);
@@ -124,19 +126,22 @@ static void put(int fd, const unsigned char *data, size_t length, size_t offset)
 	}
 }
 
-/* The gap up to the next task is written too: it is one of zeros, and less than a page. */
-static void task_put_memory(struct emission *e, const struct task *t)
+/*
+ * Writes the task's bytes from the output in memory, with the gaps between its sections. The gap behind the task is
+ * not written: the file has its length already, so that the gap reads as zeros.
+ */
+static void task_pwrite_memory(struct emission *e, const struct task *t)
 {
-	put(e->fd, e->base + t->offset, t->length, t->offset);
+	pwrite_all(e->fd, e->base + t->offset, t->length, t->offset);
 }
 
 static int memory_then_pwrite(const struct way *way, unsigned threads)
 {
 	struct emission e = { .task = task_memcpy, .base = fresh_memory(), .fd = create() };
 
-	lengthen(e.fd, way->reserve);
+	set_length(e.fd, way->reserve);
 	emit(&e, threads);
-	e.task = task_put_memory;
+	e.task = task_pwrite_memory;
 	emit(&e, threads);
 	munmap(e.base, job.size);
 	finish(e.fd);
@@ -145,31 +150,31 @@ static int memory_then_pwrite(const struct way *way, unsigned threads)
 
 /* ------------------------------------------------------------- straight to the file */
 
-static void task_put_sections(struct emission *e, const struct task *t)
+static void task_pwrite_sections(struct emission *e, const struct task *t)
 {
 	size_t i, offset, length;
 
 	for (i = 0; i < t->count; i++) {
 		const unsigned char *data = part(t, i, &offset, &length);
 
-		put(e->fd, data, length, offset);
+		pwrite_all(e->fd, data, length, offset);
 	}
 }
 
-/* What an emitter does that relocates: build the task's bytes in a block of its thread's. */
-static void task_put_staged(struct emission *e, const struct task *t)
+/* Builds the task's bytes in a buffer of the thread, as a linker does that applies relocations, and writes that. */
+static void task_pwrite_staged(struct emission *e, const struct task *t)
 {
 	static _Thread_local unsigned char stage[BLOCK];
-	size_t i, offset, length, filled = 0;
+	size_t i, offset, length, end_of_data = 0;
 
 	for (i = 0; i < t->count; i++) {
 		const unsigned char *data = part(t, i, &offset, &length);
 
-		memset(stage + filled, 0, offset - t->offset - filled);
+		memset(stage + end_of_data, 0, offset - t->offset - end_of_data);
 		memcpy(stage + (offset - t->offset), data, length);
-		filled = offset - t->offset + length;
+		end_of_data = offset - t->offset + length;
 	}
-	put(e->fd, stage, t->length, t->offset);
+	pwrite_all(e->fd, stage, t->length, t->offset);
 }
 
 static int pwrite_with(void (*task)(struct emission *e, const struct task *t), const struct way *way,
@@ -177,7 +182,7 @@ static int pwrite_with(void (*task)(struct emission *e, const struct task *t), c
 {
 	struct emission e = { .task = task, .fd = create() };
 
-	lengthen(e.fd, way->reserve);
+	set_length(e.fd, way->reserve);
 	emit(&e, threads);
 	finish(e.fd);
 	return 0;
@@ -185,17 +190,17 @@ static int pwrite_with(void (*task)(struct emission *e, const struct task *t), c
 
 static int pwrite_sections(const struct way *way, unsigned threads)
 {
-	return pwrite_with(task_put_sections, way, threads);
+	return pwrite_with(task_pwrite_sections, way, threads);
 }
 
 static int pwrite_staged(const struct way *way, unsigned threads)
 {
-	return pwrite_with(task_put_staged, way, threads);
+	return pwrite_with(task_pwrite_staged, way, threads);
 }
 
 /*
- * One thread: a FILE has one position. Sought to each task's place; within it the gaps are filled, as
- * glibc's fseek() writes the buffer out, and 110 thousand of them would be as many writes.
+ * By one thread, because a FILE has one position. It seeks once per task. Gaps inside a task are written as zeros:
+ * fseek() of glibc writes the buffer to the file, so that 110 thousand calls of it would cause as many writes.
  */
 static int stdio(const struct way *way, unsigned threads)
 {
@@ -221,7 +226,7 @@ static int stdio(const struct way *way, unsigned threads)
 			at = offset + length;
 		}
 	}
-	/* Sticky: fwrite's results need no looking at. */
+	/* A FILE keeps its error, so the results of fwrite() need not be checked. */
 	if (ferror(file) || fclose(file) != 0)
 		die(path, errno);
 	return 0;
@@ -229,7 +234,7 @@ static int stdio(const struct way *way, unsigned threads)
 
 /* -------------------------------------------------------------------- the limit */
 
-/* Into memory that is there and warm: what nothing that copies can beat. */
+/* Copy into memory whose pages have been touched. No way that copies the bytes can be faster. */
 static int into_warm_memory(const struct way *way, unsigned threads)
 {
 	struct emission e = { .task = task_memcpy, .base = job.expected };

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * LLVM's FileOutputBuffer, through llvm_buffer.cc, a shared object that bench/llvm-buffer builds where
- * LLVM's headers are. Loaded at run time, so that bench_emit needs no C++ compiler and its other
- * ways can be measured without it, and still in the same process and interleaved with them.
+ * The way that uses LLVM's FileOutputBuffer.
+ *
+ * FileOutputBuffer is called through llvm_buffer.cc, a shared object that bench/llvm-buffer builds where LLVM's
+ * headers are installed. It is loaded at run time, from the path in $BENCH_LLVM_BUFFER. So bench_emit needs no C++
+ * compiler, and its other ways can be measured without LLVM, but this one still runs in the same process, interleaved
+ * with them.
  */
 #include "config.h"
 
@@ -17,8 +20,11 @@
 typedef void *llvm_create(const char *path, size_t size, unsigned char **base);
 typedef int llvm_commit(void *buffer);
 
-/* dlsym() returns an object pointer, which ISO C does not convert to a function's. */
-static int find(void *library, const char *name, void *function)
+/*
+ * Set *function, a pointer to a function, to the address of a symbol. 0: there is no such symbol. memcpy(), because
+ * dlsym() returns a pointer to an object, which ISO C does not convert to one to a function.
+ */
+static int look_up(void *library, const char *name, void *function)
 {
 	void *p = dlsym(library, name);
 
@@ -41,8 +47,8 @@ static int file_output_buffer(const struct way *way, unsigned threads)
 		if (name == NULL)
 			return refuse("$BENCH_LLVM_BUFFER", -ENOENT);
 		library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
-		if (library == NULL || !find(library, "bench_llvm_create", &create) ||
-		    !find(library, "bench_llvm_commit", &commit))
+		if (library == NULL || !look_up(library, "bench_llvm_create", &create) ||
+		    !look_up(library, "bench_llvm_commit", &commit))
 			die(dlerror(), ELIBBAD);
 	}
 	buffer = create(path, job.size, &e.base);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's own ways: the same Views, with what carries the bytes chosen by options.
+ * The ways that use this library. All of them write by Views; options choose how the bytes reach the file.
  *
- * "auto" has the default options, but for the number of threads: with one thread it would else
- * flush on two, and be compared with others that have one.
+ * "auto" has the default options. In all ways the library decides how many threads a flush has: one on each of the
+ * file systems that bench/file-systems measures (fspolicy.c).
  */
 #include "config.h"
 
@@ -15,7 +15,7 @@ static void task_view(struct emission *e, const struct task *t)
 	struct outbuf_view v;
 	size_t i, offset, length;
 
-	/* Whatever fails sticks to the output: commit says it. */
+	/* Errors are not checked here: the first one becomes the sticky error, which commit returns. */
 	outbuf_view(e->ob, &v, t->offset, t->length);
 	for (i = 0; i < t->count; i++) {
 		const unsigned char *data = part(t, i, &offset, &length);

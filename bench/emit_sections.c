@@ -2,17 +2,19 @@
 /*
  * The sections that bench_emit emits.
  *
- * They are drawn like a linker's, from a fixed seed. A quarter of the bytes are small sections of
- * the sizes that Debian's libLLVMCodeGen.a (LLVM 14) has, 25,632 of them, mean 492 bytes, median
- * 104: the table below is their histogram. That a linked libLLVM-14.so keeps 77 % of its 108 MB in
- * two sections, and that debug information, symbol and string tables are such too, is the
- * rest: few sections from 64 KiB to an eighth of the output, all octaves equally often. For 256
- * MiB that is 110 thousand small ones and 59 others.
+ * Their sizes are drawn from a fixed seed, distributed like those of a linker. A quarter of the bytes are small
+ * sections with the sizes found in Debian's libLLVMCodeGen.a (LLVM 14): 25,632 sections, mean 492 bytes, median 104.
+ * The table below is their histogram. The rest of the bytes are few large sections, because a linked libLLVM-14.so
+ * has 77 % of its 108 MB in two sections, and debug information, symbol tables and string tables are large too. These
+ * have 64 KiB to an eighth of the output, each octave equally often. An output of 256 MiB has 110 thousand small
+ * sections and 59 others.
  *
- * A linker hands out work in portions that are worth a turn at the queue: small neighbours together up
- * to 1 MiB, larger sections in blocks that end at multiples of 1 MiB of the file.
+ * A linker divides the work into portions that are large enough to be worth an access to the queue. So neighbouring
+ * small sections are one task, up to 1 MiB. Larger sections are divided into blocks that end at multiples of 1 MiB of
+ * the file.
  *
- * The content is copied from 64 MiB of warm memory, as a linker's inputs are files in the page cache.
+ * The content is copied from 64 MiB of memory that has been touched, because the inputs of a linker are files in the
+ * page cache.
  */
 #include "config.h"
 
@@ -24,20 +26,23 @@
 #include "emit.h"
 #include "measure.h"
 
-#define SOURCE ((size_t)64 << 20)
-/* The output's offset modulo this is the place in the source: not a multiple of pages. */
-#define SPAN (SOURCE - BLOCK - 65 * 64)
+#define SOURCE_SIZE ((size_t)64 << 20)
+/*
+ * The byte at offset x of the output is the byte at x modulo this in the source. It is not a multiple of the page
+ * size, so the alignment of source to output differs from period to period.
+ */
+#define SOURCE_PERIOD (SOURCE_SIZE - BLOCK - 65 * 64)
 
 struct job job;
 static unsigned char *source;
 
 const unsigned char *content(size_t offset)
 {
-	return source + offset % SPAN;
+	return source + offset % SOURCE_PERIOD;
 }
 
-/* splitmix64: the same numbers with every C library. */
-static uint64_t draw(uint64_t *state, uint64_t below)
+/* A random number below `below`, by splitmix64: the numbers do not depend on the C library. */
+static uint64_t random_below(uint64_t *state, uint64_t below)
 {
 	uint64_t x = *state += 0x9e3779b97f4a7c15;
 
@@ -46,18 +51,18 @@ static uint64_t draw(uint64_t *state, uint64_t below)
 	return (x ^ x >> 31) % below;
 }
 
-/* Of a thousand sections so many have 4^i to 4^(i+1) bytes. */
+/* How many of a thousand small sections have 4^i to 4^(i+1) bytes. */
 static const unsigned histogram[] = { 36, 39, 289, 326, 233, 55, 19, 3 };
 
 static size_t small_length(uint64_t *seed)
 {
-	uint64_t left = draw(seed, 1000);
+	uint64_t left = random_below(seed, 1000);
 	size_t i = 0, octave;
 
 	while (left >= histogram[i])
 		left -= histogram[i++];
-	octave = (size_t)1 << (2 * i + draw(seed, 2));
-	return octave + draw(seed, octave);
+	octave = (size_t)1 << (2 * i + random_below(seed, 2));
+	return octave + random_below(seed, octave);
 }
 
 static size_t large_length(uint64_t *seed, size_t size)
@@ -66,12 +71,12 @@ static size_t large_length(uint64_t *seed, size_t size)
 
 	while (((size_t)131072 << octaves) < size / 8)
 		octaves++;
-	octave = (size_t)65536 << draw(seed, octaves ? octaves : 1);
-	return octave + draw(seed, octave);
+	octave = (size_t)65536 << random_below(seed, octaves ? octaves : 1);
+	return octave + random_below(seed, octave);
 }
 
-/* Room for one more in an array that doubles. */
-static void *room(void *array, size_t count, size_t each)
+/* Ensure that an array of `count` elements has room for one more; its capacity is a power of two. Returns the array. */
+static void *grow_array(void *array, size_t count, size_t each)
 {
 	if ((count & (count - 1)) != 0)
 		return array;
@@ -95,17 +100,17 @@ static void draw_sections(size_t size)
 		}
 		if (length > size - offset)
 			length = size - offset;
-		job.sections = room(job.sections, job.section_count, sizeof *job.sections);
+		job.sections = grow_array(job.sections, job.section_count, sizeof *job.sections);
 		job.sections[job.section_count++] = (struct section){ offset, length };
 		offset = (offset + length + ALIGN - 1) / ALIGN * ALIGN;
 	}
-	/* The last one ends where the output does. */
+	/* The last section ends at the end of the output. */
 	job.sections[job.section_count - 1].length = size - job.sections[job.section_count - 1].offset;
 }
 
 static struct task *new_task(size_t offset, size_t length, size_t section)
 {
-	job.tasks = room(job.tasks, job.task_count, sizeof *job.tasks);
+	job.tasks = grow_array(job.tasks, job.task_count, sizeof *job.tasks);
 	job.tasks[job.task_count] = (struct task){ offset, length, section, 1 };
 	return &job.tasks[job.task_count++];
 }
@@ -145,18 +150,18 @@ void job_make(size_t size)
 	job.size = size;
 	draw_sections(size);
 	make_tasks();
-	source = malloc(SOURCE);
+	source = malloc(SOURCE_SIZE);
 	job.expected = calloc(size, 1);
 	if (source == NULL || job.expected == NULL)
 		die("memory for the sections", ENOMEM);
-	for (i = 0; i < SOURCE; i += sizeof seed) {
-		uint64_t x = draw(&seed, UINT64_MAX);
+	for (i = 0; i < SOURCE_SIZE; i += sizeof seed) {
+		uint64_t x = random_below(&seed, UINT64_MAX);
 
 		memcpy(source + i, &x, sizeof x);
 	}
 	e.base = job.expected;
 	emit(&e, 1);
-	/* Gaps too: calloc's pages are not there before they are touched. */
+	/* Touch every page, also in gaps: calloc() provides pages only when they are touched. */
 	for (i = 0; i < size; i += 4096)
 		*(volatile unsigned char *)(job.expected + i) = job.expected[i];
 }
@@ -169,9 +174,9 @@ void job_free(void)
 	free(job.tasks);
 }
 
-/* ----------------------------------------------------------------- the work */
+/* ------------------------------------------------------------- running the tasks */
 
-static void *work(void *arg)
+static void *run_tasks(void *arg)
 {
 	struct emission *e = arg;
 	size_t i;
@@ -183,19 +188,19 @@ static void *work(void *arg)
 
 void emit(struct emission *e, unsigned threads)
 {
-	pthread_t other[MAX_THREADS];
+	pthread_t thread[MAX_THREADS];
 	unsigned i;
 
 	atomic_store(&e->next, 0);
 	for (i = 1; i < threads; i++) {
-		int error = pthread_create(&other[i], NULL, work, e);
+		int error = pthread_create(&thread[i], NULL, run_tasks, e);
 
 		if (error != 0)
 			die("pthread_create", error);
 	}
-	work(e);
+	run_tasks(e);
 	for (i = 1; i < threads; i++)
-		pthread_join(other[i], NULL);
+		pthread_join(thread[i], NULL);
 }
 
 void task_memcpy(struct emission *e, const struct task *t)

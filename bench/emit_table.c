@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The results of bench_emit as a table for people and as lines for programs.
+ * Prints the results of bench_emit as a table, and writes them as tab-separated lines for programs.
  *
- * A way's rate is that of its median round; the best round stands beside it because on a virtual
- * machine that gives free memory back to its host the same run takes 0.2 s or 2 s by what pages it is
- * given. The ratio is of medians, to the best way of the same number of threads that makes a file.
+ * The rate of a way is that of its median round. The best round is printed beside it: on a virtual machine that
+ * returns free memory to its host the same run takes 0.2 s or 2 s, depending on the pages that it gets. The ratio
+ * compares medians: with the best way that makes a file and has the same number of threads.
  */
 #include "config.h"
 
@@ -15,6 +15,7 @@
 #include "emit.h"
 #include "measure.h"
 
+/* GB/s. */
 static double rate(double seconds)
 {
 	return (double)job.size / 1e9 / seconds;
@@ -22,20 +23,20 @@ static double rate(double seconds)
 
 static int has_numbers(const struct results *r, size_t way, size_t column)
 {
-	return r->result[way][column].error == 0 && !r->result[way][column].unfit;
+	return r->measured[way][column].error == 0 && !r->measured[way][column].too_many_threads;
 }
 
 static double median_rate(const struct results *r, size_t way, size_t column)
 {
-	return rate(median(r->result[way][column].seconds, r->rounds));
+	return rate(median(r->measured[way][column].seconds, r->rounds));
 }
 
 static double best_rate(const struct results *r, size_t way, size_t column)
 {
-	return rate(least(r->result[way][column].seconds, r->rounds));
+	return rate(least(r->measured[way][column].seconds, r->rounds));
 }
 
-/* To the best of the column; 0 if there is none. */
+/* The way's median rate divided by the best of the column; 0 if the column has no rate. */
 static double ratio(const struct results *r, size_t way, size_t column)
 {
 	double most = 0;
@@ -62,7 +63,7 @@ void print_table(const struct results *r)
 		printf("   %8u thread%s  ", r->threads[t], r->threads[t] == 1 ? " " : "s");
 	printf("\n");
 	for (i = 0; i < r->ways; i++) {
-		const struct result *refused = NULL;
+		const struct measurement *refused = NULL;
 		int first = i == 0 || r->way[i]->kind != r->way[i - 1]->kind;
 
 		printf("%-8s %-33s", first ? kinds[r->way[i]->kind] : "", r->way[i]->name);
@@ -76,8 +77,8 @@ void print_table(const struct results *r)
 			} else {
 				printf("  %5s%14s", "-", "");
 			}
-			if (r->result[i][t].error != 0)
-				refused = &r->result[i][t];
+			if (r->measured[i][t].error != 0)
+				refused = &r->measured[i][t];
 		}
 		if (refused != NULL)
 			printf("  %s: %s", refused->refused, strerror(-refused->error));
@@ -95,9 +96,9 @@ void write_tsv(const struct results *r, const char *name, const char *file_syste
 	fprintf(file, "fs\tkind\tway\tthreads\tMiB\trounds\tmedian\tbest\tratio\trefused\n");
 	for (i = 0; i < r->ways; i++)
 		for (t = 0; t < r->columns; t++) {
-			const struct result *one = &r->result[i][t];
+			const struct measurement *one = &r->measured[i][t];
 
-			if (one->unfit)
+			if (one->too_many_threads)
 				continue;
 			fprintf(file, "%s\t%s\t%s\t%u\t%zu\t%zu\t", file_system, kinds[r->way[i]->kind],
 			        r->way[i]->name, r->threads[t], job.size >> 20, r->rounds);

@@ -18,7 +18,7 @@ double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int compare(const void *a, const void *b)
+static int compare_doubles(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
 
@@ -32,7 +32,7 @@ double median(const double *values, size_t n)
 	if (sorted == NULL)
 		die("median", 12);
 	memcpy(sorted, values, n * sizeof *sorted);
-	qsort(sorted, n, sizeof *sorted, compare);
+	qsort(sorted, n, sizeof *sorted, compare_doubles);
 	m = n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 	free(sorted);
 	return m;
@@ -47,8 +47,8 @@ double least(const double *values, size_t n)
 	return m;
 }
 
-/* Blanks in a mount point are written as \040. */
-static void decode(char *s)
+/* Replace \040 by a blank: /proc/self/mounts has blanks of a mount point in this form. */
+static void decode_blanks(char *s)
 {
 	char *to = s;
 
@@ -63,7 +63,7 @@ static void decode(char *s)
 	*to = '\0';
 }
 
-/* The longest mount point that begins the directory's path. */
+/* Finds the longest mount point that is a prefix of the directory's path. */
 void file_system(const char *dir, char type[64])
 {
 	char line[1024], point[512], kind[64], path[4096];
@@ -78,7 +78,7 @@ void file_system(const char *dir, char type[64])
 
 		if (sscanf(line, "%*s %511s %63s", point, kind) != 2)
 			continue;
-		decode(point);
+		decode_blanks(point);
 		n = strcmp(point, "/") == 0 ? 0 : strlen(point);
 		if (n >= best && strncmp(path, point, n) == 0 && (path[n] == '/' || path[n] == '\0')) {
 			best = n;

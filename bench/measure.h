@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* What the bench programs share: a clock, medians, and the line about the machine. */
+/* What the bench programs share: a clock, medians, a line about the machine, and fatal errors. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 
 #include <stddef.h>
 
-double now(void); /* seconds */
+/* Seconds of a monotonic clock. */
+double now(void);
+
+/* The median and the least of n > 0 values. */
 double median(const double *values, size_t n);
 double least(const double *values, size_t n);
-/* One line: kernel, CPUs, and the file system of `dir` if it is not NULL. */
+
+/* Print one line: kernel, number of CPUs, and the file system of `dir` if it is not NULL. */
 void print_machine(const char *dir);
-/* The type of the mount that holds the directory. */
+
+/* Set `type` to the name of the file system that the directory is on, or "unknown". */
 void file_system(const char *dir, char type[64]);
+
+/* Print a message and exit with status 1. `error` is an errno, positive or negative. */
 void die(const char *what, int error);
 
 #endif
