@@ -60,13 +60,13 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 		ob->parallel.threads = ob->target.fs->threads;
 	ob->flush = (struct flush){
 		.fd = ob->target.fd,
-		.in_order = ob->target.kind == TARGET_SPECIAL,
+		.sequential_only = ob->target.kind == TARGET_SPECIAL,
 		.parallel = &ob->parallel,
 		.sink = to->sink,
 		.sink_arg = to->sink_arg,
 	};
 	/* Set also where nothing is staged: it costs nothing. */
-	ob->blocks.size = ob->target.fs != NULL && ob->target.fs->remote ? BLOCKS_FAR : BLOCKS_NEAR;
+	ob->blocks.size = ob->target.fs != NULL && ob->target.fs->remote ? BLOCKS_REMOTE : BLOCKS_LOCAL;
 	r = ob__flush_open(&ob->flush, c->wanted, c->preferred, &ob->flush_refused);
 	if (r < 0)
 		return r;

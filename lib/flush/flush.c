@@ -40,7 +40,7 @@ static int try_backend(struct flush *f, const struct flush_backend *backend)
 {
 	f->backend = backend;
 	f->state = NULL;
-	return f->in_order && backend->put != NULL ? -ENOTSUP : backend->open(f);
+	return f->sequential_only && backend->put != NULL ? -ENOTSUP : backend->open(f);
 }
 
 int ob__flush_open(struct flush *f, uint32_t wanted, uint32_t preferred, int *refused)

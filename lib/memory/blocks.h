@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /*
- * The size of a block: BLOCKS_FAR where the file system sends each write to a server (fspolicy.remote), BLOCKS_NEAR
+ * The size of a block: BLOCKS_REMOTE where the file system sends each write to a server (fspolicy.remote), BLOCKS_LOCAL
  * elsewhere. GB/s by size of block, with 1 and 2 threads:
  *
  *                 128 KiB   256 KiB   512 KiB    1 MiB
@@ -16,8 +16,8 @@
  * A block of 256 KiB stays in the second level cache. With a server (bindfs with direct I/O, 2 threads), blocks of 1
  * MiB reached 0.95 to 0.97 of the fastest handwritten method, and blocks of 256 KiB 0.82 to 0.87.
  */
-#define BLOCKS_NEAR ((size_t)256 << 10)
-#define BLOCKS_FAR ((size_t)1 << 20)
+#define BLOCKS_LOCAL ((size_t)256 << 10)
+#define BLOCKS_REMOTE ((size_t)1 << 20)
 
 struct blocks {
 	size_t size;          /* bytes of each block; set by the owner after ob__blocks_init(), then constant */

@@ -47,7 +47,7 @@ static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged
 	int r = ob__write_back_extend_file(ob, end);
 
 	/* Without blocks a store may raise SIGBUS: such a file is mapped only if the caller or the user asks for it. */
-	if (r == 0 && ob->prealloc_error < 0 && ob->options.prealloc == OUTBUF_AUTO && !ob->choice.insist)
+	if (r == 0 && ob->prealloc_error < 0 && ob->options.prealloc == OUTBUF_AUTO && !ob->choice.map_requested)
 		*map_error = ob->prealloc_error;
 	if (r == 0 && *map_error == 0 && ob->mapped_end == 0 && ob->target.fs->verify) {
 		*map_error = ob__space_trial(ob->target.fd, damaged);

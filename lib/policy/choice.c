@@ -39,14 +39,14 @@ static void choose_map(struct choice *c, const struct outbuf_options *options,
 		c->map_why = "not a regular file";
 	} else if (options->map != OUTBUF_AUTO) {
 		c->map = options->map;
-		c->insist = options->map == OUTBUF_REQUIRE;
+		c->map_requested = options->map == OUTBUF_REQUIRE;
 		c->map_why = "option";
 	} else if (c->wanted == OUTBUF_FLUSH_STREAM || c->preferred == OUTBUF_FLUSH_STREAM) {
 		c->map = OUTBUF_NO;
 		c->map_why = "written front to back";
 	} else if (from_environment != OUTBUF_AUTO) {
 		c->map = from_environment == OUTBUF_NO ? OUTBUF_NO : OUTBUF_AUTO;
-		c->insist = from_environment != OUTBUF_NO;
+		c->map_requested = from_environment != OUTBUF_NO;
 		c->map_why = "OUTBUF_MAP";
 	} else {
 		c->map = fs->map ? OUTBUF_AUTO : OUTBUF_NO;
