@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outbuf.hpp - outbuf.h for C++17 and later: owners that move, errors by choice
+ * outbuf.hpp - outbuf.h for C++17 and later: owning classes that can be moved, and errors as codes or as exceptions
  *
  *     liboutbuf::output out("program", options);        // throws std::system_error
  *     out.map(size);
  *     parallel_for(sections, [&](const section &s) {
  *             liboutbuf::view v = out.view(s.offset, s.size);
  *             v.write(s.data, s.size);
- *     });                                               // a View ends where its owner goes
+ *     });                                               // the destructor of `v` ends the View
  *     out.commit();
  *
- * Nothing here does anything but call outbuf.h, whose comments say what each call does, which threads may call it
- * when, and which errors it returns: the names are the same without "outbuf_". Header only, no library but
- * liboutbuf, no virtual functions, no run-time types. The namespace is liboutbuf, as `outbuf` is a struct.
+ * Everything here only calls outbuf.h. The comments there say what each call does, which threads may call it and when,
+ * and which errors it returns. The names are the same without "outbuf_". This header needs no library but liboutbuf. It
+ * has no virtual functions and uses no run-time type information. The namespace is liboutbuf, because `outbuf` is a
+ * struct.
  *
- * Errors. Every function that can fail comes twice, as in std::filesystem: with a std::error_code & at the end,
- * which is noexcept, and without, which throws std::system_error (and is not there where the compiler has no
- * exceptions, -fno-exceptions). Codes are of std::generic_category(), so they compare with std::errc.
+ * Errors. Every function that can fail exists twice, as in std::filesystem. One overload has a std::error_code & as its
+ * last parameter and is noexcept. The other throws std::system_error; it does not exist if the compiler has no
+ * exceptions (-fno-exceptions). Error codes are of std::generic_category(), so they compare with std::errc.
  *
- * A View's writes return nothing: its first error sticks to the output and commit() reports it. Who wants to know
- * earlier asks end() or error(). The destructors end and close, and report nothing.
+ * A View's writes return nothing. Its first error is sticky for the output, and commit() reports it. To learn of it
+ * earlier, call end() or error() of the View. The destructors end the View and close the output, and report no errors.
  *
- * An output that is empty (moved from, or not opened) may be asked whether it is, closed and assigned to, and nothing else.
+ * An output may be empty: after it was moved from, or if it was not opened. Only three things may be done with an empty
+ * output: convert it to bool, destroy it, and assign to it.
  *
- * Views move, and refer to the output of the C library, which does not move when its owner does. They must be
- * gone before it is.
+ * Views can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved. All
+ * Views must be destroyed before their output is.
  */
 #ifndef OUTBUF_HPP
 #define OUTBUF_HPP
@@ -46,7 +48,10 @@
 
 namespace liboutbuf {
 
-/* Types that differ with the language have different names for the linker: one program may be made of both. */
+/*
+ * The type `bytes` depends on the language version. The inline namespace gives its users different names for the
+ * linker, so one program may consist of C++17 and C++20 files.
+ */
 #if defined(__cpp_lib_span)
 inline namespace cxx20 {
 #else
@@ -65,7 +70,7 @@ inline options default_options() noexcept
 	return options OUTBUF_OPTIONS_INIT;
 }
 
-/* Bytes of the output. std::span<std::byte> where there is one (C++20); before, what is used of it. */
+/* Bytes of the output: std::span<std::byte> in C++20; before, a class with the part of its interface that is used. */
 #if defined(__cpp_lib_span)
 using bytes = std::span<std::byte>;
 #else
@@ -89,13 +94,14 @@ private:
 
 namespace detail {
 
-/* 0 or a negative errno. */
+/* The error code for the result of a C function, which is 0 or a negative errno. */
 inline std::error_code code(int result) noexcept
 {
 	return result < 0 ? std::error_code(-result, std::generic_category()) : std::error_code();
 }
 
 #if defined(__cpp_exceptions)
+/* Throw if `result` is a negative errno. */
 inline void check(int result, const char *what)
 {
 	if (result < 0)
@@ -103,7 +109,10 @@ inline void check(int result, const char *what)
 }
 #endif
 
-/* What a caller's function becomes in C: exceptions do not pass through C, so it must not throw. */
+/*
+ * An outbuf_block that calls the caller's function object. `function` is the address of a pointer to it. Exceptions
+ * cannot pass through C, so the function must not throw.
+ */
 template <typename Function>
 int block(void *function, std::uint64_t index, std::uint64_t offset, const void *data, std::size_t n)
 {
@@ -112,7 +121,7 @@ int block(void *function, std::uint64_t index, std::uint64_t offset, const void 
 
 } // namespace detail
 
-/* A View. Owned by one thread at a time. */
+/* A View. It belongs to one thread at a time. */
 class view {
 public:
 	view() noexcept = default;
@@ -132,10 +141,10 @@ public:
 
 	bool is_open() const noexcept { return v_.ob != nullptr; }
 
-	/* The first error so far. */
+	/* The first error of the View so far; EBADF once it has ended. */
 	std::error_code error() const noexcept { return detail::code(v_.error); }
 
-	/* The View is done; what its first error was. */
+	/* End the View, and set `error` to its first error. */
 	void end(std::error_code &error) noexcept { error = detail::code(::outbuf_view_end(&v_)); }
 
 	std::uint64_t tell() const noexcept { return ::outbuf_tell(&v_); }
@@ -147,7 +156,7 @@ public:
 	void write(std::span<const std::byte> data) noexcept { ::outbuf_write(&v_, data.data(), data.size()); }
 #endif
 
-	/* An integer or enumerator of 1, 2, 4 or 8 bytes in the output's byte order, or as the name says. */
+	/* An integer or enumerator of 1, 2, 4 or 8 bytes: in the output's byte order, little-endian, big-endian. */
 	template <typename T> void put(T x) noexcept { put_by<::outbuf_write16, ::outbuf_write32, ::outbuf_write64>(x); }
 	template <typename T> void put_le(T x) noexcept
 	{
@@ -166,7 +175,7 @@ public:
 	void uleb128(std::uint64_t x) noexcept { ::outbuf_uleb128(&v_, x); }
 	void sleb128(std::int64_t x) noexcept { ::outbuf_sleb128(&v_, x); }
 
-	/* Empty after an error. */
+	/* The result is empty after an error. */
 	bytes write_ref(const void *data, std::size_t n) noexcept
 	{
 		void *ref = nullptr;
@@ -178,7 +187,7 @@ public:
 		return ::outbuf_reserve(&v_, n, &ref) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
 	}
 
-	/* For the C calls that are not here, and for hot loops on a copy: see struct outbuf_view. */
+	/* For C functions that this class does not have, and for hot loops on a copy, see struct outbuf_view. */
 	struct ::outbuf_view *get() noexcept { return &v_; }
 
 #if defined(__cpp_exceptions)
@@ -186,7 +195,7 @@ public:
 #endif
 
 private:
-	/* Functions that are known here: they are inline, as in C. */
+	/* The functions are template arguments and not pointers, so that calls of them can be inlined, as in C. */
 	template <auto write16, auto write32, auto write64, typename T> void put_by(T x) noexcept
 	{
 		static_assert(std::is_integral_v<T> || std::is_enum_v<T>, "an integer or an enumerator");
@@ -201,7 +210,7 @@ private:
 			write64(&v_, static_cast<std::uint64_t>(x));
 	}
 
-	/* One that is not open returns -EBADF. */
+	/* Ends the View if it is open: outbuf_view_end() of one that is not would return -EBADF. */
 	void close() noexcept
 	{
 		if (v_.ob)
@@ -211,7 +220,7 @@ private:
 	struct ::outbuf_view v_ = {};
 };
 
-/* An output. One that is neither committed nor discarded when its owner goes is discarded. */
+/* An output. The destructor closes it, and discards it if it is neither committed nor discarded. */
 class output {
 public:
 	output() noexcept = default;
@@ -228,7 +237,7 @@ public:
 	}
 	~output() { ::outbuf_close(ob_); }
 
-	/* Without an output after an error. */
+	/* After an error the object is empty. */
 	output(const std::string &path, const options &o, std::error_code &error) noexcept
 	{
 		error = detail::code(::outbuf_open(&ob_, path.c_str(), &o));
@@ -262,10 +271,10 @@ public:
 	bool is_mapped() const noexcept { return ::outbuf_is_mapped(ob_) != 0; }
 	std::uint64_t size() const noexcept { return ::outbuf_size(ob_); }
 	std::error_code error() const noexcept { return detail::code(::outbuf_error(ob_)); }
-	/* Have commit() fail by this error, of std::generic_category(). */
+	/* Make commit() fail with this error, which must be of std::generic_category(). */
 	void fail(std::error_code error) noexcept { ::outbuf_fail(ob_, -error.value()); }
 
-	/* Any thread. The error sticks to the output, too. */
+	/* Any thread. The error is also sticky for the output. */
 	liboutbuf::view view(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
 	{
 		liboutbuf::view v;
@@ -279,7 +288,7 @@ public:
 		return v;
 	}
 
-	/* Raw access. Any thread. */
+	/* Raw access to the memory. Any thread. */
 	bytes data(std::uint64_t offset, std::size_t length, std::error_code &error) noexcept
 	{
 		void *data = nullptr;
@@ -292,8 +301,8 @@ public:
 	}
 
 	/*
-	 * function(index, offset, const std::byte *data, size) for each block, on any thread; it returns 0 or a negative
-	 * errno, and must not throw.
+	 * Calls function(index, offset, const std::byte *data, size) for each block, on any thread. The function
+	 * returns 0 or a negative errno, and must not throw.
 	 */
 	template <typename Function> void walk(std::size_t block_size, Function &&function, std::error_code &error) noexcept
 	{
@@ -304,7 +313,7 @@ public:
 		error = detail::code(::outbuf_walk(ob_, block_size, detail::block<type>, &address));
 	}
 
-	/* The bytes of in_memory(), once they are committed. */
+	/* The bytes of an output of in_memory() that is committed; else empty. */
 	std::string_view memory() const noexcept
 	{
 		std::uint64_t size = 0;

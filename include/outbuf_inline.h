@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outbuf_inline.h - the small writes of outbuf.h, which includes this; not a manual
+ * outbuf_inline.h - the small writes of outbuf.h
  *
- * A write of a few bytes is a comparison and a store, in the caller's code. Bytes that do not fit
- * below the View's lim go to a function of the library.
+ * outbuf.h includes this file, and describes the functions. This file is their code.
+ *
+ * A write of a few bytes is a comparison and a store, in the caller's code. If the bytes do not fit below the View's
+ * `lim`, a function of the library writes them.
  */
 #ifndef OUTBUF_INLINE_H
 #define OUTBUF_INLINE_H
@@ -15,7 +17,10 @@
 #if defined(__GNUC__)
 #define OUTBUF_COLD __attribute__((cold, noinline))
 #define OUTBUF_RARELY(x) __builtin_expect(!!(x), 0)
-/* A branch, not a bswap at each call and a conditional move: 1 cycle of 2. */
+/*
+ * Makes the compiler branch around the byte swap of x. Otherwise it swaps x in each call, and selects one of the two
+ * values by a conditional move. The branch saves 1 cycle of 2.
+ */
 #define OUTBUF_BRANCH(x) __asm__("" : "+r"(x))
 #else
 #define OUTBUF_COLD
@@ -24,16 +29,17 @@
 #endif
 
 /*
- * Where the inline functions go when bytes do not fit below lim; nobody else calls them. The
- * second takes `size` bytes of x by value: an address would make the compiler keep x
- * on the stack for the fast path too (3 of 16 instructions).
+ * Write bytes that do not fit below `lim`. Only the inline functions call these two. Arguments and errors are those of
+ * the inline functions. The second function gets the `size` low bytes of x by value: if it got an address, the compiler
+ * would keep x on the stack on the fast path as well (3 of 16 instructions).
  */
 OUTBUF_API OUTBUF_COLD int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n);
 OUTBUF_API OUTBUF_COLD int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size);
 
 /*
- * They get a copy of the View, so that the address of the caller's does not get out and a local
- * View can stay in registers. It costs 24 (gcc) to 107 (clang) cold bytes per call.
+ * Call one of these functions with a copy of the View, copy the View back, and return what the function returned. So
+ * the address of the caller's View does not escape, and the members of a local View can stay in registers. This costs
+ * 24 (gcc) to 107 (clang) bytes of cold code per call.
  */
 #define OUTBUF_RETURN_SLOW(v, function, ...)              \
 	do {                                              \
@@ -86,12 +92,13 @@ OUTBUF_INLINE int outbuf_write8(struct outbuf_view *v, uint8_t x)
 }
 
 /*
- * memcpy of a constant size is one store, at any alignment. Addresses are compared as integers, as
- * the sum may point past the object; it cannot wrap, no system maps its last page.
+ * Do the bytes of x, stored at `to`, not fit below `limit`? Addresses are compared as integers, because the sum may
+ * point past the object. The sum cannot wrap, because no system maps its last page.
  */
 #define OUTBUF_NO_ROOM(to, x, limit) \
 	OUTBUF_RARELY((uintptr_t)(to) + sizeof(x) > (uintptr_t)(limit))
 
+/* Store x at `to`, move the View on, and return. memcpy of a constant size is one store, at any alignment. */
 #define OUTBUF_STORE(v, to, x)                \
 	do {                                  \
 		memcpy(to, &(x), sizeof(x));  \
@@ -100,9 +107,9 @@ OUTBUF_INLINE int outbuf_write8(struct outbuf_view *v, uint8_t x)
 	} while (0)
 
 /*
- * In the output's order. One comparison asks for room and for the order, as `native` has no room for
- * anything where bytes must be turned round. With a branch for each, a loop on a local View took up
- * to twice as long: three branches, of the two that an AMD EPYC takes per cycle.
+ * Integers in the output's byte order. One comparison checks both the room and the byte order: where integers must be
+ * byte-swapped, `native` is NULL, so there never is room below it. With a branch for each of the two checks, a loop on
+ * a local View took up to twice as long: it had three branches, and an AMD EPYC executes two per cycle.
  */
 #define OUTBUF_DEFINE_WRITE(bits)                                                            \
 	OUTBUF_INLINE int outbuf_write##bits(struct outbuf_view *v, uint##bits##_t x)        \
@@ -119,6 +126,7 @@ OUTBUF_INLINE int outbuf_write8(struct outbuf_view *v, uint8_t x)
 		OUTBUF_STORE(v, to, x);                                                      \
 	}
 
+/* Integers in a fixed byte order; `swap` is 1 if that is not the machine's. */
 #define OUTBUF_DEFINE_WRITE_FIXED(bits, order, swap)                                         \
 	OUTBUF_INLINE int outbuf_write##bits##order(struct outbuf_view *v, uint##bits##_t x) \
 	{                                                                                    \
