@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* 01_hello.c - one file written by two threads, a View each */
+/* 01_hello.c - two threads write one file, each through a View of its own */
 #include <outbuf.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@ static void *world(void *ob)
 	struct outbuf_view view;
 	outbuf_view(ob, &view, 7, 7);  /* bytes 7 to 13 are this thread's */
 	outbuf_write_string(&view, "world!\n");
-	outbuf_view_end(&view);        /* an error would stick: commit reports it */
+	outbuf_view_end(&view);        /* errors are sticky: commit reports them */
 	return NULL;
 }
 
@@ -24,7 +24,7 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
 	int error = outbuf_open(&ob, argv[1], NULL);
 	if (!error)
-		error = outbuf_map(ob, 14);    /* as much as we know the layout of */
+		error = outbuf_map(ob, 14);    /* the size of the part whose layout is known */
 	if (!error)
 		error = -pthread_create(&thread, NULL, world, ob);
 	if (!error) {
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 		outbuf_write_string(&view, "Hello, ");
 		outbuf_view_end(&view);
 		pthread_join(thread, NULL);
-		error = outbuf_commit(ob);     /* only now there is a file */
+		error = outbuf_commit(ob);     /* the file appears at the path only now */
 	}
 	if (error)
 		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));

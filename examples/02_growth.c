@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 02_growth.c - more bytes than were planned, from several threads at once
+ * 02_growth.c - several threads write more bytes than were planned
  *
- * The plan given to outbuf_map() is a guess, and this program guesses far too low: 10,000
- * bytes for 1,280,000. Nothing changes for the writers. A View may lie in the mapping, past
- * it, or across its end (line 312 does); what is past it grows under the library's own
- * lock, and commit carries it to the file.
+ * The size given to outbuf_map() is a guess, and this program guesses far too low: 10,000 bytes for 1,280,000. Nothing
+ * changes for the writers. A View may lie in the mapping, past it, or across its end, as that of line 312 does. The
+ * memory past the mapping grows under the library's own lock, and commit writes its bytes to the file.
  *
- * Thread t writes the lines t, t + 4, t + 8, ...: each line has its place, so the file is the
- * same however the threads take turns.
+ * Thread t writes the lines t, t + 4, t + 8, ... Each line has a fixed offset, so the file does not depend on the order
+ * in which the threads run.
  */
 #include <outbuf.h>
 #include <inttypes.h>
@@ -33,7 +32,7 @@ static void *write_lines(void *arg)
 		char text[LINE_LENGTH];
 		snprintf(text, sizeof text, "line %d by thread %d", line, w->first_line);
 		outbuf_view(w->ob, &view, (uint64_t)line * LINE_LENGTH, LINE_LENGTH);
-		/* Cut or padded, so that every line is as long as the next. */
+		/* The text is cut or padded, so that all lines have the same length. */
 		outbuf_write_stringpad(&view, text, LINE_LENGTH - 1, " .", 2);
 		outbuf_write8(&view, '\n');
 		outbuf_view_end(&view);

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 03_edit.c - what is known last stands first: changing bytes that are already written
+ * 03_edit.c - change bytes that are already written
  *
- * A file of numbers with a header that holds their count, their sum and where each quarter
- * begins. Three ways to reach bytes that lie in the output, none of which seeks or
- * reads the file back:
+ * The program writes a file of numbers. The file begins with a header that holds the count of the numbers, their sum,
+ * and the offset of each quarter. These values are known only after the numbers were written. There are three ways to
+ * change bytes in the output. None of them seeks, and none reads the file back:
  *
- *   outbuf_write_ref()   copy bytes in and keep a pointer to them: the table of quarters is
- *                        written as zeros and filled as the quarters come
- *   outbuf_reserve()     no copy at all: the numbers are computed where they will stand
- *   outbuf_view_edit()   a View over what another View wrote: count and sum in the header
+ *   outbuf_write_ref()   copies bytes into the output and returns a pointer to them. The table of quarters is written
+ *                        as zeros, and filled through the pointer when the quarters are written.
+ *   outbuf_reserve()     returns a pointer to bytes of the output, without a copy. The numbers are computed in place.
+ *   outbuf_view_edit()   opens a View over bytes that another View wrote: the count and the sum in the header.
  *
- * Pointers hold until commit, in the mapping and past its end alike. Half of the numbers here
- * lie past it.
+ * The pointers are valid until commit, both in the mapping and past its end. Half of the numbers here lie past it.
  */
 #include <outbuf.h>
 #include <stdio.h>
@@ -20,7 +19,7 @@
 
 enum { COUNT = 4000, QUARTERS = 4, HEADER = 16 + 8 * QUARTERS, PLANNED = HEADER + 4 * COUNT / 2 };
 
-/* The file is little-endian, as options.order says by default, on any machine. */
+/* Stores x in little-endian order on any machine. That is also the default of options.order, for outbuf_write32(). */
 static void put32(unsigned char *at, uint32_t x)
 {
 	for (int i = 0; i < 4; i++)
@@ -33,7 +32,7 @@ static uint64_t numbers(struct outbuf_view *view, uint32_t first, uint32_t n)
 	void *at;
 
 	if (outbuf_reserve(view, 4 * (size_t)n, &at))
-		return 0; /* sticks; commit will say */
+		return 0; /* the error is sticky; commit will report it */
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t x = (first + i) * (first + i);
 		put32((unsigned char *)at + 4 * i, x);
@@ -56,10 +55,10 @@ int main(int argc, char **argv)
 	if (!error)
 		error = outbuf_map(ob, PLANNED);
 	if (!error) {
-		/* One View without an end: it runs from the mapping into what lies behind. */
+		/* One View without an end: it runs from the mapping into the heap extension. */
 		outbuf_view(ob, &view, 0, OUTBUF_UNBOUNDED);
 		outbuf_write_stringn(&view, "NUM", 4);
-		outbuf_fill(&view, 0xff, 12); /* count and sum, not known yet */
+		outbuf_fill(&view, 0xff, 12); /* the count and the sum are not known yet */
 		outbuf_write_ref(&view, zeros, sizeof zeros, &table);
 		for (uint32_t q = 0; table && q < QUARTERS; q++) {
 			put32((unsigned char *)table + 8 * q, (uint32_t)outbuf_tell(&view));

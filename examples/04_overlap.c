@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 04_overlap.c - finding the two writers that were given the same bytes
+ * 04_overlap.c - find two writers that were given the same bytes
  *
- * Views need no lock because their ranges are disjoint. If a layout has a mistake and they
- * are not, the output is wrong in a way that changes from run to run. options.check_overlap
- * makes the library remember every range: the second View is refused, the mistake is
- * reported with both ranges, and nothing reaches the path.
+ * Views need no lock because their ranges are disjoint. If a mistake in the layout makes ranges overlap, the output is
+ * wrong in a way that changes from run to run. With options.check_overlap the library remembers every range. It refuses
+ * the second View on the same bytes, reports both ranges, and leaves the path alone.
  *
- * This program makes the mistake first (a record counted one byte too short), shows what it
- * is told, and then writes the file properly.
+ * This program first makes the mistake: it counts a record one byte too short. It prints the ranges that the library
+ * reports, and then writes the file correctly.
  */
 #include <outbuf.h>
 #include <errno.h>
@@ -46,7 +45,7 @@ static int write_records(const char *path, unsigned miscount)
 		       overlap.other_offset);
 	if (!error)
 		error = outbuf_commit(ob);
-	outbuf_close(ob); /* without a commit, this discards */
+	outbuf_close(ob); /* this discards an output that was not committed */
 	return error;
 }
 
@@ -58,7 +57,7 @@ int main(int argc, char **argv)
 	if (error == -EEXIST)
 		error = write_records(argv[1], 0);
 	else if (!error)
-		error = -EPROTO; /* the mistake went unseen */
+		error = -EPROTO; /* the library did not find the mistake */
 	if (error)
 		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
 	return error != 0;

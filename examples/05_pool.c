@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 05_pool.c - the library works on the program's own threads, and says what it is doing
+ * 05_pool.c - the library works on the program's own threads, and reports what it is doing
  *
- * A program that has a thread pool does not want another one inside a library. Bytes that
- * are not in the mapping are carried to the file in parallel; options.run hands that
- * work to the program. options.observe tells when a phase begins and ends: enough for a
- * progress line or a trace.
+ * A program that has a thread pool does not want a second one inside a library. The library writes bytes that are not
+ * in the mapping to the file in parallel. With options.run it hands this work to the program's pool. It calls
+ * options.observe when a phase begins and when it ends, which is enough for a progress line or a trace.
  *
- * Here the pool is examples/workqueue.c, which writes the content too. The file is not mapped
- * (options.map), so that all of it has to be carried.
+ * Here the pool is examples/workqueue.c, which also writes the content. The file is not mapped (options.map), so that
+ * all bytes have to be written to the file.
  */
 #include <outbuf.h>
 #include <inttypes.h>
@@ -28,7 +27,7 @@ static void observe(void *arg, enum outbuf_phase phase, int done, uint64_t bytes
 	};
 
 	(void)arg;
-	if ((unsigned)phase < OUTBUF_PHASES) /* a newer library may know more of them */
+	if ((unsigned)phase < OUTBUF_PHASES) /* a newer library may have more phases */
 		printf("%s %s, %" PRIu64 " bytes\n", names[phase], done ? "ends" : "begins",
 		       bytes);
 }
@@ -55,12 +54,12 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
 	options.map = OUTBUF_NO;
-	options.run = workqueue_pool; /* the shape that the library calls */
+	options.run = workqueue_pool; /* its type is that of options.run */
 	options.run_arg = &queue;
 	options.observe = observe;
 	int error = outbuf_open(&ob, argv[1], &options);
 	if (!error)
-		error = outbuf_map(ob, SIZE); /* still says how much will come */
+		error = outbuf_map(ob, SIZE); /* without a mapping, this states the planned size */
 	if (!error)
 		error = workqueue_run(&queue, workqueue_blocks(SIZE), write_block, ob);
 	if (!error)

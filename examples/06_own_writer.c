@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 06_own_writer.c - for a linker that has a writer of its own: raw memory, and an identity of all bytes
+ * 06_own_writer.c - for a linker that has its own writer: raw memory, and a build ID computed from all bytes
  *
- * Such a program wants one buffer for the whole output, into which its threads store as they like, and which stays
- * where it is when the output turns out larger than planned: outbuf_data() gives any range of it. When all is written
- * it is hashed for a build id, in blocks, on all threads (outbuf_walk), each of which gives its memory back
- * once it is hashed (outbuf_release), so that there is little left to unmap at commit. The hash of the blocks'
- * hashes is the identity, which has its place in the header: zeros while it is computed, stored after.
+ * Such a program wants one buffer for the whole output. Its threads store into the buffer as they like, and the buffer
+ * must not move if the output becomes larger than planned. outbuf_data() returns any range of such a buffer.
  *
- * What it must not count on: addresses end with commit, and a checker of overlaps sees only Views.
+ * When everything is written, the program computes a build ID. outbuf_walk() calls it for blocks of the output, on all
+ * threads. Each call hashes its block, and then frees the block's memory (outbuf_release()), so that commit has little
+ * left to unmap. The build ID is the hash of the blocks' hashes. It is stored in the header, where bytes are zero while
+ * the hashes are computed.
+ *
+ * Two limits: the addresses are valid only until commit, and options.check_overlap checks Views, not such a writer.
  */
 #include <errno.h>
 #include <outbuf.h>
@@ -23,8 +25,8 @@
 enum { HEADER = 64, ID_AT = 16, PLANNED = 24 << 20, EXTRA = 3 << 20, BLOCK = 1 << 20 };
 
 /*
- * Content: each 64-bit word holds its own offset, little-endian on any machine. Any writer that wants memory could stand
- * here, but the order of its bytes is then its own business.
+ * Stands for a writer that wants memory. Each 64-bit word of the content holds its own offset, little-endian on any
+ * machine: options.order has no effect on what a program stores through pointers.
  */
 static void write_words(unsigned char *to, uint64_t from, uint64_t end)
 {
@@ -44,7 +46,7 @@ static int write_block(void *buffer, size_t i)
 
 struct tree {
 	struct outbuf *ob;
-	XXH128_canonical_t *leaves; /* one for each block; its own task's */
+	XXH128_canonical_t *leaves; /* one hash per block; each is written by the task of its block alone */
 };
 
 static int hash_block(void *arg, uint64_t i, uint64_t offset, const void *data, size_t n)
@@ -87,7 +89,7 @@ static int write_output(struct outbuf *ob, struct workqueue *queue)
 	memcpy(buffer, "OWN WRITER", 10); /* the rest of the header is zero */
 	workqueue_run(queue, workqueue_blocks(PLANNED - HEADER), write_block, buffer);
 
-	/* It is larger than planned. What follows lies behind, and what is there stays where it is. */
+	/* The output is larger than planned. More memory follows behind the buffer, and the buffer does not move. */
 	error = outbuf_data(ob, PLANNED, EXTRA, &more);
 	if (error)
 		return error;
@@ -110,7 +112,7 @@ int main(int argc, char **argv)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
 	options.run = workqueue_pool;
 	options.run_arg = &queue;
-	options.guard = 1; /* a writer of its own would meet a full disk as SIGBUS */
+	options.guard = 1; /* without it, a full disk may raise SIGBUS in this program's own stores */
 	error = outbuf_open(&ob, argv[1], &options);
 	if (!error)
 		error = write_output(ob, &queue);
