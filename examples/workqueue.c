@@ -2,25 +2,22 @@
 /*
  * workqueue.c - tasks are numbers, and the queue is one atomic counter
  *
- * The problem: an output has sections of 10 bytes and sections of 1 GiB. Giving each thread
- * the same number of sections leaves all but one idle; giving each the same number of
- * bytes up front does so too, as soon as one thread's pages are slower to come by than
- * another's.
+ * The problem: an output has sections of 10 bytes and sections of 1 GiB. If each thread gets the same number of
+ * sections, all threads but one are soon idle. If each thread gets the same number of bytes in advance, threads become
+ * idle as well, because one thread may get its pages more slowly than another.
  *
- * The choice: cut the work into many more tasks than threads (blocks of at least 1 MiB, which is
- * what Go's linker uses: outbuf writes a block in 100 to 500 us, taking a number costs
- * well under 1 us even when contended), number them, and let each thread take the next
- * number when it has finished its last. No list, no nodes, no condition variable: a
- * task that can be described by a number needs no memory.
+ * The choice: cut the work into many more tasks than threads, number the tasks, and let each thread take the next
+ * number when it has finished its last task. A task writes a block of at least 1 MiB, as in Go's linker: outbuf writes
+ * such a block in 100 to 500 us, and taking a number costs well under 1 us even when threads compete for it. There is
+ * no list, no node and no condition variable, because a task that is described by a number needs no memory.
  *
- * What it costs: tasks cannot add tasks, and a run cannot start before the number of its tasks is
- * known. Threads are started and joined per run (70 to 90 us each), which is nothing for the
- * two or three runs of a link, and means there is no idle pool to shut down, no wake-up to
- * lose, and joining is all the synchronisation that results need.
+ * The cost: tasks cannot add tasks, and the number of tasks must be known before a run starts. Threads are started and
+ * joined in each run (70 to 90 us each), which is little for the two or three runs of a link. In return there is no
+ * idle pool to shut down and no wake-up to lose, and results need no synchronisation other than joining.
  *
- * Errors: which task fails first in time is chance. Since numbers are handed out in
- * order, every task below a failed one has been started already; letting those finish and
- * keeping the lowest number makes the reported error the one a single thread would have met.
+ * Errors: which of several failing tasks fails first depends on timing. But numbers are handed out in order, so every
+ * task with a lower number than a failed one has been started already. These tasks are finished, and the error of the
+ * lowest number is kept. So the reported error is the one that a single thread would have met.
  */
 #include "workqueue.h"
 
@@ -36,24 +33,24 @@ struct run {
 	void *arg;
 	size_t n;
 
-	/* Any thread, atomically: the lowest number not yet handed out; n or more: none left. */
+	/* The lowest number that is not yet handed out; n or more: none is left. Any thread changes it, atomically. */
 	atomic_size_t next;
 
-	/* Any thread, under the mutex; read without it once all threads are joined. */
+	/* Written by any thread, under the lock. Read without the lock after all threads were joined. */
 	pthread_mutex_t lock;
-	size_t failed; /* lowest number of a failed task, n if there is none */
+	size_t failed; /* the lowest number of a failed task; n: none has failed */
 	int error;     /* what that task returned */
 };
 
-/* A thread of a run. Constant while it runs. */
+/* A thread of a run. Written by the caller of workqueue_run(), constant while the thread runs. */
 struct worker {
 	pthread_t id;
 	struct run *run;
-	unsigned number;
+	unsigned number; /* as for workqueue.observe: from 1 on */
 };
 
-/* Task i, watched if somebody wants to. */
-static int do_task(const struct run *run, unsigned thread, size_t i)
+/* Run task i, and tell the observer if there is one. */
+static int run_task(const struct run *run, unsigned thread, size_t i)
 {
 	const struct workqueue *queue = run->queue;
 	int error;
@@ -66,16 +63,16 @@ static int do_task(const struct run *run, unsigned thread, size_t i)
 	return error;
 }
 
-/* Take and do one task. Returns 0 when none is left. */
-static int take_one(struct run *run, unsigned thread)
+/* Take the next number and run its task. Returns 0 if no number is left. */
+static int run_next_task(struct run *run, unsigned thread)
 {
-	/* Relaxed: the counter orders nothing but itself. Starting and joining threads does. */
+	/* Relaxed is enough: no other memory depends on the counter. Starting and joining threads orders the rest. */
 	size_t i = atomic_fetch_add_explicit(&run->next, 1, memory_order_relaxed);
 	if (i >= run->n)
 		return 0;
-	int error = do_task(run, thread, i);
+	int error = run_task(run, thread, i);
 	if (error) {
-		/* Nobody needs a flag to see that it is over: the numbers are used up. */
+		/* This uses the numbers up, so that no thread gets another one. A flag is not needed. */
 		atomic_store_explicit(&run->next, run->n, memory_order_relaxed);
 		pthread_mutex_lock(&run->lock);
 		if (i < run->failed) {
@@ -87,68 +84,68 @@ static int take_one(struct run *run, unsigned thread)
 	return 1;
 }
 
-static void *work(void *arg)
+static void *worker_main(void *arg)
 {
 	const struct worker *worker = arg;
 
-	while (take_one(worker->run, worker->number))
+	while (run_next_task(worker->run, worker->number))
 		;
 	return NULL;
 }
 
 /*
- * A program's signal handlers expect the threads that the program knows of, so ours block every signal but
- * those that a fault of their own raises: these would kill the process instead of calling their handler (the
- * library's guard, say). The mask is inherited, and setting it in the parent leaves no moment in which it is
- * not in force. Windows has no such signals.
+ * The signal handlers of a program expect to run on threads that the program knows. So the threads of a run block all
+ * signals except those that a fault raises on the faulting thread itself. A blocked one of these would kill the process
+ * instead of calling its handler, such as the guard's handler of liboutbuf. New threads inherit the signal mask: it is
+ * set in the parent, so that it is in force from a thread's first instruction. Windows has no such signals.
  */
 #ifdef SIGBUS
 typedef sigset_t signal_mask;
 
-static void block_signals(signal_mask *before)
+static void block_signals(signal_mask *previous)
 {
 	static const int faults[] = { SIGBUS, SIGSEGV, SIGILL, SIGFPE, SIGTRAP };
-	sigset_t others;
+	sigset_t blocked;
 
-	sigfillset(&others);
+	sigfillset(&blocked);
 	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
-		sigdelset(&others, faults[i]);
-	pthread_sigmask(SIG_SETMASK, &others, before);
+		sigdelset(&blocked, faults[i]);
+	pthread_sigmask(SIG_SETMASK, &blocked, previous);
 }
 
-static void restore_signals(const signal_mask *before)
+static void restore_signals(const signal_mask *previous)
 {
-	pthread_sigmask(SIG_SETMASK, before, NULL);
+	pthread_sigmask(SIG_SETMASK, previous, NULL);
 }
 #else
 typedef int signal_mask;
 
-static void block_signals(signal_mask *before)
+static void block_signals(signal_mask *previous)
 {
-	(void)before;
+	(void)previous;
 }
 
-static void restore_signals(const signal_mask *before)
+static void restore_signals(const signal_mask *previous)
 {
-	(void)before;
+	(void)previous;
 }
 #endif
 
-/* Start up to `wanted` threads, return how many there are. */
-static unsigned start(struct worker *workers, unsigned wanted, struct run *run)
+/* Start up to `wanted` threads. Returns how many were started. */
+static unsigned start_workers(struct worker *workers, unsigned wanted, struct run *run)
 {
-	signal_mask before;
+	signal_mask previous;
 	unsigned started = 0;
 
-	block_signals(&before);
-	/* No more threads to be had (a limit, a cgroup): those there are do all the work. */
+	block_signals(&previous);
+	/* If no more threads can be created (a limit, a cgroup), those that exist do all the work. */
 	while (started < wanted) {
 		workers[started] = (struct worker){ .run = run, .number = started + 1 };
-		if (pthread_create(&workers[started].id, NULL, work, &workers[started]))
+		if (pthread_create(&workers[started].id, NULL, worker_main, &workers[started]))
 			break;
 		started++;
 	}
-	restore_signals(&before);
+	restore_signals(&previous);
 	return started;
 }
 
@@ -163,16 +160,16 @@ int workqueue_run(struct workqueue *queue, size_t n, int (*task)(void *arg, size
 		return 0;
 	atomic_init(&run.next, 0);
 	pthread_mutex_init(&run.lock, NULL);
-	if (wanted > n - 1) /* the caller takes one task at least */
+	if (wanted > n - 1) /* the calling thread runs at least one task */
 		wanted = (unsigned)(n - 1);
 	if (wanted > 0)
 		workers = calloc(wanted, sizeof *workers);
 	if (workers)
-		started = start(workers, wanted, &run);
+		started = start_workers(workers, wanted, &run);
 	if (queue->used < started + 1)
 		queue->used = started + 1;
 
-	while (take_one(&run, 0)) {
+	while (run_next_task(&run, 0)) {
 		if (queue->tick)
 			queue->tick(queue->tick_arg);
 	}
@@ -183,22 +180,23 @@ int workqueue_run(struct workqueue *queue, size_t n, int (*task)(void *arg, size
 	return run.error;
 }
 
-struct silent {
+/* A task that returns nothing. */
+struct void_task {
 	void (*task)(void *arg, size_t i);
 	void *arg;
 };
 
-static int do_silent(void *arg, size_t i)
+static int run_void_task(void *arg, size_t i)
 {
-	const struct silent *s = arg;
-	s->task(s->arg, i);
+	const struct void_task *t = arg;
+	t->task(t->arg, i);
 	return 0;
 }
 
 int workqueue_pool(void *queue, size_t n, void (*task)(void *arg, size_t i), void *arg)
 {
-	struct silent s = { task, arg };
-	return workqueue_run(queue, n, do_silent, &s);
+	struct void_task t = { task, arg };
+	return workqueue_run(queue, n, run_void_task, &t);
 }
 
 size_t workqueue_blocks(uint64_t size)

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: MIT
 //
-// outbuf_lld.cc - the unmodified ld.lld, and what else uses FileOutputBuffer, writes through liboutbuf
+// outbuf_lld.cc - lets an unmodified ld.lld, and other programs that use FileOutputBuffer, write through liboutbuf
 //
 //     LD_PRELOAD=.../outbuf_lld.so ld.lld ...
 //
-// They take their output from llvm::FileOutputBuffer::create(), which is a dynamic symbol of libLLVM.so where
-// distributions build it so. A definition that is loaded before libLLVM's stands in for it: what the class promises
-// (FileOutputBuffer.h) is kept by an output that is handed out as a whole.
+// These programs get their output from llvm::FileOutputBuffer::create(). Where distributions link them dynamically,
+// this is a dynamic symbol of libLLVM.so, and a definition that is loaded before libLLVM replaces it. The replacement
+// hands out one raw buffer of an output for the whole file, and keeps the promises of the class (FileOutputBuffer.h).
 //
-// ld.lld removes the old output before it asks for the buffer, so that freeing its blocks costs nothing later: an
-// output that cannot be written is then lost, and its links with it. Here the old one stays until the new one is
-// complete, so the second symbol that is defined is llvm::sys::fs::remove(): one call of it is passed over for each path
-// that was tried with create() and given up before, which is how lld asks whether it can write there.
+// ld.lld removes the old output before it asks for the buffer, so that freeing the old blocks costs nothing later. If
+// the new output then cannot be written, the old one is lost, and so are its links. With this library the old output
+// stays until the new one is complete. For that it replaces a second symbol, llvm::sys::fs::remove(). lld tests whether
+// it can write to a path by calling create() and giving the buffer up. After each such test, the next remove() of that
+// path is ignored.
 //
-// From the environment:
-//     OUTBUF_GUARD=1     a full disk is an error of commit() and not SIGBUS, where it cannot be known before
-//     OUTBUF_RECYCLE=1   write over the output before last: see outbuf.h
-//     OUTBUF_STATS=1     what was done, on standard error
-//     OUTBUF_MAP=yes     map the output, however small: half the memory, see is_small() below
+// Environment variables:
+//     OUTBUF_GUARD=1     a full disk makes commit() fail instead of raising SIGBUS, where it cannot be found earlier
+//     OUTBUF_RECYCLE=1   write over the output before last, see outbuf.h
+//     OUTBUF_STATS=1     print statistics to standard error
+//     OUTBUF_MAP=yes     map the output, however small it is: this takes half the memory, see fits_in_memory_twice()
 //
-// Only for programs that have libLLVM loaded: others do not start with it.
+// Only for programs that have libLLVM loaded: others do not start with this library.
 //
-// Compile it against the headers of the libLLVM that the tool has loaded, see scripts/lld-demo.
+// Compile this file against the headers of the libLLVM that the program loads, see scripts/lld-demo.
 
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
@@ -47,13 +48,15 @@ using namespace llvm;
 
 namespace {
 
-bool is_wanted(const char *variable)
+// Has the environment variable the value 1?
+bool is_set_to_1(const char *variable)
 {
 	const char *value = getenv(variable);
 	return value && strcmp(value, "1") == 0;
 }
 
-// LLVM 21 turned F_no_mmap into its opposite, F_mmap, with the same value.
+// Do the flags ask for a buffer in memory, and not for a mapping? LLVM 21 replaced F_no_mmap by its opposite, F_mmap,
+// with the same value.
 template <typename T> auto asks_for_memory(unsigned flags, int) -> decltype(T::F_no_mmap, bool())
 {
 	return flags & T::F_no_mmap;
@@ -63,21 +66,22 @@ template <typename T> auto asks_for_memory(unsigned flags, long) -> decltype(T::
 	return !(flags & T::F_mmap);
 }
 
-// Paths that could be written, and have not been written yet.
+// Paths that lld has tested successfully, and has not written yet.
 struct {
 	std::mutex lock;
-	std::multiset<std::string> paths; // any thread, under the lock
-} tried;
+	std::multiset<std::string> paths; // one entry per test; any thread, under the lock
+} tested;
 
-// A path is as good as new, and who removes it now means it.
-void forget(const std::string &path)
+// The path was written. From now on a remove() of it is meant to remove the output.
+void forget_tests(const std::string &path)
 {
-	std::lock_guard<std::mutex> guard(tried.lock);
-	tried.paths.erase(path);
+	std::lock_guard<std::mutex> guard(tested.lock);
+	tested.paths.erase(path);
 }
 
-// The number behind a word in a file of the kernel's; `otherwise` if there is none.
-uint64_t number_in(const char *path, const char *word, uint64_t otherwise)
+// The number that follows `word` at the start of a line in one of the kernel's text files; `otherwise` if there is
+// none.
+uint64_t number_after(const char *path, const char *word, uint64_t otherwise)
 {
 	char line[256];
 	FILE *file = fopen(path, "re");
@@ -90,17 +94,19 @@ uint64_t number_in(const char *path, const char *word, uint64_t otherwise)
 	return otherwise;
 }
 
-// Storing to memory of ours in large pages, and writing that to the file, is faster than storing to a mapping, page by page
-// (README.md has figures), and cannot be SIGBUS. But it is memory twice: so only where there is plenty, for 16 links at once.
-bool is_small(size_t size)
+// Is there so much memory that the output need not be mapped? Storing into private memory with large pages, and writing
+// that to the file, is faster than storing into a mapping page by page (README.md has figures), and cannot raise
+// SIGBUS. But it takes the memory twice: private memory and the page cache. So this is true only if the available
+// memory would do for 16 links at once.
+bool fits_in_memory_twice(size_t size)
 {
-	uint64_t available = number_in("/proc/meminfo", "MemAvailable:", 0) * 1024;
-	uint64_t allowed = number_in("/sys/fs/cgroup/memory.max", "", UINT64_MAX); // a container's; there is none at the root
+	uint64_t available = number_after("/proc/meminfo", "MemAvailable:", 0) * 1024;
+	uint64_t allowed = number_after("/sys/fs/cgroup/memory.max", "", UINT64_MAX); // of a container; the root has none
 	return size <= std::min(available, allowed) / 16;
 }
 
-// tryCreateFile() asks for one byte, and no program is as short.
-bool is_try(size_t size)
+// Is this lld's test whether it can write to the path? tryCreateFile() asks for one byte, and no program is that short.
+bool is_test(size_t size)
 {
 	return size == 1;
 }
@@ -112,10 +118,11 @@ liboutbuf::options options_for(unsigned flags)
 	options.mode = flags & FileOutputBuffer::F_executable ? 0777 : 0666;
 	if (asks_for_memory<FileOutputBuffer>(flags, 0))
 		options.map = OUTBUF_NO;
-	options.guard = is_wanted("OUTBUF_GUARD");
+	options.guard = is_set_to_1("OUTBUF_GUARD");
 	return options;
 }
 
+// The buffer that a program gets: the memory of one output.
 class Buffer : public FileOutputBuffer {
 public:
 	Buffer(StringRef path, liboutbuf::output out, liboutbuf::bytes bytes, bool is_special)
@@ -123,12 +130,12 @@ public:
 	{
 	}
 
-	// A path that was only tried may be "removed" once.
+	// If the path was only tested, the next remove() of it is ignored.
 	~Buffer() override
 	{
-		if (is_try(bytes_.size()) && out_ && !committed_ && !discarded_) {
-			std::lock_guard<std::mutex> guard(tried.lock);
-			tried.paths.insert(FinalPath);
+		if (is_test(bytes_.size()) && out_ && !committed_ && !discarded_) {
+			std::lock_guard<std::mutex> guard(tested.lock);
+			tested.paths.insert(FinalPath);
 		}
 	}
 
@@ -140,23 +147,23 @@ public:
 	{
 		std::error_code error;
 
-		// What the program has printed comes before what it makes.
+		// On standard output, what the program has printed before must come before the output.
 		if (FinalPath == "-")
 			outs().flush();
 		out_.commit(error);
 		if (!error && is_special_)
 			write_special(error);
-		if (is_wanted("OUTBUF_STATS"))
-			tell();
-		// The tools name the file if it cannot be created, but not here.
+		if (is_set_to_1("OUTBUF_STATS"))
+			print_statistics();
+		// The programs name the file in their message if create() fails, but not if commit() fails.
 		if (error)
 			return createFileError(FinalPath == "-" ? "standard output" : FinalPath, error);
 		committed_ = true;
-		forget(FinalPath);
+		forget_tests(FinalPath);
 		return Error::success();
 	}
 
-	// Other threads may go on writing into the memory.
+	// The memory stays: other threads may go on writing into it.
 	void discard() override
 	{
 		discarded_ = true;
@@ -164,7 +171,8 @@ public:
 	}
 
 private:
-	// From memory to what cannot be replaced: a pipe is opened now, and not when it was only tried.
+	// Copy the output from memory to a file that cannot be replaced, such as a pipe. The pipe is opened only now,
+	// so that a test of the path does not open it.
 	void write_special(std::error_code &error)
 	{
 		liboutbuf::output special(FinalPath, options_for(0), error);
@@ -177,7 +185,7 @@ private:
 			out_ = std::move(special);
 	}
 
-	void tell() const
+	void print_statistics() const
 	{
 		liboutbuf::statistics s = out_.stats();
 
@@ -187,7 +195,8 @@ private:
 	}
 
 	liboutbuf::output out_;
-	liboutbuf::bytes bytes_;
+	liboutbuf::bytes bytes_; // all bytes of out_, until commit
+	// is_special_: out_ is in memory, and commit() copies it to the pipe or device at the path.
 	bool is_special_, committed_ = false, discarded_ = false;
 };
 
@@ -201,10 +210,10 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 	sys::fs::status(path, status);
 	bool is_special = path != "-" && sys::fs::exists(status) && sys::fs::is_other(status);
 	liboutbuf::options options = options_for(flags);
-	// Giving a try up would cost the spare.
-	options.recycle = !is_try(size) && is_wanted("OUTBUF_RECYCLE");
-	bool our_choice = options.map == OUTBUF_AUTO && !getenv("OUTBUF_MAP") && is_small(size);
-	if (our_choice)
+	// A test is given up, and that would delete the spare.
+	options.recycle = !is_test(size) && is_set_to_1("OUTBUF_RECYCLE");
+	bool we_chose_memory = options.map == OUTBUF_AUTO && !getenv("OUTBUF_MAP") && fits_in_memory_twice(size);
+	if (we_chose_memory)
 		options.map = OUTBUF_NO;
 	liboutbuf::output out;
 	liboutbuf::bytes bytes;
@@ -217,9 +226,10 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 			out.map(size, error);
 		if (!error)
 			bytes = out.data(0, size, error);
-		// Not as much as it seemed (ulimit -d, vm.overcommit_memory=2): a mapping counts otherwise.
+		// There may be less memory than it seemed (ulimit -d, vm.overcommit_memory=2). A mapping does not count
+		// there, so try again with one.
 		options.map = OUTBUF_AUTO;
-	} while (error == std::errc::not_enough_memory && std::exchange(our_choice, false));
+	} while (error == std::errc::not_enough_memory && std::exchange(we_chose_memory, false));
 	if (error)
 		return errorCodeToError(error);
 	return std::make_unique<Buffer>(path, std::move(out), bytes, is_special);
@@ -232,10 +242,10 @@ std::error_code llvm::sys::fs::remove(const Twine &path, bool ignore_missing)
 	        reinterpret_cast<function *>(dlsym(RTLD_NEXT, "_ZN4llvm3sys2fs6removeERKNS_5TwineEb"));
 
 	{
-		std::lock_guard<std::mutex> guard(tried.lock);
-		auto found = tried.paths.find(path.str());
-		if (found != tried.paths.end()) {
-			tried.paths.erase(found);
+		std::lock_guard<std::mutex> guard(tested.lock);
+		auto found = tested.paths.find(path.str());
+		if (found != tested.paths.end()) {
+			tested.paths.erase(found);
 			return {};
 		}
 	}
