@@ -587,7 +587,7 @@ struct outbuf_view {
 	unsigned char *lim;   /* end of the window: below it bytes are stored without calling the library; >= cur */
 	unsigned char *native; /* lim, or NULL if the output's byte order is not the machine's */
 	unsigned char *start; /* where the byte at `offset` is stored */
-	unsigned char *mark;  /* cur after the last seek; bytes were stored since then if cur differs */
+	unsigned char *mark;  /* cur when the window was last moved; bytes were stored since then if cur differs */
 	uint64_t offset;      /* file offset of `start` */
 	uint64_t begin, end;  /* the range, as file offsets; unbounded: `end` is the largest offset possible */
 	uint64_t high;        /* end of the last byte that was stored before `mark` was set */
@@ -615,8 +615,8 @@ struct outbuf_view {
  * A View may be staged; outbuf_stats() tells whether Views are. It then collects what is written in a block of 256 KiB
  * (1 MiB on network file systems and FUSE), and writes the block to the file when it is full. So memory is bounded by
  * the number of Views that are being written to at once, however large the output is. While no other View is open,
- * writes of 64 KiB and more go to the file directly from the caller's memory. Bounded Views that are shorter than 16
- * KiB in the mapping, or 4 KiB elsewhere, are not staged.
+ * writes of 64 KiB and more go to the file directly from the caller's memory. Bounded Views are not staged if they
+ * are shorter than 16 KiB in the mapping, or 4 KiB elsewhere.
  *
  * With options.check_overlap, a range that overlaps the range of any earlier View, ended or not, is refused with
  * -EEXIST, and outbuf_overlap() tells both ranges. An unbounded View is checked when it ends. To write again over what
@@ -795,11 +795,11 @@ typedef int outbuf_block(void *arg, uint64_t index, uint64_t offset, const void 
  *   -EBUSY    a View is open
  *   -EFBIG    more blocks than size_t can count
  *   -ENOMEM
- *   what pread(2) returns for bytes that Views wrote to the file, pwrite(2) where bytes of a recycled file are made
- *   zero, or
- *             the caller's pool
+ *   what pread(2) returns   for bytes that Views wrote to the file
+ *   what pwrite(2) returns   where bytes of a recycled file are made zero
+ *   what options.run returns
  *   outbuf_error(), if it is set
- * None of these becomes sticky.
+ * This call makes none of these sticky.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void *arg);
 
@@ -834,7 +834,8 @@ struct outbuf_stats {
 	const char *file_system; /* "ext4", "nfs", ...; "unknown"; "none": the output is not a regular file */
 	const char *map_why;     /* who decided whether to map: "option", "OUTBUF_MAP"; or the reason, a property of the
 	                          * output or of its file system */
-	const char *flush_why;   /* who chose the backend, likewise; with flush_error set, it could not be honoured */
+	const char *flush_why;   /* who chose the backend: "option", "OUTBUF_FLUSH"; or the reason; with flush_error
+	                          * set, that choice could not be honoured */
 	const char *recycle_why; /* why it is not recycled; NULL: it is (`placement`), or nobody asked, or it
 	                          * cannot be (in place, a descriptor, a sink, memory) */
 	uint64_t zeroed;         /* bytes of the recycled file that nobody wrote, and that were made zero */
