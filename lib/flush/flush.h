@@ -20,7 +20,7 @@ struct flush {
 
 	/* Set by the owner before ob__flush_open(). */
 	int fd;                          /* -1: there is no file */
-	int sequential_only;                    /* 1: `fd` is written from its own position on, by a sequential backend */
+	int sequential_only;             /* 1: `fd` is written from its own position on, by a sequential backend */
 	const struct parallel *parallel; /* the threads that `write` may use */
 	int (*sink)(void *sink_arg, uint64_t offset, const void *data, size_t n); /* the caller's; NULL: none */
 	void *sink_arg;

@@ -17,7 +17,7 @@
  */
 struct choice {
 	uint32_t map;          /* enum outbuf_choice: map the file? AUTO: if it can be mapped */
-	int map_requested;            /* 1: option or environment ask for a mapping: it is made without blocks, too */
+	int map_requested;     /* 1: option or environment ask for a mapping: it is made without blocks, too */
 	uint32_t stage;        /* enum outbuf_choice: may Views be staged? AUTO: where it is possible */
 	uint32_t wanted;       /* enum outbuf_flush: the option; this backend or an error */
 	uint32_t preferred;    /* enum outbuf_flush: from the environment; this backend if it can be used */
