@@ -27,7 +27,7 @@ static void record_sample(struct sample *s, const unsigned char *base, uint64_t 
 	memcpy(s->bytes, base + offset, s->length);
 }
 
-void ob__samples_record(struct samples *s, const unsigned char *base, uint64_t n)
+void ob__verify_record(struct samples *s, const unsigned char *base, uint64_t n)
 {
 	uint64_t last = n > sizeof s->last.bytes ? n - sizeof s->last.bytes : 0;
 
@@ -43,7 +43,7 @@ static int check_sample(const struct sample *s, int fd)
 	return r == 0 && memcmp(seen, s->bytes, s->length) != 0 ? -EIO : r;
 }
 
-int ob__samples_check(const struct samples *s, int fd)
+int ob__verify_check(const struct samples *s, int fd)
 {
 	int r = check_sample(&s->first, fd);
 

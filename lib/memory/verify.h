@@ -18,9 +18,9 @@ struct samples {
 };
 
 /* Copy the first and the last 4 KiB of the n bytes at `base`, which is where the file is mapped from offset 0 on. */
-void ob__samples_record(struct samples *s, const unsigned char *base, uint64_t n);
+void ob__verify_record(struct samples *s, const unsigned char *base, uint64_t n);
 
 /* Compare the samples with the file. 0; -EIO if it has other bytes; or a negative errno of pread(2). */
-int ob__samples_check(const struct samples *s, int fd);
+int ob__verify_check(const struct samples *s, int fd);
 
 #endif

@@ -160,14 +160,14 @@ int ob__mapping_remove(struct outbuf *ob)
 	int r;
 
 	if (verify)
-		ob__samples_record(&samples, ob->heap.space.base, bytes < ob->mapped_end ? bytes : ob->mapped_end);
+		ob__verify_record(&samples, ob->heap.space.base, bytes < ob->mapped_end ? bytes : ob->mapped_end);
 	r = ob__guard_end(&ob->guard);
 	if (r == 0 && ob->mapped_end > 0)
 		r = ob__space_prepare_unmap(&ob->heap.space, ob->mapped_end);
 	ob__heap_free(&ob->heap);
 	ob->mapped_end = 0;
 	if (verify && r == 0)
-		r = ob__samples_check(&samples, ob->target.fd);
+		r = ob__verify_check(&samples, ob->target.fd);
 	ob__state_end_phase(ob, OUTBUF_PHASE_UNMAP, bytes, began);
 	return r;
 }
