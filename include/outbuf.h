@@ -20,16 +20,17 @@
  *     address       base                                           base + reserved
  *                   [ mapping of the file      ][ heap extension  ]
  *
- * All of it is one linear range of addresses: the byte at offset x always lies at address base + x. A pointer into the
- * output stays valid until outbuf_unmap(), outbuf_commit() or outbuf_close(). Where the file cannot be mapped, the
- * whole output lives in the heap extension. The calls are the same then, and so are the bytes of the file.
+ * All of it is one linear range of addresses: the byte at offset x always lies at address base + x. A pointer into
+ * the output stays valid until outbuf_unmap(), outbuf_commit() or outbuf_close(), or until outbuf_set_size() or
+ * outbuf_release() gives up its bytes. Where the file cannot be mapped, the whole output lives in the heap extension.
+ * The calls are the same then, and so are the bytes of the file.
  *
- * Storing into fresh pages is not the fastest way to fill a file. So where it is faster, and the file system allows it,
- * a View is *staged* (options.stage): it collects what is written in a small write buffer, a block, and writes the
- * block to the file each time it is full. The mapping and the heap extension then serve pointers and short Views.
- * Nothing has to be configured: a table of file systems decides whether the file is mapped and how bytes reach it, and
- * outbuf_stats() reports what was chosen, and why. Options override the table. The user of the program can override it
- * as well, by environment variables:
+ * Storing into fresh pages is not the fastest way to fill a file. So where it is faster, and the file system allows
+ * it, a View is *staged* (options.stage): it collects what is written in a small write buffer, a block, and writes
+ * the block to the file each time it is full. The mapping and the heap extension then serve pointers and short Views.
+ * Nothing has to be configured: a table of file systems decides whether the file is mapped and how bytes reach it,
+ * and outbuf_stats() reports what was chosen, and why. Options override the table. The user of the program can
+ * override it as well, by environment variables:
  *
  *     OUTBUF_MAP=yes|no   OUTBUF_STAGE=yes|no   OUTBUF_FLUSH=pwrite|uring|stream
  *
@@ -51,7 +52,8 @@
  * - Errors of Views are sticky: the library remembers the first one, commit returns it and leaves the path alone. So
  *   results of single writes may be ignored, if outbuf_view_end() or outbuf_commit() is checked. -EBADF is not sticky,
  *   because a View that is not open belongs to no output.
- * - Before any other call, a View must have been opened by outbuf_view() or outbuf_view_edit(), or have been set to all
+ * - Before any other call, a View must have been opened by outbuf_view() or outbuf_view_edit(), or have been set to
+ * all
  *   zero bytes.
  * - "Owner" below means: only one thread at a time may make this call, and the caller orders the threads that do.
  *   "Any thread" means: this call may run at the same time as any other call but outbuf_close().
@@ -96,7 +98,8 @@
  *   Allocation"). The library does not map files there unless options.map or OUTBUF_MAP asks for it; a store into such
  *   a mapping can raise SIGBUS. A store also raises SIGBUS if another process truncates the output while it is mapped,
  *   or if the disk cannot be read. options.guard turns these signals into errors.
- * - The guard. A program that has a SIGBUS handler of its own may install it before the first guarded output is mapped:
+ * - The guard. A program that has a SIGBUS handler of its own may install it before the first guarded output is
+ * mapped:
  *   the guard's handler then calls it for every fault that is not in a guarded output. Or the program may install its
  *   handler later: it then has to call the handler that it replaced in the same way, and the guard's handler stays
  *   installed for good.
@@ -110,19 +113,22 @@
  *   makes commit wait for the disk.
  * - Fork. If another thread forks while the output is open, the child inherits the output's descriptor until it calls
  *   exec (the descriptor is O_CLOEXEC). If the output is a program that is run at once, execve(2) fails with ETXTBSY
- *   until that child has called exec or exited, and a lock (options.lock) is held as long. Commit itself has closed all
- *   of the library's descriptors when it returns. A forked child must not call any function for an output of its
- *   parent's, not even outbuf_close(): that would remove the parent's file.
+ *   until that child has called exec or exited, and a lock (options.lock) is held as long. Commit itself has closed
+ *   the output's descriptors when it returns. (A background thread may still hold one to the file that was replaced.)
+ *   A forked child must not call any function for an output of its parent's, not even outbuf_close(): that would
+ *   remove the parent's file.
  * - In place, none of this holds: a failure, a kill or a full disk leaves a broken file.
  * - What a View wrote is in the output, for other Views, pointers and flushes, once the View has ended. If two Views
  *   are open on the same bytes at once, either of them may win.
- * - The output is a new file. Hard links of the file that it replaces keep the old content; the owner, ACL and extended
+ * - The output is a new file. Hard links of the file that it replaces keep the old content; the owner, ACL and
+ * extended
  *   attributes of that file are not copied. A symbolic link at the path is itself replaced, and its target is left
  *   alone, as ld.lld and mold do: if it were followed, anybody who may write to the directory could choose the file.
  *   OUTBUF_REPLACE_IN_PLACE does the opposite in all these points, and gives up atomicity. The setuid, setgid and
  *   sticky bits of options.mode are set when everything is written. They are never copied from the file that is
  *   replaced.
- * - An existing file is replaced in two steps: the new file is linked under a hidden name, then renamed. A kill between
+ * - An existing file is replaced in two steps: the new file is linked under a hidden name, then renamed. A kill
+ * between
  *   the two can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. Where the file system has no
  *   O_TMPFILE files, the new file has that name from open on, so it can be left at any time. The next run that needs
  *   the name removes the file. The same holds for the empty lock file of options.lock, which has a name of this form.
@@ -145,7 +151,8 @@
  *   With OUTBUF_LOCK_WAIT the lock is polled every 10 ms.
  *   Before Windows 10 1803, mapping again with a larger size can fail with -ENOMEM and lose the output, if another
  *   thread takes the addresses at that moment.
- * - The address range of an output is reserved once: 1 TiB on 64-bit and 512 MiB on 32-bit machines, 64 GiB on Windows,
+ * - The address range of an output is reserved once: 1 TiB on 64-bit and 512 MiB on 32-bit machines, 64 GiB on
+ * Windows,
  *   16 GiB under ThreadSanitizer, less under `ulimit -v`. It costs no memory, but VSZ shows it.
  */
 #ifndef OUTBUF_H
@@ -171,8 +178,8 @@
 #endif
 
 /*
- * Small writes are C99 inline functions. Compilers put them into the caller. The library also exports a function of the
- * same name, for other languages and for code that is compiled with -O0.
+ * Small writes are C99 inline functions. Compilers put them into the caller. The library also exports a function of
+ * the same name, for other languages and for code that is compiled with -O0.
  */
 #if defined(__GNUC_GNU_INLINE__)
 #define OUTBUF_INLINE OUTBUF_API extern OUTBUF_ALWAYS inline
@@ -208,11 +215,11 @@ enum outbuf_replace {
 	/* A hidden file in the same directory takes the path's place at commit. */
 	OUTBUF_REPLACE_ATOMIC = 0,
 	/*
-	 * The file at the path itself is written. It is created if it is missing. Its inode, owner and hard links stay,
-	 * symbolic links are followed, and a failure leaves the file broken.
-	 * The old content is lost when outbuf_map() begins to map the file, even if that call then fails (-ENOSPC). If
-	 * the file is not mapped, the old content is lost at the first flush (outbuf_flush(), outbuf_sync() or
-	 * outbuf_commit()), and no View is staged until then.
+	 * The file at the path itself is written. It is created if it is missing. Its inode, owner and hard links
+	 * stay, symbolic links are followed, and a failure leaves the file broken. The old content is lost when
+	 * outbuf_map() begins to map the file, even if that call then fails (-ENOSPC). If the file is not mapped, the
+	 * old content is lost at the first flush (outbuf_flush(), outbuf_sync() or outbuf_commit()), and no View is
+	 * staged until then.
 	 */
 	OUTBUF_REPLACE_IN_PLACE = 1
 };
@@ -265,9 +272,9 @@ enum outbuf_phase {
 
 /*
  * Options of outbuf_open(). OUTBUF_OPTIONS_INIT initialises them: it sets `size`. Zero in any other member is the
- * default. A caller that was built with an older header passes a smaller struct: the members that it lacks are taken as
- * zero. If the caller's struct is larger than the library's, the members that the library does not know must be zero
- * (-E2BIG).
+ * default. A caller that was built with an older header passes a smaller struct: the members that it lacks are taken
+ * as zero. If the caller's struct is larger than the library's, the members that the library does not know must be
+ * zero (-E2BIG).
  */
 struct outbuf_options {
 	size_t size;       /* sizeof(struct outbuf_options) in the caller's header */
@@ -302,23 +309,23 @@ struct outbuf_options {
 	 */
 	uint64_t max_size;
 	/*
-	 * The caller's own thread pool, or NULL. It must call task(arg, i) once for each i below n, on any threads, and
-	 * return 0 after the last call has returned. If it returns a negative errno, that becomes the error of the
-	 * function of the library that used the pool.
-	 * A thread that opens a View meanwhile waits for that function. If all threads of the pool wait in this way,
-	 * and the calling thread runs no tasks itself, this is a deadlock.
+	 * The caller's own thread pool, or NULL. It must call task(arg, i) once for each i below n, on any threads,
+	 * and return 0 after the last call has returned. If it returns a negative errno, that becomes the error of
+	 * the function of the library that used the pool. A thread that opens a View meanwhile waits for that
+	 * function. If all threads of the pool wait in this way, and the calling thread runs no tasks itself, this is
+	 * a deadlock.
 	 */
 	int (*run)(void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg);
 	void *run_arg;
 	/*
-	 * Called on the owner's thread when a phase begins (`done` is 0) and when it ends (`done` is 1). `bytes` is the
-	 * number of bytes that the phase works on. Must not call any function for the output.
+	 * Called on the owner's thread when a phase begins (`done` is 0) and when it ends (`done` is 1). `bytes` is
+	 * the number of bytes that the phase works on. Must not call any function for the output.
 	 */
 	void (*observe)(void *observe_arg, enum outbuf_phase phase, int done, uint64_t bytes);
 	void *observe_arg;
 	/*
-	 * enum outbuf_choice: collect what Views write in blocks, and write each block to the file when it is full (see
-	 * outbuf_view())? OUTBUF_AUTO: yes, unless the output is written sequentially at commit.
+	 * enum outbuf_choice: collect what Views write in blocks, and write each block to the file when it is full
+	 * (see outbuf_view())? OUTBUF_AUTO: yes, unless the output is written sequentially at commit.
 	 */
 	uint32_t stage;
 	/*
@@ -330,8 +337,8 @@ struct outbuf_options {
 	 */
 	uint32_t guard;
 	/*
-	 * Non-zero: write over the output before last, if it still exists, nobody uses it, and it is in the page cache;
-	 * and keep the last output for the next run: see Recycling.
+	 * Non-zero: write over the output before last, if it still exists, nobody uses it, and it is in the page
+	 * cache; and keep the last output for the next run: see Recycling.
 	 */
 	uint32_t recycle;
 	uint32_t durability; /* enum outbuf_durability */
@@ -351,10 +358,11 @@ struct outbuf_options {
 /*
  * Open an output that will stand at `path`. `options` may be NULL. Owner.
  *
- * Only regular files are replaced. If a pipe, terminal, device or socket stands at the path, or a symbolic link to one,
- * it is opened (a FIFO waits for its reader), and the output is written to it sequentially, from first to last byte, at
- * commit. Standard output is written in the same way, for the path "-", and so is the descriptor that /dev/stdout,
- * /dev/fd/N or /proc/self/fd/N means, from its current position. There EPIPE is an error and not a signal.
+ * Only regular files are replaced. If a pipe, terminal, device or socket stands at the path, or a symbolic link to
+ * one, it is opened (a FIFO waits for its reader), and the output is written to it sequentially, from first to last
+ * byte, at commit. Standard output is written in the same way, for the path "-", and so is the descriptor that
+ * /dev/stdout, /dev/fd/N or /proc/self/fd/N means, from its current position. There EPIPE is an error and not a
+ * signal.
  *
  * Nothing appears at the path before commit, except that a missing file is created if it is written in place. The
  * library creates a file without a name (O_TMPFILE) in the directory of the path or, where the file system has no such
@@ -419,9 +427,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  * Plan for `size` bytes: reserve blocks on the disk, make the file that long and map it. Owner, no View open. The
  * output is at least `size` bytes long from now on. This call is optional: without it the output lives in the heap.
  *
- * It may be called again with a larger size, also after bytes were written past the mapping. Those bytes move into the
- * mapping, and addresses do not change. Where mapping is impossible, or options.map is OUTBUF_NO, the bytes live in the
- * heap and the call succeeds: outbuf_is_mapped() tells, and outbuf_stats() says why. Size 0 maps nothing.
+ * It may be called again with a larger size, also after bytes were written past the mapping. Those bytes move into
+ * the mapping, and addresses do not change. Where mapping is impossible, or options.map is OUTBUF_NO, the bytes live
+ * in the heap and the call succeeds: outbuf_is_mapped() tells, and outbuf_stats() says why. Size 0 maps nothing.
  *
  * Blocks are reserved by fallocate(2), mode 0. If the file system does not support that (EOPNOTSUPP, ENOSYS, EINVAL,
  * EPERM, EACCES), it is an error only if options.prealloc is OUTBUF_REQUIRE. Where fallocate(2) is known to reserve
@@ -464,7 +472,7 @@ OUTBUF_API int outbuf_is_mapped(const struct outbuf *ob);
  *
  * Returns 0, -EBUSY, -EINVAL (committed or discarded), or an error of outbuf_flush(): nothing is unmapped then. Or the
  * output is unmapped, and the error is sticky: -EIO if the file does not have what was stored (see outbuf_map()), or
- * what close(2) returns for the guard's descriptor, or, on Windows, what cannot be written of the mapping.
+ * what close(2) returns for the guard's descriptor, or, on Windows, the error of writing the mapping back.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_unmap(struct outbuf *ob);
 
@@ -492,9 +500,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_set_size(struct outbuf *ob, uint64_t siz
  * Write the bytes that are in the heap to the file (page cache). Commit does this by itself; call this function to
  * spend the time earlier. Does nothing if the output is written sequentially. Owner, no View open.
  *
- * Returns 0, -EBUSY, -EINVAL (committed or discarded), outbuf_error() if that is set (with options.guard, bytes may be
- * in private memory only then), or what pwrite(2), ftruncate(2) and fallocate(2) return: -ENOSPC, -EDQUOT, -EFBIG,
- * -EIO. Such an error is sticky.
+ * Returns 0; -EBUSY; -EINVAL (committed or discarded); or what pwrite(2), ftruncate(2) and fallocate(2) return:
+ * -ENOSPC, -EDQUOT, -EFBIG, -EIO. Such an error is sticky. If outbuf_error() is set it is returned: after a fault
+ * that options.guard caught, bytes may be in private memory only.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_flush(struct outbuf *ob);
 
@@ -525,9 +533,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
  * After the first two errors nothing has changed. After any other error the output is discarded, the path is untouched
  * (unless it was written in place), and committing again returns the same error.
  *
- * There is one exception: with OUTBUF_DURABLE_FULL the directory may fail to be synced. Then the complete new file
- * already stands at the path, and the output is committed: discard returns -EINVAL. The file may be gone after a power
- * failure.
+ * There is one exception: with OUTBUF_DURABLE_FULL the directory may fail to be synced (on Windows: the file may fail
+ * to be synced, closed or made read-only). Then the complete new file already stands at the path, and the output is
+ * committed: discard returns -EINVAL. The file may be gone after a power failure.
  *
  * A View or the kernel may also fail with -EBUSY or -EINVAL, for example rename(2) over a mount point. To tell these
  * errors from the first two, call outbuf_error(): 0 means that commit changed nothing, and may be tried again once no
@@ -705,8 +713,8 @@ OUTBUF_API int outbuf_write_string(struct outbuf_view *v, const char *s);
 OUTBUF_API int outbuf_write_stringn(struct outbuf_view *v, const char *s, size_t n);
 
 /*
- * Write exactly n bytes: the string without its NUL, cut, or padded with the pattern of `pad_length` bytes. The pattern
- * is repeated, and cut at the end. -EINVAL if padding is needed and pad_length is 0.
+ * Write exactly n bytes: the string without its NUL, cut, or padded with the pattern of `pad_length` bytes. The
+ * pattern is repeated, and cut at the end. -EINVAL if padding is needed and pad_length is 0.
  */
 OUTBUF_API int outbuf_write_stringpad(struct outbuf_view *v, const char *s, size_t n,
                                       const void *pad, size_t pad_length);
@@ -740,9 +748,9 @@ OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
 /* ------------------------------------ outbuf_data: the memory of an output */
 
 /*
- * Set *data to the memory of `length` bytes at `offset`. For callers that have a writer of their own, or that read what
- * was written (a checksum, once the writers are joined). Any thread. *data is valid until outbuf_unmap(), commit or
- * close. The bytes [data, data + length) may be read and written, and count as written from now on. Two calls for
+ * Set *data to the memory of `length` bytes at `offset`. For callers that have a writer of their own, or that read
+ * what was written (a checksum, once the writers are joined). Any thread. *data is valid until outbuf_unmap(), commit
+ * or close. The bytes [data, data + length) may be read and written, and count as written from now on. Two calls for
  * neighbouring ranges return neighbouring memory.
  *
  * Once such a pointer exists, or one of outbuf_write_ref() or outbuf_reserve(), commit writes again what an
@@ -754,8 +762,8 @@ OUTBUF_API int outbuf_reserve(struct outbuf_view *v, size_t n, void **ref);
  * The library does not track these pointers, and -EBUSY does not count them. The caller must not write through them
  * during map, flush, sync or commit. They are not checked for overlaps.
  *
- * Returns 0, or sets *data to NULL and returns an error as outbuf_view() but -EEXIST, or, with options.recycle, of
- * pwrite(2) (old bytes are made zero). The error is not sticky.
+ * Returns 0. Otherwise it sets *data to NULL and returns an error as outbuf_view(), but never -EEXIST. With
+ * options.recycle it may also be an error of pwrite(2), because old bytes are zeroed. The error is not sticky.
  */
 OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data);
 
@@ -764,11 +772,12 @@ OUTBUF_API int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, 
  * outbuf_data() makes it accessible again. Any thread, for ranges that nobody else uses.
  *
  * Only whole pages are freed. Pages of the mapping stay in the page cache, and commit has less to unmap, which is the
- * work of one thread. Bytes of the heap are written to the file. Does nothing if the output is written sequentially, or
- * if no memory can be freed.
+ * work of one thread. Bytes of the heap are written to the file. Does nothing if the output is written sequentially,
+ * or if no memory can be freed.
  *
- * Returns 0, also after outbuf_unmap(); -EINVAL, or what the output failed with, as outbuf_view(); -EFBIG, which is
- * sticky if it is from RLIMIT_FSIZE; what pwrite(2) returns, or -ENOMEM: these are sticky.
+ * Returns 0, also after outbuf_unmap(). Errors that are not sticky: -EINVAL (NULL, committed), -EFBIG for a range
+ * that no offset can express, and the error that the output already has. Sticky: -EFBIG because of RLIMIT_FSIZE,
+ * -ENOMEM, and the errors of pwrite(2).
  */
 OUTBUF_API int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length);
 
@@ -816,9 +825,10 @@ struct outbuf_stats {
 	uint64_t heap;           /* the other bytes */
 	uint64_t reserved;       /* address range, in bytes */
 	/*
-	 * Bytes written to the file so far, but not through the mapping: by flushes, staged Views and outbuf_release().
-	 * They may be fewer than `heap`, because the mapping is whole pages and holds the first bytes of the heap. They
-	 * may be more, because staged Views write to the mapped part as well, and some bytes are written twice.
+	 * Bytes written to the file so far, but not through the mapping: by flushes, staged Views and
+	 * outbuf_release(). They may be fewer than `heap`, because the mapping is whole pages and holds the first
+	 * bytes of the heap. They may be more, because staged Views write to the mapped part as well, and some bytes
+	 * are written twice.
 	 */
 	uint64_t flushed;
 	uint64_t views;          /* Views opened, so far */
@@ -843,8 +853,8 @@ struct outbuf_stats {
 };
 
 /*
- * Fill *stats. The caller must have set its member `size`. Owner; in every state until close. Returns 0, or -EINVAL for
- * a NULL argument or a `size` that is too small.
+ * Fill *stats. The caller must have set its member `size`. Owner; in every state until close. Returns 0, or -EINVAL
+ * for a NULL argument or a `size` that is too small.
  */
 OUTBUF_API int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats);
 

@@ -11,7 +11,7 @@
  *     out.commit();
  *
  * Everything here only calls outbuf.h. The comments there say what each call does, which threads may call it and when,
- * and which errors it returns. Most names are the same without "outbuf_". This header needs no library but liboutbuf. It
+ * and which errors it returns. Most names are the same without "outbuf_". This header needs liboutbuf alone. It
  * has no virtual functions and uses no run-time type information. The namespace is liboutbuf, because `outbuf` is a
  * struct.
  *

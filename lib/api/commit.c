@@ -2,10 +2,11 @@
 /*
  * How an output ends: committed, discarded, closed.
  *
- * Commit writes everything to the file, gives the memory back and publishes the file at its path. Whatever fails on
- * the way leaves the path as it was, but for one error: if the directory cannot be synced, the new file is at the
- * path already. The order is what makes it safe: the file is complete, has its exact length and is on the disk (if
- * that is wanted) before the path leads to it.
+ * Commit writes everything to the file, frees the memory and publishes the file at its path. Whatever fails on the
+ * way leaves the path as it was, unless the file is written in place. The last steps of publishing are an exception:
+ * if the directory cannot be synced (on Windows, if the file cannot be made read-only, synced or closed), the new
+ * file is at the path already. The order is what makes it safe: the file is complete, has its exact length and is on
+ * the disk (if that is wanted) before the path leads to it.
  */
 #include "config.h"
 
@@ -81,7 +82,7 @@ int outbuf_commit(struct outbuf *ob)
 		r = publish(ob);
 	if (r < 0)
 		ob__state_give_up(ob, r);
-	/* If only the directory could not be synced, r is an error and the file is published. */
+	/* r may be an error although the file is published: of the last steps, which follow that. */
 	ob__state_end_exclusive(ob, ob->target.published ? STATE_COMMITTED : STATE_DISCARDED);
 	return r;
 }

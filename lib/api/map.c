@@ -36,7 +36,10 @@ int outbuf_map(struct outbuf *ob, uint64_t size)
 	return r;
 }
 
-/* Write back and unmap. Returns the state afterwards, or why nothing was unmapped. */
+/*
+ * Write back and unmap. 0 or a negative errno; *state is STATE_UNMAPPED afterwards if memory was given up, also after
+ * an error.
+ */
 static int unmap(struct outbuf *ob, int *state)
 {
 	const struct range everything = { 0, UINT64_MAX };
@@ -77,7 +80,7 @@ static int shorten_file(struct outbuf *ob, uint64_t size)
 
 	if (r == 0) {
 		r = ob__stale_zero(&ob->stale, rest, NULL, NULL);
-		/* The file is shorter now, and what is recorded of it is not. */
+		/* The file was shortened, but there was no memory to update the record of its stale bytes. */
 		if (r < 0)
 			ob__state_fail(ob, r);
 	}
@@ -107,7 +110,10 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 
 	if (state < 0)
 		return state;
-	/* What is cut off must be zero if the output grows over it again, in the file too; a mapped part stays. */
+	/*
+	 * Bytes that are cut off must read as zero if the output grows over them again. So the file is shortened, but
+	 * not below mapped_end: forget_beyond() zeroes that part in the mapping.
+	 */
 	kept = size > ob->mapped_end ? size : ob->mapped_end;
 	if (state != STATE_OPEN)
 		r = -EINVAL;

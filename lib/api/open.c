@@ -73,9 +73,9 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 	if (ob->flush_refused == 0)
 		ob->flush_refused = c->refused;
 	ob->sequential = ob->flush.backend->put == NULL;
-	/* For a descriptor of the caller's, the target does not sync: the backend's write does. */
+	/* For a descriptor of the caller's the target does not sync: ob__write_back_sequential() does. */
 	ob->sync_wanted = ob->target.fs == NULL && ob->options.durability != OUTBUF_DURABLE_NONE;
-	ob->dirty.exact = !ob->sequential && c->stage != OUTBUF_NO;
+	ob->dirty.tracks_ranges = !ob->sequential && c->stage != OUTBUF_NO;
 	if (ob->sequential && (c->stage == OUTBUF_REQUIRE || c->map == OUTBUF_REQUIRE))
 		return -ENOTSUP;
 	if (ob->sequential)

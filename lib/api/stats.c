@@ -38,17 +38,17 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	if (ob == NULL || stats == NULL || stats->size < sizeof stats->size)
 		return -EINVAL;
 	now.output_size = state_size(ob);
-	now.mapped = ob->mapped < now.output_size ? ob->mapped : now.output_size;
+	now.mapped = ob->map_size < now.output_size ? ob->map_size : now.output_size;
 	now.heap = now.output_size - now.mapped;
 	now.reserved = ob__heap_reserved(&ob->heap);
-	now.flushed = ob->flushed + atomic_load_explicit(&ob->put, memory_order_relaxed);
+	now.flushed = ob->flushed + atomic_load_explicit(&ob->bytes_put, memory_order_relaxed);
 	now.views = atomic_load_explicit(&ob->views_opened, memory_order_relaxed);
 	now.heap_grown = atomic_load_explicit(&ob->heap.grown, memory_order_relaxed);
 	memcpy(now.phase_ns, ob->phase_ns, sizeof now.phase_ns);
 	now.backend = ob->flush.backend->name;
 	now.flush_error = ob->flush_refused;
 	now.flush_why = ob->choice.flush_why;
-	now.staged = (uint32_t)ob->stage;
+	now.staged = (uint32_t)ob->may_stage;
 	now.file_system = ob->target.fs != NULL ? ob->target.fs->name : "none";
 	now.map_why = ob->choice.map_why;
 	now.placement = ob__target_placement(&ob->target);

@@ -4,9 +4,10 @@
  *
  * A View is a cursor with two limits. `end` is the end of the range that it may write to. `lim`, which is at most
  * `end`, is the end of the memory that is known to be usable. The inline writes of outbuf.h compare with lim alone.
- * Every other case comes here: no room, the end of the range, an earlier error, a View that was never opened. In each
- * of these lim equals cur, so the fast path is one comparison, and this file finds out which case it is. (`native`
- * equals lim unless integers must be byte-swapped: outbuf.h.)
+ * Every other case comes here: no room, the end of the range, an earlier error, a View that was never opened. So the
+ * fast path is one comparison, and this file finds out which case it is. After an error, and in a View that is not
+ * open, lim equals cur, so that every write comes here. (`native` equals lim unless integers must be byte-swapped:
+ * outbuf.h.)
  *
  * window.c decides where the bytes go: straight to their place, or into a block first.
  *

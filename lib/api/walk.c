@@ -40,7 +40,7 @@ struct walk {
 static int read_heap(const struct walk *w, unsigned char *to, uint64_t at, uint64_t end)
 {
 	struct outbuf *ob = w->ob;
-	uint64_t usable = atomic_load_explicit(&ob->heap.usable, memory_order_acquire);
+	uint64_t usable = atomic_load_explicit(&ob->heap.usable_end, memory_order_acquire);
 	int r = 0;
 
 	while (r == 0 && at < end) {
@@ -74,7 +74,7 @@ static int is_in_memory(const struct walk *w, uint64_t at, uint64_t end)
 	at = at > ob->mapped_end ? at : ob->mapped_end;
 	if (at >= end)
 		return 1;
-	if (end > atomic_load_explicit(&ob->heap.usable, memory_order_acquire))
+	if (end > atomic_load_explicit(&ob->heap.usable_end, memory_order_acquire))
 		return 0;
 	while (at < end) {
 		struct range part = { at, end - at };

@@ -11,9 +11,9 @@
  * Cost: the mutex and a tree search per block or small View. That is 10 ns where the range joins its neighbour, so the
  * trees stay small where an output is written row by row.
  *
- * Without staging nothing but a flush writes to the file. Then one flag is enough, and the trees stay empty. (They
- * must: a View without a length stores to memory first and claims it when it ends. If a flush had made those bytes
- * the file's, claiming them would load the file's copy over the new one.)
+ * Without staging nothing but a flush writes to the file. Then one flag is enough, and the trees stay empty. They
+ * must stay empty: a View without a length stores to memory first and claims its bytes only when it ends. If an
+ * earlier flush had recorded these offsets in `file`, the claim would load the file's old bytes over the new ones.
  */
 #include "config.h"
 
@@ -37,17 +37,20 @@ int ob__dirty_claim_memory(struct dirty *d, struct range range, dirty_load *load
 	const struct range *hit;
 	int r = 0;
 
-	if (!d->exact) {
+	if (!d->tracks_ranges) {
 		/* The cache line is written only if that changes something. */
-		if (!atomic_load_explicit(&d->written, memory_order_relaxed))
-			atomic_store_explicit(&d->written, 1, memory_order_relaxed);
+		if (!atomic_load_explicit(&d->any_stored, memory_order_relaxed))
+			atomic_store_explicit(&d->any_stored, 1, memory_order_relaxed);
 		return 0;
 	}
 	pthread_mutex_lock(&d->lock);
 	while (r == 0 && (hit = ob__ranges_any(&d->file, range)) != NULL) {
 		struct range part = range_intersection(*hit, range);
 
-		/* A byte is in one of the two sets at any time, and in the right one if this ends half way. */
+		/*
+		 * No byte may stay in both sets. If this fails half way, loaded bytes are in `memory` and the others
+		 * are still in `file`.
+		 */
 		r = load(arg, part);
 		if (r == 0)
 			r = ob__ranges_merge(&d->memory, part);
@@ -89,8 +92,8 @@ int ob__dirty_any(struct dirty *d)
 {
 	int any;
 
-	if (!d->exact)
-		return atomic_load_explicit(&d->written, memory_order_relaxed);
+	if (!d->tracks_ranges)
+		return atomic_load_explicit(&d->any_stored, memory_order_relaxed);
 	pthread_mutex_lock(&d->lock);
 	any = d->memory.root != NULL;
 	pthread_mutex_unlock(&d->lock);
@@ -102,7 +105,7 @@ struct range ob__dirty_next(struct dirty *d, uint64_t offset, uint64_t gap)
 	struct range rest = { offset, UINT64_MAX - offset }, found = { offset, 0 };
 	const struct range *hit;
 
-	if (!d->exact)
+	if (!d->tracks_ranges)
 		return ob__dirty_any(d) ? rest : found;
 	pthread_mutex_lock(&d->lock);
 	hit = ob__ranges_first(&d->memory, rest);
@@ -129,8 +132,8 @@ int ob__dirty_mark_clean(struct dirty *d, struct range range)
 	const struct range *hit;
 	int r = 0;
 
-	if (!d->exact) {
-		atomic_store_explicit(&d->written, 0, memory_order_relaxed);
+	if (!d->tracks_ranges) {
+		atomic_store_explicit(&d->any_stored, 0, memory_order_relaxed);
 		return 0;
 	}
 	pthread_mutex_lock(&d->lock);
@@ -152,7 +155,7 @@ int ob__dirty_forget(struct dirty *d, struct range range)
 	int r;
 
 	if (range.offset == 0 && range_end(range) == UINT64_MAX)
-		atomic_store_explicit(&d->written, 0, memory_order_relaxed);
+		atomic_store_explicit(&d->any_stored, 0, memory_order_relaxed);
 	pthread_mutex_lock(&d->lock);
 	r = ob__ranges_remove(&d->memory, range);
 	if (r == 0)
@@ -169,7 +172,7 @@ enum dirty_place ob__dirty_find_copy(struct dirty *d, struct range range, struct
 	enum dirty_place place = DIRTY_NOWHERE;
 
 	*part = range;
-	if (!d->exact)
+	if (!d->tracks_ranges)
 		return DIRTY_MEMORY;
 	pthread_mutex_lock(&d->lock);
 	for (int i = DIRTY_MEMORY; i <= DIRTY_FILE; i++) {

@@ -13,17 +13,18 @@
 
 struct dirty {
 	/*
-	 * 1: known for each byte. 0: nothing but flushes writes to the file, so memory has the authoritative copy of
-	 * all bytes. Constant from the first use; set by the caller after ob__dirty_init().
+	 * 1: the members below tell for each byte which copy is authoritative. 0: nothing but flushes writes to the
+	 * file, so memory has the authoritative copy of all bytes. Constant from the first use; set by the caller after
+	 * ob__dirty_init().
 	 */
-	int exact;
-	_Atomic int written; /* not exact: 1 if bytes were stored since the last flush; set by any thread */
+	int tracks_ranges;
+	_Atomic int any_stored; /* if !tracks_ranges: 1 if bytes were stored since the last flush; set by any thread */
 
-	/* The rest is used if `exact`. */
+	/* The rest is used if `tracks_ranges`. */
 	pthread_mutex_t lock; /* guards the members below */
 	struct ranges memory; /* dirty: the copy in memory is authoritative, the file's is stale or does not exist */
 	struct ranges file;   /* the file's copy is authoritative, memory does not have these bytes */
-	uint64_t file_end;    /* end of the last byte that was written to the file by what is counted here */
+	uint64_t file_end;    /* heap bytes below this were, or were about to be, written to the file */
 };
 
 /* Read a range of the file into its place in memory. 0 or a negative errno. */
@@ -41,7 +42,7 @@ int ob__dirty_claim_memory(struct dirty *d, struct range range, dirty_load *load
 /*
  * Where must a write of these bytes go? *part is the lowest part of the range that goes to one place: to memory if
  * *in_memory, because that is authoritative there, else to the file, which counts as authoritative from now on. Any
- * thread; only if `exact`. 0 or -ENOMEM.
+ * thread; only if `tracks_ranges`. 0 or -ENOMEM.
  */
 int ob__dirty_route_write(struct dirty *d, struct range range, struct range *part, int *in_memory);
 

@@ -8,10 +8,10 @@
  * commit.
  *
  * The output of a linker has a gap before every other section: 100,000 gaps. One tree of all gaps (ranges.c) costs
- * 0.5 us and more per View, and a tree per block was tried: 4 times as long per View, and 60 bytes per gap instead of
- * 4 (doc/decisions.md). A log that is sorted at the end cannot answer in between. So the file is cut into blocks of
- * 64 KiB, and each block has a short sorted list of its stale pieces. A shift finds the block, and changing its list
- * moves a few bytes. A block that is stale as a whole, or not at all, has no list.
+ * 0.5 us and more per View, and a tree per block was tried: 4 times as long per View, and 60 bytes of memory per View
+ * instead of 4 (doc/decisions.md). A log that is sorted at the end cannot answer in between. So the file is cut into
+ * blocks of 64 KiB, and each block has a short sorted list of its stale pieces. A shift finds the block, and changing
+ * its list moves a few bytes. A block that is stale as a whole, or not at all, has no list.
  */
 #include "config.h"
 
@@ -169,7 +169,7 @@ static int zero_pieces(const struct stale_block *b, uint64_t base, uint32_t from
 	return r;
 }
 
-static int unmark(struct stale *s, struct range range, int in_memory, stale_zero_bytes *zero, void *arg)
+static int remove_stale(struct stale *s, struct range range, int in_memory, stale_zero_bytes *zero, void *arg)
 {
 	uint64_t at = range.offset, end;
 	int r = 0;
@@ -198,10 +198,10 @@ static int unmark(struct stale *s, struct range range, int in_memory, stale_zero
 
 int ob__stale_mark_written(struct stale *s, struct range range, int in_memory)
 {
-	return unmark(s, range, in_memory, NULL, NULL);
+	return remove_stale(s, range, in_memory, NULL, NULL);
 }
 
 int ob__stale_zero(struct stale *s, struct range range, stale_zero_bytes *zero, void *arg)
 {
-	return unmark(s, range, 0, zero, arg);
+	return remove_stale(s, range, 0, zero, arg);
 }

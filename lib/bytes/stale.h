@@ -29,14 +29,15 @@ void ob__stale_destroy(struct stale *s);
 int ob__stale_mark_written(struct stale *s, struct range range, int in_memory);
 
 /*
- * Overwrite a range by zeros. `page_is_mapped`: bytes of the same block were stored in memory before, so its pages are
- * there. 0 or a negative errno.
+ * Overwrite a range by zeros. `page_is_mapped`: some bytes of the same block were stored in memory before, so its
+ * pages are probably mapped. 0 or a negative errno.
  */
 typedef int stale_zero_bytes(void *arg, struct range range, int page_is_mapped);
 
 /*
- * The stale bytes of the range are given to `zero`, piece by piece, and are not stale afterwards. If `zero` is NULL
- * the file does not have them any more. Any thread. 0, -ENOMEM, or what `zero` returned.
+ * The stale bytes of the range are given to `zero`, piece by piece, and are not stale afterwards. Pass NULL for
+ * `zero` if the file was shortened and does not have these bytes any more: then they are only removed from the
+ * record. Any thread. 0, -ENOMEM, or what `zero` returned.
  */
 int ob__stale_zero(struct stale *s, struct range range, stale_zero_bytes *zero, void *arg);
 

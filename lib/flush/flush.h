@@ -61,10 +61,11 @@ extern const struct flush_backend ob__flush_sink;
 extern const struct flush_backend ob__flush_memory;
 
 /*
- * Choose and open a backend. `wanted` and `preferred` are of enum outbuf_flush. If `wanted` is not OUTBUF_FLUSH_AUTO
- * it is this backend or an error. Otherwise it is `preferred` if that can be opened, else the first backend that can
- * be. If `preferred` is passed over, *refused is the reason, a negative errno; else 0. Owner. 0, or the negative
- * errno of the backend that could not be opened; -ENOTSUP if a sequential backend is needed and `wanted` is another.
+ * Choose and open a backend. `wanted` and `preferred` are of enum outbuf_flush. If `wanted` is not OUTBUF_FLUSH_AUTO,
+ * that backend is opened, or this is an error. Otherwise it is `preferred` if that can be opened, else the first
+ * backend that can be opened. If `preferred` cannot be, *refused is the reason, a negative errno; else 0. Owner. 0,
+ * or the negative errno of the backend that could not be opened; -ENOTSUP if a sequential backend is needed and
+ * `wanted` is another.
  */
 int ob__flush_open(struct flush *f, uint32_t wanted, uint32_t preferred, int *refused);
 

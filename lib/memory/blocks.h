@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /*
- * The size of a block: BLOCKS_REMOTE where the file system sends each write to a server (fspolicy.remote), BLOCKS_LOCAL
- * elsewhere. GB/s by size of block, with 1 and 2 threads:
+ * The size of a block: BLOCKS_REMOTE where the file system sends each write to a server (fspolicy.remote),
+ * BLOCKS_LOCAL elsewhere. GB/s by size of block, with 1 and 2 threads:
  *
  *                 128 KiB   256 KiB   512 KiB    1 MiB
  *     ext4        4.3 5.5   4.3 5.8   4.3 5.7   4.3 5.5

@@ -54,7 +54,7 @@
  */
 #define MAX_RETRIES 64
 
-/* Bytes that one fault of a private mapping replaces by memory: the first, and the most. */
+/* How many bytes a fault in the private mapping replaces by anonymous memory: at the first such fault, and at most. */
 #define PART_MIN ((uint64_t)1 << 20)
 #define PART_MAX ((uint64_t)1 << 30)
 

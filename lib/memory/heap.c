@@ -103,7 +103,7 @@ static void set_usable(struct heap *h, uint64_t usable)
 {
 	if (usable > h->max_size)
 		usable = h->max_size;
-	atomic_store_explicit(&h->usable, usable, memory_order_release);
+	atomic_store_explicit(&h->usable_end, usable, memory_order_release);
 }
 
 /* The end of the page that holds the last byte of [0, end), or the end of the reserved range if that is lower. */
@@ -142,7 +142,7 @@ static int grow_locked(struct heap *h, uint64_t usable, uint64_t end)
 
 int ob__heap_make_usable(struct heap *h, uint64_t end)
 {
-	uint64_t usable = atomic_load_explicit(&h->usable, memory_order_acquire);
+	uint64_t usable = atomic_load_explicit(&h->usable_end, memory_order_acquire);
 	int r;
 
 	if (end <= usable)
@@ -151,7 +151,7 @@ int ob__heap_make_usable(struct heap *h, uint64_t end)
 	r = reserve_locked(h, end);
 	if (r == 0)
 		set_limit(h, h->space.reserved);
-	usable = atomic_load_explicit(&h->usable, memory_order_relaxed);
+	usable = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
 	if (r == 0 && end > usable)
 		r = grow_locked(h, usable, end);
 	pthread_mutex_unlock(&h->lock);
@@ -160,24 +160,24 @@ int ob__heap_make_usable(struct heap *h, uint64_t end)
 
 void ob__heap_note_written(struct heap *h, uint64_t end)
 {
-	uint64_t high = atomic_load_explicit(&h->high, memory_order_relaxed);
+	uint64_t high = atomic_load_explicit(&h->written_end, memory_order_relaxed);
 
 	while (high < end &&
-	       !atomic_compare_exchange_weak_explicit(&h->high, &high, end, memory_order_relaxed,
+	       !atomic_compare_exchange_weak_explicit(&h->written_end, &high, end, memory_order_relaxed,
 	                                              memory_order_relaxed))
 		continue;
 }
 
 void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end)
 {
-	uint64_t high = atomic_load_explicit(&h->high, memory_order_relaxed);
+	uint64_t high = atomic_load_explicit(&h->written_end, memory_order_relaxed);
 
 	if (high <= size)
 		return;
-	atomic_store_explicit(&h->high, size, memory_order_relaxed);
+	atomic_store_explicit(&h->written_end, size, memory_order_relaxed);
 	/* Bytes that staged Views wrote to the file may lie beyond the usable memory. */
-	if (high > atomic_load_explicit(&h->usable, memory_order_relaxed))
-		high = atomic_load_explicit(&h->usable, memory_order_relaxed);
+	if (high > atomic_load_explicit(&h->usable_end, memory_order_relaxed))
+		high = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
 	if (size < mapped_end) {
 		uint64_t end = high < mapped_end ? high : mapped_end;
 
@@ -189,7 +189,7 @@ void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end)
 
 int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost)
 {
-	uint64_t usable = atomic_load_explicit(&h->usable, memory_order_relaxed);
+	uint64_t usable = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
 	int r = ob__space_map_file(&h->space, fd, from, to);
 
 	*lost = r < 0 && h->space.reserved < to;
@@ -204,7 +204,7 @@ int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *l
 
 void ob__heap_free(struct heap *h)
 {
-	atomic_store_explicit(&h->usable, 0, memory_order_release);
+	atomic_store_explicit(&h->usable_end, 0, memory_order_release);
 	atomic_store_explicit(&h->limit, 0, memory_order_release);
 	ob__space_free(&h->space);
 }

@@ -14,7 +14,7 @@
 
 struct heap {
 	/*
-	 * Guards reserving the range and growth. A writer below `usable` does not take it, nor does a thread that
+	 * Guards reserving the range and growth. A writer below `usable_end` does not take it, nor does a thread that
 	 * opens a View which ends below `limit`.
 	 */
 	pthread_mutex_t lock;
@@ -28,7 +28,7 @@ struct heap {
 	 * `lock`, stored with release order once the memory exists; read by any thread with acquire order. Only
 	 * ob__heap_map_file() and ob__heap_free() lower it, exclusively.
 	 */
-	_Atomic uint64_t usable;
+	_Atomic uint64_t usable_end;
 	/*
 	 * The largest end that the output can reach in memory: max_size, or the bytes reserved if these are fewer. 0:
 	 * nothing is reserved. Set by any thread under `lock`, with release order after `space`, and exclusively by
@@ -36,7 +36,7 @@ struct heap {
 	 */
 	_Atomic uint64_t limit;
 	/* End of the last byte that counts as written. Raised by any thread, lowered by ob__heap_truncate(). */
-	_Atomic uint64_t high;
+	_Atomic uint64_t written_end;
 	/* How many times growth was needed. Written by any thread under `lock`. */
 	_Atomic uint64_t grown;
 	/*
@@ -91,7 +91,7 @@ void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end);
  */
 int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost);
 
-/* Free the memory and the range; `high` keeps its value. No other thread may be using the output. */
+/* Free the memory and the range; `written_end` keeps its value. No other thread may be using the output. */
 void ob__heap_free(struct heap *h);
 
 #endif

@@ -32,7 +32,7 @@ uint64_t ob__space_default_size(void);
 uint64_t ob__space_page_size(void);
 
 /*
- * Reserve `want` bytes of addresses, or fewer if the system does not have so many, but at least `need`; both are
+ * Reserve `want` bytes of addresses, or fewer if the system does not have so many, but at least `need`; `need` is
  * rounded up to whole pages. Uses no memory where the system can avoid it. 0; -ENOMEM; -EFBIG if `need` is more than
  * an address can express.
  */

@@ -41,7 +41,7 @@ static int store_through_mapping(int fd, const unsigned char *data, size_t n)
 	return r;
 }
 
-/* Write the bytes to the start of the file while it is mapped. -EIO if the mapping does not show the first one. */
+/* Write the bytes to the start of the file while it is mapped. -EIO if the mapping does not show the first of them. */
 static int mapping_shows_write(int fd, const unsigned char *data, size_t n)
 {
 	const volatile unsigned char *shown;

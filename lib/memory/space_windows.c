@@ -15,9 +15,10 @@
  *   Without placeholders. The reservation is released, the view is requested at its address, and the rest is reserved
  *   again. Another thread may get the addresses in between. At the first mapping of an output nobody has a pointer into
  *   it yet, so other addresses are tried then. A larger mapping later has to stay at its address. It is tried again for
- *   up to 0.1 s. If the addresses stay occupied, everything from the start of the mapping on is lost (space.h), and the
- *   output fails by -ENOMEM. wine 8 has no placeholders. In a test beside two threads that did nothing but reserve and
- *   release memory, this loss happened in none of 6,000 larger mappings (tests/memory/test_windows_space.c).
+ *   100 times Sleep(1), which is 0.1 to 1.6 s. If the addresses stay occupied, everything from the start of the mapping
+ *   on is lost (space.h), and the output fails by -ENOMEM. wine 8 has no placeholders. In a test beside two threads that
+ *   did nothing but reserve and release memory, this loss happened in none of 6,000 larger mappings
+ *   (tests/memory/test_windows_space.c).
  *
  * With either method the bytes that were in memory where the view will be are in the file already (mapping.c). Usable
  * memory behind the view has to survive: a step of the heap may extend beyond the end of the view. It is copied to
@@ -47,8 +48,8 @@
 #define PLACEHOLDER_PRESERVE 0x00000002
 
 /*
- * How often addresses are tried that another thread has for a moment. The moment is longer if that thread is not
- * running, so after TRIES_WITHOUT_SLEEP attempts the others sleep for 1 ms each.
+ * How often addresses are tried that another thread occupies for a moment. That may take longer if the thread is not
+ * running, so once TRIES_WITHOUT_SLEEP attempts have failed, the library sleeps 1 ms before each further one.
  */
 #define TRIES_WITHOUT_SLEEP 1000
 #define TRIES 1100

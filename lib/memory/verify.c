@@ -4,9 +4,9 @@
  * succeeds and the file has the right length, but it contains zeros (VirtualBox#860). The user notices it by "exec
  * format error", when he runs the program.
  *
- * So on file systems that have not been measured a mapping is tried before it is used (ob__space_trial()). A trial
- * with one page proves little, so the first and the last 4 KiB are compared after unmapping as well. Cost: two calls
- * of pread(2), 2 us.
+ * So on file systems about which nothing is known (fspolicy.verify) a mapping is tried before it is used
+ * (ob__space_trial()). A trial with one page proves little, so the first and the last 4 KiB are compared after
+ * unmapping as well. Cost: two calls of pread(2), 2 us.
  *
  * st_blocks cannot tell whether the data arrived: ZFS counts one block until it has written the data
  * (golang/go#42005).

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mapping the file, and giving the memory back.
+ * Mapping the file, and freeing the memory.
  *
- * While the file is mapped it is whole pages long. The heap's first bytes lie in the last page's tail: beyond the end
- * of the file the kernel would drop them. Commit sets the exact length.
+ * Bytes past the planned size may lie in the last mapped page. The kernel does not write back what is beyond the end
+ * of the file, so until commit the file is whole pages long. Commit sets the exact length.
  *
  * Mapping again with a larger size moves nothing that a caller can see. The heap bytes that will be mapped are written
  * to the file first; then the file is mapped over them, at the same addresses, with the same content.
@@ -21,10 +21,10 @@
 #include "output/write_back.h"
 
 /*
- * The file cannot be mapped, because of `map_error`. Returns that if mapping is required; else 0, the heap takes
- * over.
+ * The file cannot be mapped, because of `map_error`. Returns that if mapping is required (-ENOTSUP for -ENOSYS); else
+ * 0, and the heap takes over.
  */
-static int refused(const struct outbuf *ob, int map_error)
+static int error_if_map_required(const struct outbuf *ob, int map_error)
 {
 	if (ob->options.map != OUTBUF_REQUIRE)
 		return 0;
@@ -52,7 +52,7 @@ static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged
 	if (r == 0 && *map_error == 0 && ob->mapped_end == 0 && ob->target.fs->verify) {
 		*map_error = ob__space_trial(ob->target.fd, damaged);
 		if (*map_error < 0)
-			r = *damaged ? *map_error : refused(ob, *map_error);
+			r = *damaged ? *map_error : error_if_map_required(ob, *map_error);
 	}
 	if (r == 0 && *map_error == 0)
 		r = ob__write_back_range(ob, ob->mapped_end, dirty_end < end ? dirty_end : end);
@@ -73,7 +73,7 @@ static int map_over_heap(struct outbuf *ob, uint64_t end, int *map_error, int *l
 
 	*map_error = ob__heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end, lost);
 	if (*map_error < 0) {
-		r = *lost ? -ENOMEM : refused(ob, *map_error);
+		r = *lost ? -ENOMEM : error_if_map_required(ob, *map_error);
 		ended = guard_up_to(ob, ob->mapped_end);
 		/* The guard's copy of the descriptor is closed, and close(2) reports lost writes once. */
 		if (ended < 0)
@@ -88,8 +88,9 @@ static int map_over_heap(struct outbuf *ob, uint64_t end, int *map_error, int *l
 }
 
 /*
- * Extend the file and its mapping. A file that cannot be mapped is found out before it is touched, so that one written
- * in place keeps its content. On failure the file has its former length.
+ * Extend the file and its mapping. ob__space_probe() tells whether the file can be mapped, before the file is
+ * changed: so a file that is written in place keeps its content if it cannot be mapped. On failure the file has its
+ * former length, or is empty if it was to be written in place.
  */
 static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 {
@@ -100,7 +101,7 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 	if (end > ob->mapped_end) {
 		*map_error = ob__space_probe(ob->target.fd);
 		if (*map_error < 0)
-			return refused(ob, *map_error);
+			return error_if_map_required(ob, *map_error);
 	}
 	r = prepare(ob, end, map_error, &lost);
 	if (r == 0 && *map_error == 0 && end > ob->mapped_end)
@@ -110,18 +111,18 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 	else if (r < 0)
 		ob__target_resize(&ob->target, before);
 	else if (*map_error == 0)
-		ob->mapped = size;
+		ob->map_size = size;
 	return r;
 }
 
 /*
- * No mapping: only find out now whether disk and memory suffice. A file written in place keeps its content until the
- * first flush.
+ * No mapping: make the file as long as planned, and find out now whether disk and memory suffice. A file written in
+ * place keeps its content until the first flush.
  */
 static int plan_without_mapping(struct outbuf *ob, uint64_t size)
 {
 	/* Staged Views need little memory. */
-	int r = ob->stage ? 0 : ob__heap_make_usable(&ob->heap, size);
+	int r = ob->may_stage ? 0 : ob__heap_make_usable(&ob->heap, size);
 
 	if (r == 0 && !ob->target.old_content)
 		r = ob__write_back_extend_file(ob, size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Mapping the output's file, and giving the memory back. Owner, exclusively; 0 or a negative errno. */
+/* Mapping the output's file, and freeing the memory. Owner, exclusively; 0 or a negative errno. */
 #ifndef OUTBUF_LIB_MAPPING_H
 #define OUTBUF_LIB_MAPPING_H
 
@@ -12,8 +12,9 @@
 int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state);
 
 /*
- * Give all memory of the output back. The file has all bytes: the heap is written back before. Returns what the system
- * could not write of the mapping; -EIO if a file system that is not known has other bytes than were stored.
+ * Free all memory of the output. The file has all bytes: the heap is written back before. Returns 0; the error of
+ * writing the mapping back (Windows); the error of close(2) of the guard's descriptor; -EIO if the file differs from
+ * what was stored, which is checked where fspolicy.verify is set; or an error of pread(2).
  */
 int ob__mapping_remove(struct outbuf *ob);
 

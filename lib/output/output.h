@@ -28,11 +28,13 @@
  * The states of an output.
  *
  *   OPEN        Views may be opened. map, flush, sync and set_size leave the output in this state, also when they
- *               fail.
- *   EXCLUSIVE   The owner is inside one of those calls, or in unmap or commit. Threads that open a View wait. The
+ *               fail, unless map lost memory (DISCARDED).
+ *   EXCLUSIVE   The owner is inside one of those calls, or in unmap, walk or commit. Threads that open a View wait. The
  *               owner restores the previous state if it finds that a View is open.
- *   UNMAPPED    All bytes are in the file, no memory is held. map leads back to OPEN, or leaves the state if it fails.
- *   COMMITTED   The file stands at the path. Only stats, size and close are allowed.
+ *   UNMAPPED    All bytes are in the file, no memory is held. map leads back to OPEN. If it fails the state stays
+ *               UNMAPPED, or becomes DISCARDED if memory was lost.
+ *   COMMITTED   The file stands at the path. Only close, and questions about the output, are allowed: stats, size,
+ *               memory, error.
  *   DISCARDED   The output was discarded, or commit failed: `error` says why. The file is removed. The memory stays
  *               until close, because other threads may still write through their Views.
  *
@@ -64,14 +66,14 @@ struct outbuf {
 	/* -------- Written by the owner, exclusively. Threads that have a View open may read these. */
 
 	struct flush flush;  /* the backend; Views call its `put` */
-	int stage;           /* 1: Views may be staged (window.h) */
+	int may_stage;       /* 1: Views may be staged (window.h) */
 	uint64_t mapped_end; /* [0, mapped_end) is mapped, whole pages; the heap begins here; 0: no mapping */
 
-	/* -------- Written by the owner, exclusively; of `target`, Views read `fd` and `fs`. */
+	/* -------- Written by the owner, exclusively; of `target`, Views read `fd`. */
 
 	struct target target;
 	uint64_t planned;                 /* the output has at least this many bytes */
-	uint64_t mapped;                  /* the size that outbuf_map() was given when it last mapped */
+	uint64_t map_size;                /* the size that outbuf_map() was given when it last mapped */
 	uint64_t flushed;                 /* bytes that the owner's flushes wrote, so far */
 	int given_up;                     /* 1: it failed inside an owner's call, which ends with STATE_DISCARDED */
 	int sync_wanted;                  /* 1: commit of a sequential output waits for the disk */
@@ -87,16 +89,16 @@ struct outbuf {
 	struct blocks blocks;     /* write buffers of staged Views */
 	struct dirty dirty;       /* of the heap: which copy of a byte is authoritative */
 	struct stale stale;       /* which bytes of a recycled file are the old output's */
-	_Atomic uint64_t put;     /* bytes that Views and outbuf_release() wrote to the file, so far */
+	_Atomic uint64_t bytes_put; /* bytes that Views and outbuf_release() wrote to the file, so far */
 	_Atomic uint64_t zeroed;  /* bytes of a recycled file that were overwritten by zeros, so far */
 	_Atomic uint64_t faults;  /* faults that the guard's handler caught, so far */
 	/*
 	 * views_opened and state are a Dekker pair, both sequentially consistent: a View increments the counter, then
 	 * reads the state; the owner sets the state, then reads the counter. At least one of them sees the other.
 	 *
-	 * Views that ended are counted apart, with release order, and only exclusive_begin() and its like read that
-	 * counter with acquire order. With one counter for both, each View would synchronise with those that ended
-	 * before it. That hides two Views on the same bytes from race detectors, unless both write at the same moment.
+	 * Views that ended are counted apart, with release order, and only state_has_views() reads that counter with
+	 * acquire order. With one counter for both, each View would synchronise with those that ended before it. That
+	 * hides two Views on the same bytes from race detectors, unless both write at the same moment.
 	 */
 	_Atomic uint64_t views_opened;
 	_Atomic uint64_t views_ended;

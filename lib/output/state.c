@@ -47,7 +47,7 @@ int ob__state_begin_exclusive(struct outbuf *ob)
 		atomic_store(&ob->state, state);
 		return -EBUSY;
 	}
-	/* After a failure file_end also counts bytes whose write failed. */
+	/* file_end is raised before the write, so after a failure it may lie beyond the file's end. */
 	if (state_error(ob) == 0)
 		ob__target_note_length(&ob->target, ob->dirty.file_end);
 	return state;

@@ -18,8 +18,9 @@ int ob__state_begin_exclusive(struct outbuf *ob);
 void ob__state_end_exclusive(struct outbuf *ob, int state);
 
 /*
- * Count a View in. Any thread. While the owner is exclusive this waits, uncounted: an owner's call that turns out to
- * come too early (-EBUSY) has no effect that a View could see, and one that succeeds decides what the View meets.
+ * Count a View in. Any thread. While the owner is exclusive, the View takes its count back and waits. If the owner's
+ * call ends with -EBUSY, it has changed nothing that the View could notice. If it runs, the View then finds the state
+ * that the call leaves.
  *
  * Returns 0, or why the output takes no View: -EINVAL, or the sticky error of a discarded output. The View is counted
  * in either case; the caller has to count it out by state_leave_view(), or as one that ended (views_ended).
@@ -52,7 +53,7 @@ int ob__state_fail(struct outbuf *ob, int error);
 /* The length that the file would have if it were committed now. Owner. */
 static inline uint64_t state_size(const struct outbuf *ob)
 {
-	uint64_t high = atomic_load_explicit(&ob->heap.high, memory_order_relaxed);
+	uint64_t high = atomic_load_explicit(&ob->heap.written_end, memory_order_relaxed);
 
 	return high > ob->planned ? high : ob->planned;
 }

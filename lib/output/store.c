@@ -76,7 +76,7 @@ static int put_counted(struct outbuf *ob, const unsigned char *from, struct rang
 	int r = ob__store_put(ob, from, range.offset, (size_t)range.length);
 
 	if (r == 0)
-		atomic_fetch_add_explicit(&ob->put, range.length, memory_order_relaxed);
+		atomic_fetch_add_explicit(&ob->bytes_put, range.length, memory_order_relaxed);
 	return r;
 }
 
@@ -122,7 +122,7 @@ int ob__store_move_to_file(struct outbuf *ob, uint64_t from, uint64_t to)
 	struct range rest = { from, to - from };
 	int r = 0;
 
-	if (!ob->stage || from >= to)
+	if (!ob->may_stage || from >= to)
 		return 0;
 	while (r == 0 && rest.length > 0) {
 		struct range part = range_intersection(ob__dirty_next(&ob->dirty, rest.offset, 0), rest);

@@ -10,9 +10,9 @@
  * So a View has a window, which is part of its range. A *direct* View's window is its whole range, at its place in
  * the mapping or the heap. A *staged* View's window is a block. When the block is full, or the View seeks or ends,
  * its bytes are written to the file by the backend. Short bounded Views are direct, as a system call for each costs
- * more than the page faults they share. The tail of a staged View is written by a system call too, however short:
- * storing it into the mapping makes a small folio where the next View wants a large one, which cost 11 % with 1
- * thread and 8 % with 2.
+ * more than the page faults they share. The tail of a staged View in the mapped part is written by a system call too,
+ * however short: storing it into the mapping makes a small folio where the next View wants a large one, which cost 11
+ * % with 1 thread and 8 % with 2.
  *
  * A View's `lim` is the end of what can be stored without asking. Where there is no room below it the inline functions
  * of outbuf.h come to view.c, and view.c comes here.
@@ -60,7 +60,7 @@ void ob__window_decide_staging(struct outbuf *ob)
 	 * A file that is written in place keeps its old content until the first flush, so that a discard leaves it:
 	 * until then nothing may be written to it.
 	 */
-	ob->stage = ob->dirty.exact && !ob->target.old_content;
+	ob->may_stage = ob->dirty.tracks_ranges && !ob->target.old_content;
 }
 
 int ob__window_fail(struct outbuf_view *v, int error)
@@ -82,7 +82,7 @@ static uint64_t staged_end(const struct outbuf *ob)
 {
 	uint64_t end = ob->options.max_size;
 
-	if (!ob->stage)
+	if (!ob->may_stage)
 		return 0;
 	return end < INT64_MAX ? end : INT64_MAX;
 }
@@ -108,7 +108,7 @@ uint64_t ob__window_limit(struct outbuf *ob)
 /* Set lim by how far memory is usable now. If it is not even usable at cur, lim is cur. */
 static void look_up_limit(struct outbuf_view *v)
 {
-	uint64_t usable = atomic_load_explicit(&v->ob->heap.usable, memory_order_acquire);
+	uint64_t usable = atomic_load_explicit(&v->ob->heap.usable_end, memory_order_acquire);
 	uint64_t at = outbuf_tell(v);
 	uint64_t end = usable < v->end ? usable : v->end;
 
@@ -134,7 +134,7 @@ static int note_stored(struct outbuf_view *v)
 }
 
 /* Position the View at `offset`. A staged View has no block yet: the next write gets one. */
-static void stand_at(struct outbuf_view *v, uint64_t offset)
+static void set_position(struct outbuf_view *v, uint64_t offset)
 {
 	unsigned char *base = v->ob->heap.space.base;
 
@@ -158,7 +158,10 @@ static int empty_block(struct outbuf_view *v)
 	if (n < STAGE_MIN_HEAP && offset >= v->ob->mapped_end) {
 		int r = ob__store_in_memory(v->ob, offset, v->mark, n);
 
-		/* Memory is made usable up to the piece. Far out that may be more than the machine has. */
+		/*
+		 * All memory up to the piece is made usable. For a piece far out that may be more than the machine
+		 * has: then the piece is written to the file.
+		 */
 		if (r != -ENOMEM)
 			return r;
 	}
@@ -170,7 +173,7 @@ static int move_to(struct outbuf_view *v, uint64_t offset)
 {
 	int r = empty_block(v), noted = note_stored(v);
 
-	stand_at(v, offset);
+	set_position(v, offset);
 	return r < 0 ? r : noted;
 }
 
@@ -202,19 +205,19 @@ int ob__window_open(struct outbuf_view *v)
 	uint64_t least = v->end <= ob->mapped_end ? STAGE_MIN_MAPPED : STAGE_MIN_HEAP;
 	int r = 0;
 
-	if (ob->stage && (!(v->flags & VIEW_BOUNDED) || length >= least))
+	if (ob->may_stage && (!(v->flags & VIEW_BOUNDED) || length >= least))
 		v->flags |= VIEW_STAGED;
 	else if (v->flags & VIEW_BOUNDED)
 		/* All its memory is claimed now, so that a lack of memory shows before the work. */
 		r = ob__store_claim_memory(ob, v->begin, length);
-	if (r == -ENOMEM && ob->stage) {
+	if (r == -ENOMEM && ob->may_stage) {
 		v->flags |= VIEW_STAGED;
 		r = 0;
 	}
 	if (r < 0)
 		return r;
 	v->high = v->begin;
-	stand_at(v, v->begin);
+	set_position(v, v->begin);
 	return 0;
 }
 
@@ -256,7 +259,10 @@ int ob__window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t 
 	return 0;
 }
 
-/* Is this the only View? Relaxed loads: a wrong answer costs time only, and must order nothing (output.h). */
+/*
+ * Is this the only View? Relaxed loads are enough, because a wrong answer only costs time. Acquire loads would hide
+ * races between Views from race detectors (output.h).
+ */
 static int is_only_view(struct outbuf *ob)
 {
 	return atomic_load_explicit(&ob->views_opened, memory_order_relaxed) -
@@ -283,7 +289,7 @@ static int copy_straight(struct outbuf_view *v, const void *data, size_t n, size
 	if (r == 0)
 		r = mark_written(v, at, end - at);
 	v->high = end > v->high ? end : v->high;
-	stand_at(v, end);
+	set_position(v, end);
 	return r;
 }
 
@@ -340,7 +346,7 @@ int ob__window_hand_out(struct outbuf_view *v, size_t n, unsigned char **ref, in
 	*ref = v->ob->heap.space.base + at;
 	if (n > 0 && at + n > v->high)
 		v->high = at + n;
-	stand_at(v, at + n);
+	set_position(v, at + n);
 	return 0;
 }
 

@@ -13,7 +13,7 @@ enum {
 };
 
 /*
- * Decide whether Views of this output may be staged: set `stage`. Owner, exclusively, when the file's state has
+ * Decide whether Views of this output may be staged: set `may_stage`. Owner, exclusively, when the file's state has
  * changed. Whether one View is staged is decided when it is opened, by its length: ob__window_open().
  */
 void ob__window_decide_staging(struct outbuf *ob);
@@ -34,8 +34,8 @@ uint64_t ob__window_limit(struct outbuf *ob);
 int ob__window_fail(struct outbuf_view *v, int error);
 
 /*
- * The functions below are for the View's thread. They return 0 or a negative errno. The caller makes it stick, by
- * ob__window_fail().
+ * The functions below are for the View's thread. They return 0 or a negative errno. The caller makes it the sticky
+ * error, by ob__window_fail().
  */
 
 /* Position the View at v->begin. v->begin, v->end and the flags BOUNDED and EDIT are set before. */
@@ -62,7 +62,7 @@ int ob__window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t 
  */
 int ob__window_hand_out(struct outbuf_view *v, size_t n, unsigned char **ref, int filled);
 
-/* The View ends: what is in its block goes to its place, and the block is given back. v->high is right afterwards. */
+/* The View ends: what is in its block goes to its place, and the block is released. v->high is right afterwards. */
 int ob__window_close(struct outbuf_view *v);
 
 #endif

@@ -39,7 +39,7 @@ int ob__write_back_range(struct outbuf *ob, uint64_t from, uint64_t to)
 
 uint64_t ob__write_back_end(struct outbuf *ob)
 {
-	uint64_t high = atomic_load_explicit(&ob->heap.high, memory_order_relaxed);
+	uint64_t high = atomic_load_explicit(&ob->heap.written_end, memory_order_relaxed);
 
 	return high > ob->mapped_end && ob__dirty_any(&ob->dirty) ? high : ob->mapped_end;
 }
@@ -58,7 +58,7 @@ int ob__write_back_extend_file(struct outbuf *ob, uint64_t size)
 	if (useless)
 		ob->prealloc_error = -EOPNOTSUPP;
 	if (useless || ob->options.prealloc == OUTBUF_NO) {
-		/* Where statfs(2) tells exactly what can be stored, a full disk can be told now. */
+		/* Where statfs(2) says exactly how much can be stored, a full disk is reported now. */
 		r = ob__target_check_space(&ob->target, size);
 		return r < 0 ? r : ob__target_resize(&ob->target, size > before ? size : before);
 	}
@@ -79,7 +79,7 @@ int ob__write_back_heap(struct outbuf *ob)
 	int r = state_error(ob);
 
 	/* Staged Views have written most of it already, so there is little left to preallocate for. */
-	if (r == 0 && ob->stage && ob->options.prealloc != OUTBUF_REQUIRE)
+	if (r == 0 && ob->may_stage && ob->options.prealloc != OUTBUF_REQUIRE)
 		r = ob__target_resize(&ob->target, end > ob->target.size ? end : ob->target.size);
 	else if (r == 0)
 		r = ob__write_back_extend_file(ob, end);
@@ -100,7 +100,7 @@ int ob__write_back_sequential(struct outbuf *ob)
 {
 	uint64_t size = state_size(ob);
 	uint64_t began = ob__state_begin_phase(ob, OUTBUF_PHASE_FLUSH, size);
-	/* An empty output has an address, too: outbuf_memory(). */
+	/* At least one byte is made usable, because outbuf_memory() must not return NULL for an empty output. */
 	int r = ob__heap_make_usable(&ob->heap, size > 0 ? size : 1);
 
 	if (r == 0 && ob->target.fs != NULL)

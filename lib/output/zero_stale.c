@@ -46,7 +46,7 @@ static int zero(struct outbuf *ob, struct range range, uint64_t in_memory_end)
 	return zero_by_write(ob, range);
 }
 
-/* In the mapping if its pages there were stored to before, so that they cause no fault. */
+/* In the mapping if some of the block was stored to there before, so that its pages probably cause no fault. */
 static int zero_at_commit(void *arg, struct range range, int page_is_mapped)
 {
 	struct outbuf *ob = arg;
@@ -62,8 +62,9 @@ int ob__zero_stale(struct outbuf *ob)
 }
 
 /*
- * A shorter piece will be stored to at once by the thread that asked, so its page fault cannot be saved. Pieces come
- * one by one from blocks of this size (stale.c): a piece is a whole block, or short.
+ * Only whole blocks of 64 KiB are zeroed by write(2). For a shorter piece that saves nothing: the thread that asked
+ * will store there at once, and take the page fault anyway. stale.c passes each block of 64 KiB separately, so a
+ * piece is a whole block or shorter.
  */
 #define BY_WRITE_MIN ((uint64_t)64 << 10)
 

@@ -3,8 +3,8 @@
  * How an output is written, and who decided that: the caller's options, the environment, or the table of file
  * systems.
  */
-#ifndef OUTBUF_LIB_CHOOSE_H
-#define OUTBUF_LIB_CHOOSE_H
+#ifndef OUTBUF_LIB_CHOICE_H
+#define OUTBUF_LIB_CHOICE_H
 
 #include <stdint.h>
 

@@ -9,8 +9,8 @@
  *
  * The columns, and when they are set:
  *   map            pointers into the output (outbuf_data() and the like) point into a mapping of the file. 0 where a
- *                  mapping is known to fail or to lose bytes: on such file systems even a trial is a round trip to a
- *                  server.
+ *                  mapping is known to fail, to lose bytes, to be slow, or to raise SIGBUS on a full disk. Where a
+ *                  server is asked, even a trial is a round trip.
  *   verify         nothing is known: a mapping is used only after bytes stored into it have been read from the file.
  *   prealloc       fallocate(2) reserves blocks. 0 where it is known not to: trying costs a system call.
  *   tmpfile        O_TMPFILE may be tried. 0 where an open file without a name is known to cause errors.

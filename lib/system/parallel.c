@@ -59,7 +59,7 @@ int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg,
 	wanted = wanted > THREADS_LIMIT ? THREADS_LIMIT : wanted;
 	wanted = wanted > n ? (unsigned)n : wanted;
 
-	while (started + 1 < wanted && ob__sys_thread(&threads[started], run_tasks, &shared_tasks) == 0)
+	while (started + 1 < wanted && ob__sys_start_thread(&threads[started], run_tasks, &shared_tasks) == 0)
 		started++;
 	/* A thread that could not be started is not needed: this one does all tasks that are left. */
 	run_tasks(&shared_tasks);
@@ -90,7 +90,7 @@ int ob__parallel_detached(void (*task)(void *arg), void *arg)
 	if (detached_task == NULL)
 		return -ENOMEM;
 	*detached_task = (struct detached_task){ task, arg };
-	r = ob__sys_thread(NULL, run_detached_task, detached_task);
+	r = ob__sys_start_thread(NULL, run_detached_task, detached_task);
 	if (r < 0)
 		free(detached_task);
 	return r;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The interface to the system, for all rooms above. Every system call that can fail is made in the sys_ files, and
- * its error becomes a negative errno there, so that no other file reads errno. (On Windows, space_windows.c and
- * target/windows also call the system; ob__sys_windows_error() makes their errnos.) A descriptor is one of the C
- * library's, also on Windows.
+ * its error becomes a negative errno there, so that no other file takes an error from errno. (On Windows,
+ * space_windows.c and target/windows also call the system; ob__sys_windows_error() makes their errnos.) A descriptor
+ * is one of the C library's, also on Windows.
  *
  * What only Unix has is in sys_unix.h. Memory calls are in sys_vm.h, those of io_uring in sys_uring.h. On
  * Windows sys_windows.c replaces sys_unix.c, sys_ownership.c, sys_process.c, sys_stream.c, sys_table.c and
@@ -70,6 +70,6 @@ uint64_t ob__sys_now(void);
  * pthread_create(3) for a thread of the library's: it runs none of the program's signal handlers, except those for
  * its own faults. If `thread` is NULL the thread is detached.
  */
-int ob__sys_thread(pthread_t *thread, void *(*work)(void *arg), void *arg);
+int ob__sys_start_thread(pthread_t *thread, void *(*work)(void *arg), void *arg);
 
 #endif

@@ -143,7 +143,7 @@ const char *ob__target_placement(const struct target *t);
 /*
  * May the file at the path be replaced? 0, -EISDIR, -ENOTSUP (it is no regular file), -EPERM (it is another user's,
  * in a sticky directory like /tmp), or the errno of stat(2). Fills *st; st_mode is 0 if nothing stands there.
- * (Windows: only 0, -EISDIR, or the error of the question; of *st only st_mode is set.)
+ * (Windows: only 0, -EISDIR, or the error of GetFileAttributesW(); only st_mode of *st is set.)
  */
 int ob__target_check_path(const struct target *t, struct stat *st);
 

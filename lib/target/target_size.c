@@ -61,7 +61,8 @@ int ob__target_check_length(const struct target *t)
  * nothing is mapped.
  *
  * ob__target_resize() also gets here if the file is to grow within the excess. That is zeros already, so nothing is
- * written. (Beyond the excess ftruncate(2) has to lengthen the file, which it can.)
+ * written. (If `size` is beyond the excess, ftruncate(2) lengthens the file and succeeds, so this function is not
+ * called.)
  */
 static int zero_excess(struct target *t, uint64_t size)
 {

@@ -444,7 +444,7 @@ static void test_two_places(void **state)
 		begin(round);
 		memset(&model, 0, sizeof model);
 		assert_int_equal(ob__dirty_init(&d), 0);
-		d.exact = 1;
+		d.tracks_ranges = 1;
 		for (at.step = 0; at.step < STEPS; at.step++) {
 			unsigned what = below(100);
 

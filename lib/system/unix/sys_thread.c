@@ -24,7 +24,7 @@ static void block_signals(sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
-int ob__sys_thread(pthread_t *thread, void *(*work)(void *arg), void *arg)
+int ob__sys_start_thread(pthread_t *thread, void *(*work)(void *arg), void *arg)
 {
 	pthread_attr_t attributes;
 	pthread_t detached;

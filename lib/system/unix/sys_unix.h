@@ -52,7 +52,7 @@ int ob__sys_unlinkat(int dirfd, const char *path);
 int ob__sys_lock(int fd, int wait);
 /*
  * 0 if nobody else has the file open or mapped, or runs it; -EAGAIN if somebody does; another errno if the system
- * does not say. The file must be open for writing, belong to us, and have no request pending.
+ * does not say. The file must be open for writing and belong to us, and no I/O may be in progress on it.
  */
 int ob__sys_is_sole_user(int fd);
 /* 1 if both files have the same extended attributes (ACLs, labels, capabilities), 0 if not, or a negative errno. */

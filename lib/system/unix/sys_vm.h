@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Advice that posix_madvise(3) does not have. */
+/* Advice that posix_madvise(3) does not have, or has with another effect. */
 enum sys_advice {
 	SYS_POPULATE,  /* make the pages writable now; an error, and no signal, if that is impossible: Linux 5.14 */
 	SYS_DONT_NEED, /* free the pages: those of a file are read again when needed, other memory is zero then */

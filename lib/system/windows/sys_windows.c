@@ -355,7 +355,7 @@ uint64_t ob__sys_now(void)
 	return t / f * 1000000000u + t % f * 1000000000u / f;
 }
 
-int ob__sys_thread(pthread_t *thread, void *(*work)(void *arg), void *arg)
+int ob__sys_start_thread(pthread_t *thread, void *(*work)(void *arg), void *arg)
 {
 	pthread_t detached;
 	int r = -pthread_create(thread != NULL ? thread : &detached, NULL, work, arg);

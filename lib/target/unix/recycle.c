@@ -20,7 +20,7 @@
  *   - No other process has it open, mapped or running: otherwise the kernel would not grant a lease.
  *   - Most of it is in the page cache: otherwise a new file is faster.
  * In all other cases the new file is used, without an error; statistics tell the reason. The bytes of the spare that
- * no View covers are zeroed (stale.c).
+ * no View stored are zeroed (stale.c).
  *
  * Cost when there is no spare: two system calls. When there is one: 12 more, and the new file that is not needed.
  */
@@ -38,7 +38,10 @@
 #include "target/unix/hidden.h"
 #include "outbuf.h"
 
-/* At least so much of the spare must be in the page cache. Below that, up to half of it is read from the disk. */
+/*
+ * At least so much of the spare must be in the page cache. If less is, more than a quarter of it would have to be
+ * read from the disk, and a new file is faster.
+ */
 #define MIN_RESIDENT_PERCENT 75
 
 /* The reason for statistics: why ob__hidden_open_locked() failed. */
@@ -108,7 +111,10 @@ static const char *use_spare(struct target *t, const char *spare)
 	if (fd < 0)
 		return reason_not_opened(fd);
 	why = reason_not_usable(fd, &st, t->fd);
-	/* If the run that left the spare did not wait for the disk, the path may still lead to the spare there. */
+	/*
+	 * If the run that left the spare did not sync the directory, the path may still lead to the spare on the
+	 * disk. So sync the directory before the spare is written over.
+	 */
 	if (why == NULL && t->syncfd >= 0 && ob__sys_fsync(t->syncfd) < 0)
 		why = "the directory cannot be synced";
 	if (why != NULL) {
