@@ -157,7 +157,10 @@ public:
 #endif
 
 	/* An integer or enumerator of 1, 2, 4 or 8 bytes: in the output's byte order, little-endian, big-endian. */
-	template <typename T> void put(T x) noexcept { put_by<::outbuf_write16, ::outbuf_write32, ::outbuf_write64>(x); }
+	template <typename T> void put(T x) noexcept
+	{
+		put_by<::outbuf_write16, ::outbuf_write32, ::outbuf_write64>(x);
+	}
 	template <typename T> void put_le(T x) noexcept
 	{
 		put_by<::outbuf_write16le, ::outbuf_write32le, ::outbuf_write64le>(x);
@@ -199,7 +202,8 @@ private:
 	template <auto write16, auto write32, auto write64, typename T> void put_by(T x) noexcept
 	{
 		static_assert(std::is_integral_v<T> || std::is_enum_v<T>, "an integer or an enumerator");
-		static_assert(sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8, "of 1, 2, 4 or 8 bytes");
+		static_assert(sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8,
+		              "of 1, 2, 4 or 8 bytes");
 		if constexpr (sizeof(T) == 1)
 			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
 		else if constexpr (sizeof(T) == 2)
@@ -304,10 +308,12 @@ public:
 	 * Calls function(index, offset, const std::byte *data, size) for each block, on any thread. The function
 	 * returns 0 or a negative errno, and must not throw.
 	 */
-	template <typename Function> void walk(std::size_t block_size, Function &&function, std::error_code &error) noexcept
+	template <typename Function>
+	void walk(std::size_t block_size, Function &&function, std::error_code &error) noexcept
 	{
 		using type = std::remove_reference_t<Function>;
-		static_assert(std::is_invocable_r_v<int, type &, std::uint64_t, std::uint64_t, const std::byte *, std::size_t>,
+		static_assert(std::is_invocable_r_v<int, type &, std::uint64_t, std::uint64_t, const std::byte *,
+		                                    std::size_t>,
 		              "int (uint64_t index, uint64_t offset, const std::byte *data, size_t size)");
 		type *address = std::addressof(function);
 		error = detail::code(::outbuf_walk(ob_, block_size, detail::block<type>, &address));

@@ -40,6 +40,11 @@ words() {
 	[ ! -s "$scratch/unknown" ]
 }
 trailing() { ! grep -nE '[[:space:]]$' README.md doc/*.md $(sources | grep -vE '/examples/README$'); }
+columns() {
+	! for file in $(sources | grep -E '^(lib|include|examples|bench)/.*[.](c|h|cc|hpp)$'); do
+		expand -t 8 "$file" | grep -nE '^.{121}' | sed "s|^|$file: |"
+	done | grep .
+}
 licences() {
 	without=$(grep -L 'SPDX-License-Identifier: MIT' $(sources | grep -E '\.(cc?|h|am|sh|m4|awk|[1-9])$'))
 	echo "$without"
@@ -63,4 +68,5 @@ else
 fi
 try "no white space at the end of a line" trailing
 try "every file names its licence" licences
+try "no line of C or C++ is longer than 120 columns" columns
 tap_end

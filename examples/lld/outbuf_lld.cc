@@ -101,7 +101,8 @@ uint64_t number_after(const char *path, const char *word, uint64_t otherwise)
 bool fits_in_memory_twice(size_t size)
 {
 	uint64_t available = number_after("/proc/meminfo", "MemAvailable:", 0) * 1024;
-	uint64_t allowed = number_after("/sys/fs/cgroup/memory.max", "", UINT64_MAX); // of a container; the root has none
+	// Of a container; the root group has no such file.
+	uint64_t allowed = number_after("/sys/fs/cgroup/memory.max", "", UINT64_MAX);
 	return size <= std::min(available, allowed) / 16;
 }
 
@@ -189,7 +190,8 @@ private:
 	{
 		liboutbuf::statistics s = out_.stats();
 
-		fprintf(stderr, "outbuf: %s: %" PRIu64 " bytes, %" PRIu64 " mapped, %s, %s, %s%s%s, %" PRIu64 " faults\n",
+		fprintf(stderr,
+	        "outbuf: %s: %" PRIu64 " bytes, %" PRIu64 " mapped, %s, %s, %s%s%s, %" PRIu64 " faults\n",
 		        FinalPath.c_str(), s.output_size, s.mapped, s.file_system, s.backend, s.placement,
 		        s.recycle_why ? ", not recycled: " : "", s.recycle_why ? s.recycle_why : "", s.faults);
 	}

@@ -47,7 +47,8 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 
 static int release(struct outbuf *ob, uint64_t offset, uint64_t end)
 {
-	uint64_t page = ob__space_page_size(), usable = atomic_load_explicit(&ob->heap.usable_end, memory_order_acquire);
+	uint64_t page = ob__space_page_size();
+	uint64_t usable = atomic_load_explicit(&ob->heap.usable_end, memory_order_acquire);
 	uint64_t from = round_up(offset, page), to = round_down(end < usable ? end : usable, page);
 	uint64_t border = to < ob->mapped_end ? to : ob->mapped_end;
 

@@ -16,8 +16,8 @@
  *   again. Another thread may get the addresses in between. At the first mapping of an output nobody has a pointer into
  *   it yet, so other addresses are tried then. A larger mapping later has to stay at its address. It is tried again for
  *   100 times Sleep(1), which is 0.1 to 1.6 s. If the addresses stay occupied, everything from the start of the mapping
- *   on is lost (space.h), and the output fails by -ENOMEM. wine 8 has no placeholders. In a test beside two threads that
- *   did nothing but reserve and release memory, this loss happened in none of 6,000 larger mappings
+ *   on is lost (space.h), and the output fails by -ENOMEM. wine 8 has no placeholders. In a test beside two threads
+ *   that did nothing but reserve and release memory, this loss happened in none of 6,000 larger mappings
  *   (tests/memory/test_windows_space.c).
  *
  * With either method the bytes that were in memory where the view will be are in the file already (mapping.c). Usable
