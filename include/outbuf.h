@@ -311,9 +311,12 @@ struct outbuf_options {
 	/*
 	 * The caller's own thread pool, or NULL. It must call task(arg, i) once for each i below n, on any threads,
 	 * and return 0 after the last call has returned. If it returns a negative errno, that becomes the error of
-	 * the function of the library that used the pool. A thread that opens a View meanwhile waits for that
-	 * function. If all threads of the pool wait in this way, and the calling thread runs no tasks itself, this is
-	 * a deadlock.
+	 * the function of the library that used the pool. A positive number becomes -EINVAL. If it returns 0 and has
+	 * not done all tasks, that is -EIO; tasks that it begins later do nothing. A thread that opens a View of this
+	 * output meanwhile waits until that function returns. So while `run` is under way, no thread that it needs
+	 * may run a task of the program's that opens such a View. (A pool that steals work needs all its threads:
+	 * with TBB call parallel_for inside this_task_arena::isolate(), with Rayon use a pool of its own.) On the
+	 * calling thread itself, opening one fails by -EDEADLK instead of waiting.
 	 */
 	int (*run)(void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg);
 	void *run_arg;
@@ -565,8 +568,8 @@ OUTBUF_API int outbuf_close(struct outbuf *ob);
 
 /*
  * Make commit fail with `error` (a negative errno), unless the output has a sticky error already. For a worker whose
- * own part of the work has failed. Any thread. Returns the sticky error, or -EINVAL if `error` is not negative or `ob`
- * is NULL.
+ * own part of the work has failed. Commit fails in any case: a positive errno counts as the negative one, and 0 as
+ * -EIO. Any thread. Returns the sticky error, or -EINVAL if `ob` is NULL.
  */
 OUTBUF_API int outbuf_fail(struct outbuf *ob, int error);
 
@@ -632,6 +635,7 @@ struct outbuf_view {
  *
  * Returns 0, or an error that is also sticky for the output:
  *   -EINVAL   a NULL argument; after outbuf_unmap(), or committed
+ *   -EDEADLK  this thread is inside a call that needs the whole output, in options.run or another callback
  *   -EFBIG    offset + length is beyond options.max_size, or its default
  *   -ENOMEM   no memory for the heap, or no address space of that size
  *   -EEXIST   overlap

@@ -20,7 +20,8 @@
  * exceptions (-fno-exceptions). Error codes are of std::generic_category(), so they compare with std::errc.
  *
  * A View's writes return nothing. Its first error is sticky for the output, and commit() reports it. To learn of it
- * earlier, call end() or error() of the View. The destructors end the View and close the output, and report no errors.
+ * earlier, call end() or error() of the View. So is a write to a View that has ended or was moved from: commit() fails by
+ * EBADF then. The destructors end the View and close the output, and report no errors.
  *
  * An output may be empty: after it was moved from, or if it was not opened. Only three things may be done with an empty
  * output: convert it to bool, destroy it, and assign to it.
@@ -31,6 +32,7 @@
 #ifndef OUTBUF_HPP
 #define OUTBUF_HPP
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -125,7 +127,7 @@ int block(void *function, std::uint64_t index, std::uint64_t offset, const void 
 class view {
 public:
 	view() noexcept = default;
-	view(view &&other) noexcept : v_(other.v_) { other.v_ = {}; }
+	view(view &&other) noexcept : v_(other.v_), of_(other.of_) { other.v_ = {}; }
 	view(const view &) = delete;
 	view &operator=(const view &) = delete;
 	view &operator=(view &&other) noexcept
@@ -133,6 +135,7 @@ public:
 		if (this != &other) {
 			close();
 			v_ = other.v_;
+			of_ = other.of_;
 			other.v_ = {};
 		}
 		return *this;
@@ -148,12 +151,12 @@ public:
 	void end(std::error_code &error) noexcept { error = detail::code(::outbuf_view_end(&v_)); }
 
 	std::uint64_t tell() const noexcept { return ::outbuf_tell(&v_); }
-	void seek(std::uint64_t offset) noexcept { ::outbuf_seek(&v_, offset); }
+	void seek(std::uint64_t offset) noexcept { used(::outbuf_seek(&v_, offset)); }
 
-	void write(const void *data, std::size_t n) noexcept { ::outbuf_write(&v_, data, n); }
-	void write(std::string_view text) noexcept { ::outbuf_write(&v_, text.data(), text.size()); }
+	void write(const void *data, std::size_t n) noexcept { used(::outbuf_write(&v_, data, n)); }
+	void write(std::string_view text) noexcept { used(::outbuf_write(&v_, text.data(), text.size())); }
 #if defined(__cpp_lib_span)
-	void write(std::span<const std::byte> data) noexcept { ::outbuf_write(&v_, data.data(), data.size()); }
+	void write(std::span<const std::byte> data) noexcept { used(::outbuf_write(&v_, data.data(), data.size())); }
 #endif
 
 	/* An integer or enumerator of 1, 2, 4 or 8 bytes: in the output's byte order, little-endian, big-endian. */
@@ -170,24 +173,24 @@ public:
 		put_by<::outbuf_write16be, ::outbuf_write32be, ::outbuf_write64be>(x);
 	}
 
-	void fill(std::byte byte, std::size_t n) noexcept { ::outbuf_fill(&v_, static_cast<std::uint8_t>(byte), n); }
+	void fill(std::byte byte, std::size_t n) noexcept { used(::outbuf_fill(&v_, static_cast<std::uint8_t>(byte), n)); }
 	void align(std::uint64_t alignment, std::byte byte = std::byte{ 0 }) noexcept
 	{
-		::outbuf_align(&v_, alignment, static_cast<std::uint8_t>(byte));
+		used(::outbuf_align(&v_, alignment, static_cast<std::uint8_t>(byte)));
 	}
-	void uleb128(std::uint64_t x) noexcept { ::outbuf_uleb128(&v_, x); }
-	void sleb128(std::int64_t x) noexcept { ::outbuf_sleb128(&v_, x); }
+	void uleb128(std::uint64_t x) noexcept { used(::outbuf_uleb128(&v_, x)); }
+	void sleb128(std::int64_t x) noexcept { used(::outbuf_sleb128(&v_, x)); }
 
 	/* The result is empty after an error. */
 	bytes write_ref(const void *data, std::size_t n) noexcept
 	{
 		void *ref = nullptr;
-		return ::outbuf_write_ref(&v_, data, n, &ref) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
+		return used(::outbuf_write_ref(&v_, data, n, &ref)) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
 	}
 	bytes reserve(std::size_t n) noexcept
 	{
 		void *ref = nullptr;
-		return ::outbuf_reserve(&v_, n, &ref) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
+		return used(::outbuf_reserve(&v_, n, &ref)) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
 	}
 
 	/* For C functions that this class does not have, and for hot loops on a copy, see struct outbuf_view. */
@@ -205,13 +208,25 @@ private:
 		static_assert(sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8,
 		              "of 1, 2, 4 or 8 bytes");
 		if constexpr (sizeof(T) == 1)
-			::outbuf_write8(&v_, static_cast<std::uint8_t>(x));
+			used(::outbuf_write8(&v_, static_cast<std::uint8_t>(x)));
 		else if constexpr (sizeof(T) == 2)
-			write16(&v_, static_cast<std::uint16_t>(x));
+			used(write16(&v_, static_cast<std::uint16_t>(x)));
 		else if constexpr (sizeof(T) == 4)
-			write32(&v_, static_cast<std::uint32_t>(x));
+			used(write32(&v_, static_cast<std::uint32_t>(x)));
 		else
-			write64(&v_, static_cast<std::uint64_t>(x));
+			used(write64(&v_, static_cast<std::uint64_t>(x)));
+	}
+
+	/*
+	 * The result of a write. These functions return nothing, and a View that has ended or was moved from belongs to no
+	 * output any more: so the error is made the sticky error of the output that it belonged to. The comparison is only
+	 * made on the slow path, as the inline functions return the constant 0 on the fast one.
+	 */
+	int used(int result) noexcept
+	{
+		if (OUTBUF_RARELY(result < 0) && !v_.ob && of_)
+			::outbuf_fail(of_, result);
+		return result;
 	}
 
 	/* Ends the View if it is open: outbuf_view_end() of one that is not would return -EBADF. */
@@ -221,7 +236,9 @@ private:
 			::outbuf_view_end(&v_);
 	}
 
+	friend class output;
 	struct ::outbuf_view v_ = {};
+	struct ::outbuf *of_ = nullptr; /* the output that it belongs or belonged to */
 };
 
 /* An output. The destructor closes it, and discards it if it is neither committed nor discarded. */
@@ -275,19 +292,30 @@ public:
 	bool is_mapped() const noexcept { return ::outbuf_is_mapped(ob_) != 0; }
 	std::uint64_t size() const noexcept { return ::outbuf_size(ob_); }
 	std::error_code error() const noexcept { return detail::code(::outbuf_error(ob_)); }
-	/* Make commit() fail with this error, which must be of std::generic_category(). */
-	void fail(std::error_code error) noexcept { ::outbuf_fail(ob_, -error.value()); }
+	/*
+	 * Make commit() fail with this error, or with EIO if it has no equal in std::generic_category(). No error counts as
+	 * EIO, too: who calls this has failed.
+	 */
+	void fail(std::error_code error) noexcept
+	{
+		std::error_condition condition = error.default_error_condition();
+		bool is_errno = condition.category() == std::generic_category();
+
+		::outbuf_fail(ob_, is_errno ? -condition.value() : -EIO);
+	}
 
 	/* Any thread. The error is also sticky for the output. */
 	liboutbuf::view view(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
 	{
 		liboutbuf::view v;
+		v.of_ = ob_;
 		error = detail::code(::outbuf_view(ob_, v.get(), offset, length));
 		return v;
 	}
 	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
 	{
 		liboutbuf::view v;
+		v.of_ = ob_;
 		error = detail::code(::outbuf_view_edit(ob_, v.get(), offset, length));
 		return v;
 	}
@@ -363,12 +391,14 @@ public:
 	liboutbuf::view view(std::uint64_t offset, std::uint64_t length)
 	{
 		liboutbuf::view v;
+		v.of_ = ob_;
 		detail::check(::outbuf_view(ob_, v.get(), offset, length), "outbuf_view");
 		return v;
 	}
 	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length)
 	{
 		liboutbuf::view v;
+		v.of_ = ob_;
 		detail::check(::outbuf_view_edit(ob_, v.get(), offset, length), "outbuf_view_edit");
 		return v;
 	}

@@ -20,9 +20,12 @@
 
 int outbuf_fail(struct outbuf *ob, int error)
 {
-	if (ob == NULL || error >= 0)
+	if (ob == NULL)
 		return -EINVAL;
-	return ob__state_fail(ob, error);
+	/* The caller says that his work failed: that must not be lost because of a sign. */
+	if (error == 0)
+		error = -EIO;
+	return ob__state_fail(ob, error > 0 ? -error : error);
 }
 
 /* All bytes are in the file: set its exact length and permissions, and wait for the disk if that is wanted. */

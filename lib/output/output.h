@@ -75,6 +75,7 @@ struct outbuf {
 	uint64_t planned;                 /* the output has at least this many bytes */
 	uint64_t map_size;                /* the size that outbuf_map() was given when it last mapped */
 	uint64_t flushed;                 /* bytes that the owner's flushes wrote, so far */
+	struct outbuf *outer;             /* the output in whose exclusive call this thread was before: state.c; or NULL */
 	int given_up;                     /* 1: it failed inside an owner's call, which ends with STATE_DISCARDED */
 	int sync_wanted;                  /* 1: commit of a sequential output waits for the disk */
 	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time spent in each phase, so far */

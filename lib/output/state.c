@@ -16,6 +16,13 @@
 
 #include "system/sys.h"
 
+/*
+ * The output whose exclusive call this thread is inside, or NULL; `outer` leads to those around it. There can be several:
+ * a pool that steals work may run a task of the program's, inside options.run, that commits another output. If that task
+ * opens a View of the first one it would wait for itself.
+ */
+static _Thread_local struct outbuf *exclusive_here;
+
 uint64_t ob__state_begin_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t bytes)
 {
 	if (ob->options.observe != NULL)
@@ -47,6 +54,8 @@ int ob__state_begin_exclusive(struct outbuf *ob)
 		atomic_store(&ob->state, state);
 		return -EBUSY;
 	}
+	ob->outer = exclusive_here;
+	exclusive_here = ob;
 	/* file_end is raised before the write, so after a failure it may lie beyond the file's end. */
 	if (state_error(ob) == 0)
 		ob__target_note_length(&ob->target, ob->dirty.file_end);
@@ -55,7 +64,18 @@ int ob__state_begin_exclusive(struct outbuf *ob)
 
 void ob__state_end_exclusive(struct outbuf *ob, int state)
 {
+	exclusive_here = ob->outer;
 	atomic_store(&ob->state, state);
+}
+
+/* Is this thread inside an exclusive call for the output? */
+static int is_exclusive_here(const struct outbuf *ob)
+{
+	const struct outbuf *here = exclusive_here;
+
+	while (here != NULL && here != ob)
+		here = here->outer;
+	return here != NULL;
 }
 
 int ob__state_enter_view(struct outbuf *ob)
@@ -69,6 +89,8 @@ int ob__state_enter_view(struct outbuf *ob)
 			return state_error(ob);
 		if (state != STATE_EXCLUSIVE)
 			return state == STATE_OPEN ? 0 : -EINVAL;
+		if (is_exclusive_here(ob))
+			return -EDEADLK;
 		state_leave_view(ob);
 		ob__sys_pause();
 	}

@@ -22,7 +22,8 @@ void ob__state_end_exclusive(struct outbuf *ob, int state);
  * call ends with -EBUSY, it has changed nothing that the View could notice. If it runs, the View then finds the state
  * that the call leaves.
  *
- * Returns 0, or why the output takes no View: -EINVAL, or the sticky error of a discarded output. The View is counted
+ * Returns 0, or why the output takes no View: -EINVAL; -EDEADLK if this very thread is inside the owner's exclusive
+ * call, which would wait for itself; or the sticky error of a discarded output. The View is counted
  * in either case; the caller has to count it out by state_leave_view(), or as one that ended (views_ended).
  */
 int ob__state_enter_view(struct outbuf *ob);

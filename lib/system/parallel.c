@@ -51,7 +51,7 @@ int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg,
 	unsigned wanted = p->threads, started = 0;
 
 	if (p->run != NULL)
-		return p->run(p->run_arg, n, task, arg);
+		return ob__pool_run(p->run, p->run_arg, n, task, arg);
 	if (wanted == 0) {
 		wanted = ob__sys_cpus();
 		wanted = wanted > THREADS_MAX ? THREADS_MAX : wanted;

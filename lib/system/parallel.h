@@ -5,17 +5,18 @@
 
 #include <stddef.h>
 
+#include "system/pool.h"
+
 /* Constant after outbuf_open(). */
 struct parallel {
 	unsigned threads; /* how many threads work, the calling one included; 0: the library chooses */
-	/* The caller's pool, or NULL; see outbuf_options.run. */
-	int (*run)(void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg);
+	pool_function *run; /* the caller's pool, or NULL; see outbuf_options.run */
 	void *run_arg;
 };
 
 /*
  * Call task(arg, i) once for each i below n, on this thread and others, and return when all calls have returned.
- * Tasks report failures through arg. Any thread. 0, or the error of the caller's pool.
+ * Tasks report failures through arg. Any thread. 0; -ENOMEM; or an error of the caller's pool, as ob__pool_run().
  */
 int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg);
 

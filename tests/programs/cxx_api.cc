@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <ios>
 #include <thread>
 #include <vector>
 
@@ -23,8 +24,8 @@ enum class kind : std::uint16_t { code = 0x0102 };
 static_assert(!std::is_copy_constructible_v<liboutbuf::view> && !std::is_copy_assignable_v<liboutbuf::view>);
 static_assert(!std::is_copy_constructible_v<liboutbuf::output> && !std::is_copy_assignable_v<liboutbuf::output>);
 static_assert(std::is_nothrow_move_constructible_v<liboutbuf::view> && std::is_nothrow_move_assignable_v<liboutbuf::output>);
-/* Nothing but the C struct. */
-static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) && sizeof(liboutbuf::output) == sizeof(void *));
+/* Little more than the C structs. */
+static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + sizeof(void *) && sizeof(liboutbuf::output) == sizeof(void *));
 
 static int plain_function(std::uint64_t, std::uint64_t, const std::byte *, std::size_t size)
 {
@@ -85,6 +86,35 @@ static int everything(const char *path)
 		CHECK(first_error == std::errc::result_out_of_range && lost.error() == first_error);
 		lost.commit(error);
 		CHECK(error == first_error);
+	}
+	{
+		/* A View that has ended, or that was moved from, is written to: nothing is returned, so commit must fail. */
+		for (int how = 0; how < 2; how++) {
+			liboutbuf::output lost = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+			liboutbuf::view v = lost.view(0, 4, error), w;
+			v.put(std::uint8_t{ 1 });
+			if (how == 0) {
+				v.end(error);
+			} else {
+				w = std::move(v);
+				w.end(error);
+			}
+			CHECK(!error && !lost.error());
+			v.put(std::uint16_t{ 1 });
+			CHECK(lost.error() == std::errc::bad_file_descriptor);
+			lost.commit(error);
+			CHECK(error == std::errc::bad_file_descriptor);
+		}
+	}
+	{
+		/* Who says that he failed has failed. */
+		for (std::error_code reason : { std::error_code(), std::make_error_code(std::errc::io_error),
+		                                std::make_error_code(std::io_errc::stream) }) {
+			liboutbuf::output lost = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+			lost.fail(reason);
+			lost.commit(error);
+			CHECK(error == std::errc::io_error);
+		}
 	}
 	{
 		liboutbuf::view v = out.edit(62, 2, error);
