@@ -346,7 +346,15 @@ struct outbuf_options {
 	uint32_t recycle;
 	uint32_t durability; /* enum outbuf_durability */
 	uint32_t lock;       /* enum outbuf_lock */
-	uint32_t reserved;   /* zero */
+	/*
+	 * Non-zero: commit fails by -ENODATA if nobody wrote some byte below the size that outbuf_map() or
+	 * outbuf_set_size() stated last, and outbuf_gap() tells the first such range. Written are the ranges of Views
+	 * that have ended, pointers of outbuf_data(), and what outbuf_set_size() made longer. For programs that write
+	 * every byte of what they plan, padding too: a worker that was forgotten is an error then and no zeros. It
+	 * also makes errors of commit say which View is still open. Costs 25 ns and more per View, and 24 bytes per
+	 * 64 KiB.
+	 */
+	uint32_t check_complete;
 };
 
 #ifdef __cplusplus
@@ -561,8 +569,9 @@ OUTBUF_API const void *outbuf_memory(const struct outbuf *ob, uint64_t *size);
 OUTBUF_API int outbuf_discard(struct outbuf *ob);
 
 /*
- * Free the output. If it is neither committed nor discarded, it is discarded first. NULL is allowed. Owner. Returns 0,
- * or -EBUSY while a View is open: nothing has changed then.
+ * Free the output. If it is neither committed nor discarded, it is discarded first, and nothing is published. Views
+ * that are still open are abandoned: nothing may be done with them any more, and no thread may be using one. So end
+ * all Views and join their threads before. NULL is allowed. Owner. Returns 0.
  */
 OUTBUF_API int outbuf_close(struct outbuf *ob);
 
@@ -575,6 +584,17 @@ OUTBUF_API int outbuf_fail(struct outbuf *ob, int error);
 
 /* The sticky error of the output, which is its first one; 0 if there is none. Any thread. */
 OUTBUF_API int outbuf_error(const struct outbuf *ob);
+
+/*
+ * Write to `buffer`, which has `size` bytes, one sentence for a person: which output failed, in which operation, and
+ * why. It ends in a NUL, and has no newline: "out.img: view [4096, 8192): a write of 13 bytes at 8190 passes its
+ * end". It is about the sticky error. If there is none, it is about Views that are still open (with
+ * options.check_complete it says which, if it is one), else about the last call of the owner's that failed. Owner, in
+ * every state until close. `ob` may be NULL. The texts are for people and may change.
+ *
+ * Returns the length of the sentence without its NUL, as snprintf(3): it was cut if that is `size` or more.
+ */
+OUTBUF_API size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size);
 
 /* --------------------------- outbuf_view: a range of an output to write to */
 
@@ -873,6 +893,12 @@ struct outbuf_overlap {
  * options.check_overlap is not set.
  */
 OUTBUF_API int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap);
+
+/*
+ * The first range of the planned size that nobody wrote, when commit looked for it (options.check_complete). Owner.
+ * Returns 1 and sets *offset and *length; 0 if commit has not looked, or there was none.
+ */
+OUTBUF_API int outbuf_gap(struct outbuf *ob, uint64_t *offset, uint64_t *length);
 
 /* -------------------------------------------------------- inline functions */
 

@@ -15,16 +15,16 @@
  * has no virtual functions and uses no run-time type information. The namespace is liboutbuf, because `outbuf` is a
  * struct.
  *
- * Errors. Every function that can fail exists twice, as in std::filesystem. One overload has a std::error_code & as its
- * last parameter and is noexcept. The other throws std::system_error; it does not exist if the compiler has no
+ * Errors. Every function that can fail exists twice, as in std::filesystem. One overload has a std::error_code & as
+ * its last parameter and is noexcept. The other throws std::system_error; it does not exist if the compiler has no
  * exceptions (-fno-exceptions). Error codes are of std::generic_category(), so they compare with std::errc.
  *
  * A View's writes return nothing. Its first error is sticky for the output, and commit() reports it. To learn of it
- * earlier, call end() or error() of the View. So is a write to a View that has ended or was moved from: commit() fails by
- * EBADF then. The destructors end the View and close the output, and report no errors.
+ * earlier, call end() or error() of the View. So is a write to a View that has ended or was moved from: commit()
+ * fails by EBADF then. The destructors end the View and close the output, and report no errors.
  *
- * An output may be empty: after it was moved from, or if it was not opened. Only three things may be done with an empty
- * output: convert it to bool, destroy it, and assign to it.
+ * An output may be empty: after it was moved from, or if it was not opened. Only three things may be done with an
+ * empty output: convert it to bool, destroy it, and assign to it.
  *
  * Views can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved. All
  * Views must be destroyed before their output is.
@@ -173,7 +173,10 @@ public:
 		put_by<::outbuf_write16be, ::outbuf_write32be, ::outbuf_write64be>(x);
 	}
 
-	void fill(std::byte byte, std::size_t n) noexcept { used(::outbuf_fill(&v_, static_cast<std::uint8_t>(byte), n)); }
+	void fill(std::byte byte, std::size_t n) noexcept
+	{
+		used(::outbuf_fill(&v_, static_cast<std::uint8_t>(byte), n));
+	}
 	void align(std::uint64_t alignment, std::byte byte = std::byte{ 0 }) noexcept
 	{
 		used(::outbuf_align(&v_, alignment, static_cast<std::uint8_t>(byte)));
@@ -185,7 +188,8 @@ public:
 	bytes write_ref(const void *data, std::size_t n) noexcept
 	{
 		void *ref = nullptr;
-		return used(::outbuf_write_ref(&v_, data, n, &ref)) < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
+		int result = used(::outbuf_write_ref(&v_, data, n, &ref));
+		return result < 0 ? bytes() : bytes(static_cast<std::byte *>(ref), n);
 	}
 	bytes reserve(std::size_t n) noexcept
 	{
@@ -218,9 +222,9 @@ private:
 	}
 
 	/*
-	 * The result of a write. These functions return nothing, and a View that has ended or was moved from belongs to no
-	 * output any more: so the error is made the sticky error of the output that it belonged to. The comparison is only
-	 * made on the slow path, as the inline functions return the constant 0 on the fast one.
+	 * The result of a write. These functions return nothing, and a View that has ended or was moved from belongs
+	 * to no output any more: so the error is made the sticky error of the output that it belonged to. The
+	 * comparison is only made on the slow path, as the inline functions return the constant 0 on the fast one.
 	 */
 	int used(int result) noexcept
 	{
@@ -293,8 +297,8 @@ public:
 	std::uint64_t size() const noexcept { return ::outbuf_size(ob_); }
 	std::error_code error() const noexcept { return detail::code(::outbuf_error(ob_)); }
 	/*
-	 * Make commit() fail with this error, or with EIO if it has no equal in std::generic_category(). No error counts as
-	 * EIO, too: who calls this has failed.
+	 * Make commit() fail with this error, or with EIO if it has no equal in std::generic_category(). No error
+	 * counts as EIO, too: who calls this has failed.
 	 */
 	void fail(std::error_code error) noexcept
 	{

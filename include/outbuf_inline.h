@@ -29,9 +29,9 @@
 #endif
 
 /*
- * Write bytes that do not fit below `lim`. Only the inline functions call these two. Arguments and errors are those of
- * the inline functions. The second function gets the `size` low bytes of x by value: if it got an address, the compiler
- * would keep x on the stack on the fast path as well (3 of 16 instructions).
+ * Write bytes that do not fit below `lim`. Only the inline functions call these two. Arguments and errors are those
+ * of the inline functions. The second function gets the `size` low bytes of x by value: if it got an address, the
+ * compiler would keep x on the stack on the fast path as well (3 of 16 instructions).
  */
 OUTBUF_API OUTBUF_COLD int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n);
 OUTBUF_API OUTBUF_COLD int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size);

@@ -25,7 +25,7 @@ int outbuf_fail(struct outbuf *ob, int error)
 	/* The caller says that his work failed: that must not be lost because of a sign. */
 	if (error == 0)
 		error = -EIO;
-	return ob__state_fail(ob, error > 0 ? -error : error);
+	return state_fail(ob, error > 0 ? -error : error, FAILED_PROGRAM);
 }
 
 /* All bytes are in the file: set its exact length and permissions, and wait for the disk if that is wanted. */
@@ -57,8 +57,18 @@ static int publish(struct outbuf *ob)
 	return r;
 }
 
+/* With options.check_complete: 0, or -ENODATA if nobody wrote some byte of the planned size. */
+static int check_complete(struct outbuf *ob)
+{
+	if (!ob->options.check_complete)
+		return 0;
+	ob->gap = ob__unwritten_first(&ob->gaps, ob->planned);
+	return ob->gap.length > 0 ? -ENODATA : 0;
+}
+
 int outbuf_commit(struct outbuf *ob)
 {
+	struct failure what = { .operation = FAILED_COMMIT };
 	int state = ob__state_begin_exclusive(ob);
 	int r;
 
@@ -68,6 +78,8 @@ int outbuf_commit(struct outbuf *ob)
 		return state;
 
 	r = state_error(ob);
+	if (r == 0)
+		r = check_complete(ob);
 	if (r == 0)
 		r = ob__zero_stale(ob);
 	if (r == 0 && state == STATE_OPEN)
@@ -81,10 +93,13 @@ int outbuf_commit(struct outbuf *ob)
 		r = state_error(ob);
 	if (r == 0)
 		r = finish_file(ob);
-	if (r == 0)
+	if (r == 0) {
+		what.operation = FAILED_PUBLISH;
 		r = publish(ob);
+	}
+	state_result(ob, r, what);
 	if (r < 0)
-		ob__state_give_up(ob, r);
+		ob__state_give_up(ob, r, what);
 	/* r may be an error although the file is published: of the last steps, which follow that. */
 	ob__state_end_exclusive(ob, ob->target.published ? STATE_COMMITTED : STATE_DISCARDED);
 	return r;
@@ -102,7 +117,7 @@ int outbuf_discard(struct outbuf *ob)
 	if (state == STATE_COMMITTED || state == STATE_EXCLUSIVE)
 		return -EINVAL;
 	/* The error is set before the state, so that a View which is refused because of the state finds it. */
-	ob__state_fail(ob, -ECANCELED);
+	state_fail(ob, -ECANCELED, FAILED_NOTHING);
 	atomic_store(&ob->state, STATE_DISCARDED);
 	/* A View may be writing to the file's descriptor at this moment: then it stays open until close. */
 	if (state_has_views(ob))
@@ -125,18 +140,22 @@ int outbuf_close(struct outbuf *ob)
 {
 	if (ob == NULL)
 		return 0;
-	if (state_has_views(ob))
-		return -EBUSY;
+	/*
+	 * Also with Views open, which are abandoned: refusing would leave a program that forgot one with a file,
+	 * memory and a lock that it cannot get rid of. Such an output was not committed, so nothing is published.
+	 */
 	if (atomic_load(&ob->state) != STATE_COMMITTED)
 		outbuf_discard(ob);
 	ob__guard_end(&ob->guard);
 	ob__heap_destroy(&ob->heap);
 	/* Once more, now that nothing is mapped: Windows does not remove a mapped file. */
 	ob__state_release_file(ob);
-	ob__stale_destroy(&ob->stale);
+	ob__unwritten_destroy(&ob->stale);
+	ob__unwritten_destroy(&ob->gaps);
 	ob__dirty_destroy(&ob->dirty);
 	ob__blocks_destroy(&ob->blocks);
 	ob__coverage_destroy(&ob->coverage);
+	free(ob->path);
 	free(ob);
 	return 0;
 }

@@ -52,7 +52,7 @@ AT(outbuf_options, guard, 84, 68, 64);
 AT(outbuf_options, recycle, 88, 72, 68);
 AT(outbuf_options, durability, 92, 76, 72);
 AT(outbuf_options, lock, 96, 80, 76);
-AT(outbuf_options, reserved, 100, 84, 80);
+AT(outbuf_options, check_complete, 100, 84, 80);
 
 SIZE(outbuf_view, 96, 72, 68);
 AT(outbuf_view, cur, 0, 0, 0);

@@ -11,23 +11,22 @@
 
 int outbuf_map(struct outbuf *ob, uint64_t size)
 {
+	const struct failure what = { .operation = FAILED_MAP, .end = size };
 	int state = ob__state_begin_exclusive(ob);
 	uint64_t began;
 	int r;
 
 	if (state < 0)
 		return state;
-	if (size < state_size(ob)) {
+	if (size < state_size(ob) || size > INT64_MAX - ob__space_page_size()) {
+		r = state_result(ob, size < state_size(ob) ? -EINVAL : -EFBIG, what);
 		ob__state_end_exclusive(ob, state);
-		return -EINVAL;
-	}
-	if (size > INT64_MAX - ob__space_page_size()) {
-		ob__state_end_exclusive(ob, state);
-		return -EFBIG;
+		return r;
 	}
 	began = ob__state_begin_phase(ob, OUTBUF_PHASE_MAP, size);
 	r = ob__mapping_extend(ob, size, state);
 	ob__state_end_phase(ob, OUTBUF_PHASE_MAP, size, began);
+	state_result(ob, r, what);
 	if (r == 0)
 		state = STATE_OPEN;
 	else if (ob->given_up)
@@ -52,7 +51,7 @@ static int unmap(struct outbuf *ob, int *state)
 	if (r == 0)
 		r = ob__dirty_forget(&ob->dirty, everything);
 	if (r < 0)
-		ob__state_fail(ob, r);
+		state_fail(ob, r, FAILED_UNMAP);
 	ob->planned = state_size(ob);
 	atomic_store_explicit(&ob->pointer_out, 0, memory_order_relaxed);
 	*state = STATE_UNMAPPED;
@@ -67,7 +66,7 @@ int outbuf_unmap(struct outbuf *ob)
 	if (state < 0)
 		return state;
 	if (state == STATE_OPEN && ob->mapped_end > 0)
-		r = unmap(ob, &state);
+		r = state_result(ob, unmap(ob, &state), (struct failure){ .operation = FAILED_UNMAP });
 	ob__state_end_exclusive(ob, state);
 	return r;
 }
@@ -79,11 +78,27 @@ static int shorten_file(struct outbuf *ob, uint64_t size)
 	int r = ob__target_resize(&ob->target, size);
 
 	if (r == 0) {
-		r = ob__stale_zero(&ob->stale, rest, NULL, NULL);
+		r = ob__unwritten_clear(&ob->stale, rest, NULL, NULL);
 		/* The file was shortened, but there was no memory to update the record of its stale bytes. */
 		if (r < 0)
-			ob__state_fail(ob, r);
+			state_fail(ob, r, FAILED_SIZE);
 	}
+	return r;
+}
+
+/*
+ * For options.check_complete: bytes beyond `size` are unwritten; those that make the output longer are zero on
+ * purpose.
+ */
+static int note_zeros(struct outbuf *ob, uint64_t size)
+{
+	uint64_t before = state_size(ob);
+	int r = ob__unwritten_truncate(&ob->gaps, size);
+
+	if (r == 0 && size > before)
+		r = ob__unwritten_mark(&ob->gaps, (struct range){ before, size - before }, 0);
+	if (r < 0)
+		state_fail(ob, r, FAILED_SIZE);
 	return r;
 }
 
@@ -95,9 +110,11 @@ static int forget_beyond(struct outbuf *ob, uint64_t size)
 	ob__heap_truncate(&ob->heap, size, ob->mapped_end);
 	r = ob__dirty_forget(&ob->dirty, (struct range){ size, UINT64_MAX - size });
 	if (r < 0)
-		ob__state_fail(ob, r);
+		state_fail(ob, r, FAILED_SIZE);
 	if (ob->options.check_overlap)
 		ob__coverage_truncate(&ob->coverage, size);
+	if (r == 0 && ob->options.check_complete)
+		r = note_zeros(ob, size);
 	ob->planned = size;
 	return r;
 }
@@ -125,6 +142,7 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 		r = shorten_file(ob, kept);
 	if (r == 0)
 		r = forget_beyond(ob, size);
+	state_result(ob, r, (struct failure){ .operation = FAILED_SIZE, .end = size });
 	ob__state_end_exclusive(ob, state);
 	return r;
 }

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/options.h"
 #include "output/state.h"
@@ -105,9 +106,12 @@ static int open_parts(struct outbuf *ob, const struct destination *to)
 	r = open_flush(ob, to);
 	/* A sequential backend overwrites every byte, so none stays stale. */
 	if (r == 0 && !ob->sequential)
-		r = ob__stale_init(&ob->stale, ob->target.old_length);
+		r = ob__unwritten_init(&ob->stale, ob->target.old_length, 0);
+	if (r == 0 && ob->options.check_complete)
+		r = ob__unwritten_init(&ob->gaps, 0, 1);
 	if (r == 0)
 		return 0;
+	ob__unwritten_destroy(&ob->stale);
 	ob__flush_close(&ob->flush);
 	ob__target_abandon(&ob->target);
 no_target:
@@ -137,11 +141,14 @@ static int open_to(struct outbuf **result, const struct destination *to,
 	ob->swap = (checked.order == OUTBUF_BIG_ENDIAN) != OUTBUF_HOST_BIG;
 	ob->file_limit = ob__sys_file_limit();
 	r = open_parts(ob, to);
-	if (r < 0)
+	if (r < 0) {
 		free(ob);
-	else
-		*result = ob;
-	return r;
+		return r;
+	}
+	/* For messages alone: an output without it is as good. */
+	ob->path = to->path != NULL ? strdup(to->path) : NULL;
+	*result = ob;
+	return 0;
 }
 
 int outbuf_open(struct outbuf **result, const char *path, const struct outbuf_options *options)

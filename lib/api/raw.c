@@ -35,6 +35,8 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 		r = ob__store_claim_for_pointer(ob, offset, length);
 	if (r == 0)
 		r = ob__zero_stale_for_pointer(ob, offset, length, 0);
+	if (r == 0 && ob->options.check_complete)
+		r = ob__unwritten_mark(&ob->gaps, (struct range){ offset, length }, 0);
 	if (r == 0) {
 		state_note_pointer(ob);
 		if (length > 0)
@@ -75,7 +77,7 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 	} else if (r == 0) {
 		r = release(ob, offset, offset + length);
 		if (r < 0)
-			ob__state_fail(ob, r);
+			ob__state_fail_at(ob, r, (struct failure){ FAILED_RELEASE, offset, offset + length, 0, 0 });
 	}
 	state_leave_view(ob);
 	return r;

@@ -67,6 +67,15 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	return 0;
 }
 
+int outbuf_gap(struct outbuf *ob, uint64_t *offset, uint64_t *length)
+{
+	if (ob->gap.length == 0)
+		return 0;
+	*offset = ob->gap.offset;
+	*length = ob->gap.length;
+	return 1;
+}
+
 int outbuf_overlap(struct outbuf *ob, struct outbuf_overlap *overlap)
 {
 	struct range range, other;

@@ -17,6 +17,7 @@ int outbuf_flush(struct outbuf *ob)
 		r = ob__write_back_heap(ob);
 	if (r == 0)
 		r = state_error(ob);
+	state_result(ob, r, (struct failure){ .operation = FAILED_FLUSH });
 	ob__state_end_exclusive(ob, state);
 	return r;
 }
@@ -32,7 +33,7 @@ static int sync_file(struct outbuf *ob, int state)
 	if (r == 0)
 		r = ob__sys_fdatasync(ob->target.fd);
 	if (r < 0)
-		ob__state_fail(ob, r);
+		state_fail(ob, r, FAILED_SYNC);
 	else
 		r = state_error(ob);
 	ob__state_end_phase(ob, OUTBUF_PHASE_SYNC, state_size(ob), began);
@@ -52,6 +53,7 @@ int outbuf_sync(struct outbuf *ob)
 	} else {
 		r = sync_file(ob, state);
 	}
+	state_result(ob, r, (struct failure){ .operation = FAILED_SYNC });
 	ob__state_end_exclusive(ob, state);
 	return r;
 }

@@ -79,6 +79,51 @@ static int check_overlap(struct outbuf_view *v, uint64_t length)
 	return ob__coverage_begin(&v->ob->coverage, range, v->flags & VIEW_EDIT);
 }
 
+/* For the message of an error: n bytes at the View's position, or its range as a whole. */
+static struct failure about(const struct outbuf_view *v, enum failed_operation operation, uint64_t n)
+{
+	return (struct failure){
+		.operation = operation,
+		.begin = v->begin,
+		.end = v->flags & VIEW_BOUNDED ? v->end : UINT64_MAX,
+		.offset = outbuf_tell(v),
+		.n = n,
+	};
+}
+
+/* Add the View's range to those that are open, or take it away: `times` is 1 or -1. */
+static void note_open(struct outbuf_view *v, int times)
+{
+	uint64_t end = v->flags & VIEW_BOUNDED ? v->end : OUTBUF_UNBOUNDED;
+
+	if (!v->ob->options.check_complete)
+		return;
+	atomic_fetch_add_explicit(&v->ob->open_begins, times > 0 ? v->begin : 0 - v->begin, memory_order_relaxed);
+	atomic_fetch_add_explicit(&v->ob->open_ends, times > 0 ? end : 0 - end, memory_order_relaxed);
+}
+
+/* The View ends, and its range counts as written. */
+static void end_range(struct outbuf_view *v, uint64_t length)
+{
+	struct outbuf *ob = v->ob;
+	struct range range = { .offset = v->begin, .length = length };
+	int r = 0;
+
+	if (length > 0)
+		ob__heap_note_written(&ob->heap, range_end(range));
+	if (ob->options.check_complete)
+		r = ob__unwritten_mark(&ob->gaps, range, 0);
+	note_open(v, -1);
+	if (ob->options.check_overlap) {
+		if (r == 0 && !(v->flags & VIEW_BOUNDED))
+			r = check_overlap(v, length);
+		if (r == 0)
+			ob__coverage_end(&ob->coverage, range);
+	}
+	if (r < 0 && v->error == 0)
+		ob__window_fail(v, r, about(v, FAILED_VIEW, 0));
+}
+
 static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint64_t length,
                  uint8_t flags)
 {
@@ -98,11 +143,17 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 		r = set_range(v, offset, length);
 	if (r == 0 && ob->options.check_overlap && (v->flags & VIEW_BOUNDED))
 		r = check_overlap(v, length);
-	if (r == 0)
+	if (r == 0) {
+		note_open(v, 1);
 		return 0;
+	}
 	set_empty(v, NULL, r, 0);
 	/* The error is set before the View is counted out: an owner who finds no View open must find the error. */
-	ob__state_fail(ob, r);
+	ob__state_fail_at(ob, r, (struct failure){
+		.operation = FAILED_VIEW,
+		.begin = offset,
+		.end = length == OUTBUF_UNBOUNDED ? UINT64_MAX : offset + length,
+	});
 	state_leave_view(ob);
 	return r;
 }
@@ -127,19 +178,9 @@ int outbuf_view_end(struct outbuf_view *v)
 		return v->error != 0 ? v->error : -EBADF;
 	error = ob__window_close(v);
 	if (error < 0 && v->error == 0)
-		ob__window_fail(v, error);
+		ob__window_fail(v, error, about(v, FAILED_WRITE, 0));
 	length = (v->flags & VIEW_BOUNDED ? v->end : v->high) - v->begin;
-	if (length > 0)
-		ob__heap_note_written(&ob->heap, v->begin + length);
-	if (ob->options.check_overlap) {
-		struct range range = { .offset = v->begin, .length = length };
-		int r = v->flags & VIEW_BOUNDED ? 0 : check_overlap(v, length);
-
-		if (r == 0)
-			ob__coverage_end(&ob->coverage, range);
-		else if (v->error == 0)
-			ob__window_fail(v, r);
-	}
+	end_range(v, length);
 	error = v->error;
 	set_empty(v, NULL, -EBADF, 0);
 	atomic_fetch_add_explicit(&ob->views_ended, 1, memory_order_release);
@@ -163,7 +204,7 @@ static int check_room(struct outbuf_view *v, size_t n)
 	if (r == 0) {
 		r = ob__window_check(v, n);
 		if (r < 0)
-			ob__window_fail(v, r);
+			ob__window_fail(v, r, about(v, FAILED_WRITE, n));
 	}
 	return r;
 }
@@ -171,7 +212,7 @@ static int check_room(struct outbuf_view *v, size_t n)
 /* Make the result of a window's function the sticky error if it is one. */
 static int keep_error(struct outbuf_view *v, int r)
 {
-	return r < 0 ? ob__window_fail(v, r) : 0;
+	return r < 0 ? ob__window_fail(v, r, about(v, FAILED_WRITE, 0)) : 0;
 }
 
 int outbuf_write_slow(struct outbuf_view *v, const void *data, size_t n)
@@ -202,15 +243,18 @@ int outbuf_write_int_slow(struct outbuf_view *v, uint64_t x, size_t size)
 
 int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 {
+	struct failure what;
 	int r = usable_view(v);
 
 	if (r < 0)
 		return r;
+	what = about(v, FAILED_SEEK, 0);
+	what.offset = offset;
 	if (offset < v->begin)
-		return ob__window_fail(v, -ERANGE);
+		return ob__window_fail(v, -ERANGE, what);
 	if (offset > v->end) {
 		r = v->flags & VIEW_BOUNDED ? -ERANGE : ob__window_allow_end(v->ob, offset);
-		return ob__window_fail(v, r < 0 ? r : -EFBIG);
+		return ob__window_fail(v, r < 0 ? r : -EFBIG, what);
 	}
 	return keep_error(v, ob__window_seek(v, offset));
 }
@@ -285,9 +329,9 @@ int outbuf_align(struct outbuf_view *v, uint64_t alignment, uint8_t byte)
 	if (r < 0)
 		return r;
 	if (alignment == 0 || (alignment & (alignment - 1)) != 0)
-		return ob__window_fail(v, -EINVAL);
+		return ob__window_fail(v, -EINVAL, about(v, FAILED_WRITE, n));
 	if (n > SIZE_MAX)
-		return ob__window_fail(v, -EFBIG);
+		return ob__window_fail(v, -EFBIG, about(v, FAILED_WRITE, n));
 	return outbuf_fill(v, byte, (size_t)n);
 }
 
@@ -308,7 +352,7 @@ int outbuf_write_stringpad(struct outbuf_view *v, const char *s, size_t n, const
 	int r = usable_view(v);
 
 	if (r == 0 && length < n && pad_length == 0)
-		return ob__window_fail(v, -EINVAL);
+		return ob__window_fail(v, -EINVAL, about(v, FAILED_WRITE, n));
 	if (r == 0)
 		r = check_room(v, n);
 	if (r == 0)

@@ -192,7 +192,8 @@ int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	ob__state_end_exclusive(ob, state);
 	if (r < 0)
 		return r;
-	r = walk(ob, block_size, block, arg, state == STATE_UNMAPPED);
+	r = state_result(ob, walk(ob, block_size, block, arg, state == STATE_UNMAPPED),
+	                 (struct failure){ .operation = FAILED_WALK });
 	state_leave_view(ob);
 	return r;
 }

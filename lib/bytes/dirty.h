@@ -14,8 +14,8 @@
 struct dirty {
 	/*
 	 * 1: the members below tell for each byte which copy is authoritative. 0: nothing but flushes writes to the
-	 * file, so memory has the authoritative copy of all bytes. Constant from the first use; set by the caller after
-	 * ob__dirty_init().
+	 * file, so memory has the authoritative copy of all bytes. Constant from the first use; set by the caller
+	 * after ob__dirty_init().
 	 */
 	int tracks_ranges;
 	_Atomic int any_stored; /* if !tracks_ranges: 1 if bytes were stored since the last flush; set by any thread */

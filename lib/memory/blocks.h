@@ -19,16 +19,19 @@
 #define BLOCKS_LOCAL ((size_t)256 << 10)
 #define BLOCKS_REMOTE ((size_t)1 << 20)
 
+struct block_link;
+
 struct blocks {
 	size_t size;          /* bytes of each block; set by the owner after ob__blocks_init(), then constant */
-	pthread_mutex_t lock; /* guards `free` */
+	pthread_mutex_t lock; /* guards the lists */
 	void *free;           /* released blocks, each points to the next by its first word; any thread, under `lock` */
+	struct block_link *all; /* every block, by a link behind its bytes; the same */
 };
 
 /* `size` is 0 afterwards; the caller sets it. Owner. 0, or a negative errno of pthread_mutex_init(3). */
 int ob__blocks_init(struct blocks *b);
 
-/* Free all blocks. Each acquired block must have been released before. Owner. */
+/* Free all blocks, also those that were not released. Owner. */
 void ob__blocks_destroy(struct blocks *b);
 
 /* A block of `size` bytes with undefined content, or NULL if there is no memory. Any thread. */

@@ -77,7 +77,7 @@ static int map_over_heap(struct outbuf *ob, uint64_t end, int *map_error, int *l
 		ended = guard_up_to(ob, ob->mapped_end);
 		/* The guard's copy of the descriptor is closed, and close(2) reports lost writes once. */
 		if (ended < 0)
-			ob__state_fail(ob, ended);
+			state_fail(ob, ended, FAILED_MAP);
 		return r;
 	}
 	ob->mapped_end = end;
@@ -107,7 +107,7 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 	if (r == 0 && *map_error == 0 && end > ob->mapped_end)
 		r = map_over_heap(ob, end, map_error, &lost);
 	if (lost)
-		ob__state_give_up(ob, r);
+		ob__state_give_up(ob, r, (struct failure){ .operation = FAILED_MAP, .end = size });
 	else if (r < 0)
 		ob__target_resize(&ob->target, before);
 	else if (*map_error == 0)

@@ -15,11 +15,12 @@
 
 #include "bytes/coverage.h"
 #include "bytes/dirty.h"
-#include "bytes/stale.h"
+#include "bytes/unwritten.h"
 #include "flush/flush.h"
 #include "memory/blocks.h"
 #include "memory/guard.h"
 #include "memory/heap.h"
+#include "output/failure.h"
 #include "policy/choice.h"
 #include "system/parallel.h"
 #include "target/target.h"
@@ -59,6 +60,7 @@ struct outbuf {
 	 * nothing is staged or mapped.
 	 */
 	int sequential;
+	char *path;           /* as given to outbuf_open(), for messages; NULL: none, or no memory for it */
 	uint64_t file_limit;  /* RLIMIT_FSIZE at open, in bytes: a write beyond it would raise SIGXFSZ */
 	struct choice choice; /* how the file is written, and who decided that */
 	int flush_refused;    /* why the preferred backend is not used: a negative errno, or 0 */
@@ -75,10 +77,13 @@ struct outbuf {
 	uint64_t planned;                 /* the output has at least this many bytes */
 	uint64_t map_size;                /* the size that outbuf_map() was given when it last mapped */
 	uint64_t flushed;                 /* bytes that the owner's flushes wrote, so far */
-	struct outbuf *outer;             /* the output in whose exclusive call this thread was before: state.c; or NULL */
+	struct outbuf *outer;             /* the output whose exclusive call is around this one: state.c; or NULL */
 	int given_up;                     /* 1: it failed inside an owner's call, which ends with STATE_DISCARDED */
 	int sync_wanted;                  /* 1: commit of a sequential output waits for the disk */
 	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time spent in each phase, so far */
+	int last_error;                   /* of the last owner's call that failed, sticky or not; 0: none has */
+	struct failure last_failure;      /* what that was about */
+	struct range gap;                 /* the first gap that commit found; length 0: none */
 	int map_error;                    /* why the last outbuf_map() did not map: a negative errno, or 0 */
 	int prealloc_error;               /* why no blocks could be preallocated: a negative errno, or 0 */
 	struct guard guard;               /* of the mapping, with options.guard */
@@ -89,7 +94,8 @@ struct outbuf {
 	struct coverage coverage; /* used with options.check_overlap */
 	struct blocks blocks;     /* write buffers of staged Views */
 	struct dirty dirty;       /* of the heap: which copy of a byte is authoritative */
-	struct stale stale;       /* which bytes of a recycled file are the old output's */
+	struct unwritten stale;       /* which bytes of a recycled file are the old output's */
+	struct unwritten gaps;    /* which bytes nobody wrote; used with options.check_complete */
 	_Atomic uint64_t bytes_put; /* bytes that Views and outbuf_release() wrote to the file, so far */
 	_Atomic uint64_t zeroed;  /* bytes of a recycled file that were overwritten by zeros, so far */
 	_Atomic uint64_t faults;  /* faults that the guard's handler caught, so far */
@@ -103,7 +109,19 @@ struct outbuf {
 	 */
 	_Atomic uint64_t views_opened;
 	_Atomic uint64_t views_ended;
+	/*
+	 * With options.check_complete: the sums, modulo 2^64, of where the open Views begin and end (UINT64_MAX: they
+	 * were opened without a length). If one View is open that is its range.
+	 */
+	_Atomic uint64_t open_begins;
+	_Atomic uint64_t open_ends;
 	_Atomic int state; /* enum outbuf_state; written by the owner */
+	/*
+	 * What the sticky error is about. Written once, by the thread that set the error; complete when failure_known
+	 * is 1, which is stored with release order.
+	 */
+	struct failure failure;
+	_Atomic int failure_known;
 	_Atomic int error; /* the sticky error: the first failure, a negative errno; set once, by compare-exchange */
 	/*
 	 * 1: a pointer into the output was handed out, so its bytes may change at any time, and no flush makes the

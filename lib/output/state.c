@@ -17,9 +17,9 @@
 #include "system/sys.h"
 
 /*
- * The output whose exclusive call this thread is inside, or NULL; `outer` leads to those around it. There can be several:
- * a pool that steals work may run a task of the program's, inside options.run, that commits another output. If that task
- * opens a View of the first one it would wait for itself.
+ * The output whose exclusive call this thread is inside, or NULL; `outer` leads to those around it. There can be
+ * several: a pool that steals work may run a task of the program's, inside options.run, that commits another output.
+ * If that task opens a View of the first one it would wait for itself.
  */
 static _Thread_local struct outbuf *exclusive_here;
 
@@ -96,11 +96,15 @@ int ob__state_enter_view(struct outbuf *ob)
 	}
 }
 
-int ob__state_fail(struct outbuf *ob, int error)
+int ob__state_fail_at(struct outbuf *ob, int error, struct failure what)
 {
 	int none = 0;
 
-	return atomic_compare_exchange_strong(&ob->error, &none, error) ? error : none;
+	if (!atomic_compare_exchange_strong(&ob->error, &none, error))
+		return none;
+	ob->failure = what;
+	atomic_store_explicit(&ob->failure_known, 1, memory_order_release);
+	return error;
 }
 
 void ob__state_release_file(struct outbuf *ob)
@@ -110,9 +114,9 @@ void ob__state_release_file(struct outbuf *ob)
 	ob__target_abandon(&ob->target);
 }
 
-void ob__state_give_up(struct outbuf *ob, int error)
+void ob__state_give_up(struct outbuf *ob, int error, struct failure what)
 {
-	ob__state_fail(ob, error);
+	ob__state_fail_at(ob, error, what);
 	ob->given_up = 1;
 	ob__state_release_file(ob);
 }

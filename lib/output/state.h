@@ -48,8 +48,27 @@ static inline int state_error(const struct outbuf *ob)
 	return atomic_load_explicit(&ob->error, memory_order_acquire);
 }
 
-/* Make `error`, a negative errno, the sticky error unless there is one. Any thread. Returns the sticky error. */
-int ob__state_fail(struct outbuf *ob, int error);
+/*
+ * Make `error`, a negative errno, the sticky error unless there is one; `what` says what it is about. Any thread.
+ * Returns the sticky error.
+ */
+int ob__state_fail_at(struct outbuf *ob, int error, struct failure what);
+
+/* The same, for an operation without numbers. */
+static inline int state_fail(struct outbuf *ob, int error, enum failed_operation operation)
+{
+	return ob__state_fail_at(ob, error, (struct failure){ .operation = operation });
+}
+
+/* An owner's call returns `r`: if that is an error, note what it is about. Owner. Returns `r`. */
+static inline int state_result(struct outbuf *ob, int r, struct failure what)
+{
+	if (r < 0) {
+		ob->last_error = r;
+		ob->last_failure = what;
+	}
+	return r;
+}
 
 /* The length that the file would have if it were committed now. Owner. */
 static inline uint64_t state_size(const struct outbuf *ob)
@@ -73,6 +92,6 @@ void ob__state_release_file(struct outbuf *ob);
  * The output has failed inside an owner's call: memory was lost, or commit failed. Its file is removed, the memory
  * that is left stays until close. Exclusive; the caller ends with STATE_DISCARDED.
  */
-void ob__state_give_up(struct outbuf *ob, int error);
+void ob__state_give_up(struct outbuf *ob, int error, struct failure what);
 
 #endif

@@ -63,11 +63,11 @@ void ob__window_decide_staging(struct outbuf *ob)
 	ob->may_stage = ob->dirty.tracks_ranges && !ob->target.old_content;
 }
 
-int ob__window_fail(struct outbuf_view *v, int error)
+int ob__window_fail(struct outbuf_view *v, int error, struct failure what)
 {
 	v->error = error;
 	set_limit(v, v->cur);
-	ob__state_fail(v->ob, error);
+	ob__state_fail_at(v->ob, error, what);
 	return error;
 }
 
@@ -118,9 +118,9 @@ static void look_up_limit(struct outbuf_view *v)
 /* The View stored these bytes: in a recycled file they are the old output's no longer. */
 static int mark_written(struct outbuf_view *v, uint64_t offset, uint64_t n)
 {
-	struct stale *s = &v->ob->stale;
+	struct unwritten *s = &v->ob->stale;
 
-	return s->length == 0 ? 0 : ob__stale_mark_written(s, (struct range){ offset, n }, !(v->flags & VIEW_STAGED));
+	return s->length == 0 ? 0 : ob__unwritten_mark(s, (struct range){ offset, n }, !(v->flags & VIEW_STAGED));
 }
 
 /* The position is about to jump: note which bytes were stored since it last did. */

@@ -28,10 +28,11 @@ int ob__window_allow_end(struct outbuf *ob, uint64_t end);
 uint64_t ob__window_limit(struct outbuf *ob);
 
 /*
- * `error` becomes the View's error and the output's sticky error. The View has no room below `lim` from now on, so
- * every later write comes to the slow path, which returns the error. The View's thread. Returns `error`.
+ * `error`, which is about `what`, becomes the View's error and the output's sticky error. The View has no room below
+ * `lim` from now on, so every later write comes to the slow path, which returns the error. The View's thread. Returns
+ * `error`.
  */
-int ob__window_fail(struct outbuf_view *v, int error);
+int ob__window_fail(struct outbuf_view *v, int error, struct failure what);
 
 /*
  * The functions below are for the View's thread. They return 0 or a negative errno. The caller makes it the sticky

@@ -88,7 +88,7 @@ int ob__write_back_heap(struct outbuf *ob)
 	if (r == 0 && !atomic_load_explicit(&ob->pointer_out, memory_order_relaxed))
 		r = ob__dirty_mark_clean(&ob->dirty, (struct range){ 0, end });
 	if (r < 0)
-		ob__state_fail(ob, r);
+		state_fail(ob, r, FAILED_FLUSH);
 	else
 		r = state_error(ob); /* of a fault that the guard caught meanwhile */
 	ob__window_decide_staging(ob);
@@ -115,7 +115,7 @@ int ob__write_back_sequential(struct outbuf *ob)
 		r = r == -EINVAL || r == -EROFS || r == -EOPNOTSUPP ? 0 : r;
 	}
 	if (r < 0)
-		ob__state_fail(ob, r);
+		state_fail(ob, r, FAILED_FLUSH);
 	ob__state_end_phase(ob, OUTBUF_PHASE_FLUSH, size, began);
 	return r;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Zeros over what an earlier output left in a recycled file, where nobody stored: before a pointer leads there, and at
- * commit. Which bytes these are is known by stale.c.
+ * commit. Which bytes these are is known by unwritten.c.
  *
  * A mapping and the file meet in the page cache, so zeros can go either way. The cheaper way depends on the pages. A
  * page of the mapping that was not stored to yet is a page fault, 4 to 20 us on a virtual machine; write(2) of 4 KiB
@@ -58,12 +58,12 @@ int ob__zero_stale(struct outbuf *ob)
 {
 	struct range all = { 0, state_size(ob) };
 
-	return ob__stale_zero(&ob->stale, all, zero_at_commit, ob);
+	return ob__unwritten_clear(&ob->stale, all, zero_at_commit, ob);
 }
 
 /*
  * Only whole blocks of 64 KiB are zeroed by write(2). For a shorter piece that saves nothing: the thread that asked
- * will store there at once, and take the page fault anyway. stale.c passes each block of 64 KiB separately, so a
+ * will store there at once, and take the page fault anyway. unwritten.c passes each block of 64 KiB separately, so a
  * piece is a whole block or shorter.
  */
 #define BY_WRITE_MIN ((uint64_t)64 << 10)
@@ -85,6 +85,6 @@ int ob__zero_stale_for_pointer(struct outbuf *ob, uint64_t offset, uint64_t n, i
 	if (ob->stale.length == 0)
 		return 0;
 	if (filled)
-		return ob__stale_mark_written(&ob->stale, range, 1);
-	return ob__stale_zero(&ob->stale, range, zero_for_pointer, ob);
+		return ob__unwritten_mark(&ob->stale, range, 1);
+	return ob__unwritten_clear(&ob->stale, range, zero_for_pointer, ob);
 }

@@ -2,13 +2,14 @@
 /*
  * The caller's thread pool.
  *
- * Problem: a pool that does not do its work must not go unnoticed. One that returned EAGAIN as pthread functions do, and
- * one that lost a task and returned 0, each gave a committed file with zeros where the bytes should have been.
+ * Problem: a pool that does not do its work must not go unnoticed. One that returned EAGAIN as pthread functions do,
+ * and one that lost a task and returned 0, each gave a committed file with zeros where the bytes should have been.
  *
- * Choice: the pool gets a function of ours, which does each task once, however often it is called for it, and counts the
- * tasks that were done. A positive result is an error, as it is for sinks and walks. A pool may also return too early, while tasks are running or queued. So this waits for those
- * that are running, and those that are begun later do nothing. They find that out in memory that is then kept for good:
- * some 70 bytes and a bit per task for each call of such a pool, whose output fails.
+ * Choice: the pool gets a function of ours, which does each task once, however often it is called for it, and counts
+ * the tasks that were done. A positive result is an error, as it is for sinks and walks. A pool may also return too
+ * early, while tasks are running or queued. So this waits for those that are running, and those that are begun later
+ * do nothing. They find that out in memory that is then kept for good: some 70 bytes and a bit per task for each call
+ * of such a pool, whose output fails.
  *
  * Cost: an allocation, and four atomic operations per task. Tasks are blocks of 1 MiB, of 80 us and more.
  */
@@ -29,8 +30,8 @@ struct pool_call {
 	void *arg;
 	size_t n;
 	/*
-	 * `entered` and `closed` are a Dekker pair, sequentially consistent: a thread counts itself, then reads `closed`;
-	 * ob__pool_run() sets `closed`, then reads the count. So no task begins unseen.
+	 * `entered` and `closed` are a Dekker pair, sequentially consistent: a thread counts itself, then reads
+	 * `closed`; ob__pool_run() sets `closed`, then reads the count. So no task begins unseen.
 	 */
 	_Atomic size_t entered; /* calls of our function that have begun; incremented by the pool's threads */
 	_Atomic size_t left;    /* calls of it that have ended; the same */

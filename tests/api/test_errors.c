@@ -180,7 +180,7 @@ static void test_options(void **state)
 		case 4: o.replace = 2; break;
 		case 5: o.map = 3; break;
 		case 6: o.prealloc = 3; break;
-		case 7: o.reserved = 1; break;
+		case 7: o.lock = 3; break;
 		}
 		assert_int_equal(try_open(s->path, &o), -EINVAL);
 	}
@@ -353,13 +353,37 @@ static void test_busy(void **state)
 	assert_int_equal(outbuf_commit(ob), -EBUSY);
 	assert_int_equal(outbuf_map(ob, 100), -EBUSY);
 	assert_int_equal(outbuf_sync(ob), -EBUSY);
-	assert_int_equal(outbuf_close(ob), -EBUSY);
 	assert_absent(s->path);
 	assert_int_equal(outbuf_write_string(&v, "cd"), 0);
 	assert_int_equal(outbuf_view_end(&v), 0);
 	assert_int_equal(outbuf_commit(ob), 0);
 	assert_int_equal(outbuf_close(ob), 0);
 	assert_file(s->path, "abcd", 4);
+}
+
+/* Close while Views are open: one staged with a block, one short, one without a length. All goes, nothing is published. */
+static void test_close_with_views(void **state)
+{
+	struct sandbox *s = *state;
+	int committing;
+
+	for (committing = 0; committing < 2; committing++) {
+		struct outbuf_view v[3];
+		struct outbuf *ob;
+
+		write_file(s->path, "old", 3, 0666);
+		ob = open_with(s->path, NULL);
+		assert_int_equal(outbuf_view(ob, &v[0], 0, 100000), 0);
+		assert_int_equal(outbuf_write_string(&v[0], "ab"), 0);
+		assert_int_equal(outbuf_view(ob, &v[1], 100000, 10), 0);
+		assert_int_equal(outbuf_view(ob, &v[2], 200000, OUTBUF_UNBOUNDED), 0);
+		assert_int_equal(outbuf_fill(&v[2], 'x', 300000), 0);
+		if (committing)
+			assert_int_equal(outbuf_commit(ob), -EBUSY);
+		assert_int_equal(outbuf_close(ob), 0);
+		assert_file(s->path, "old", 3);
+		assert_int_equal(sandbox_entries(s), 1);
+	}
 }
 
 static void test_version(void **state)
@@ -387,6 +411,7 @@ int main(void)
 		sandbox_test(test_null_and_ended),
 		sandbox_test(test_arguments),
 		sandbox_test(test_busy),
+		sandbox_test(test_close_with_views),
 		sandbox_test(test_version),
 	};
 

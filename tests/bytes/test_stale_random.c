@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Old bytes, at random: lib/bytes/stale.c against an array of bytes, and outputs that are written over a
+ * Old bytes, at random: lib/bytes/unwritten.c against an array of bytes, and outputs that are written over a
  * spare against what they must be. Each sequence has its own seed, printed when it fails; run one with
  *     OUTBUF_TEST_SEED=0x... OUTBUF_TEST_SEQUENCES=1 tests/test_stale_random
  */
 #include "config.h"
 
-#include "bytes/stale.h"
+#include "bytes/unwritten.h"
 #include "inject/faults.h"
 #include "rigs/spare.h"
 
@@ -22,7 +22,7 @@
 			return __LINE__;                                        \
 	} while (0)
 
-/* --------------------------------------------------------------------------- lib/bytes/stale.c */
+/* --------------------------------------------------------------------------- lib/bytes/unwritten.c */
 
 #define LENGTH_MAX 300000
 
@@ -92,12 +92,12 @@ static int stale_sequence(uint64_t seed)
 {
 	uint64_t length = 1 + any_place(&seed, LENGTH_MAX - 2);
 	unsigned i, steps = 1 + (unsigned)random_below(&seed, 60);
-	struct stale s;
+	struct unwritten s;
 	int r = 0;
 
 	memset(&model, 0, sizeof model);
 	memset(model.old, 1, length);
-	check(ob__stale_init(&s, length) == 0);
+	check(ob__unwritten_init(&s, length, 0) == 0);
 	for (i = 0; r == 0 && i < steps; i++) {
 		uint64_t at = some_place(&seed, length), other = some_place(&seed, length);
 		uint64_t from = at < other ? at : other, n = at < other ? other - at : at - other;
@@ -109,7 +109,7 @@ static int stale_sequence(uint64_t seed)
 		memset(model.cleared, 0, sizeof model.cleared);
 		model.calls = model.fail_at = 0;
 		if (random_below(&seed, 3) > 0) {
-			check(ob__stale_mark_written(&s, (struct range){ from, n }, there) == 0);
+			check(ob__unwritten_mark(&s, (struct range){ from, n }, there) == 0);
 			for (block = from >> 16; n > 0 && from < length && block <= (from + n - 1) >> 16; block++)
 				if (block << 16 < length)
 					model.stored_there[block] |= (unsigned char)there;
@@ -117,9 +117,9 @@ static int stale_sequence(uint64_t seed)
 		} else if (random_below(&seed, 8) == 0) {
 			/* Gone, whatever there was: to the end. */
 			n = UINT64_MAX - from;
-			check(ob__stale_zero(&s, (struct range){ from, n }, NULL, NULL) == 0);
+			check(ob__unwritten_clear(&s, (struct range){ from, n }, NULL, NULL) == 0);
 		} else {
-			check(ob__stale_zero(&s, (struct range){ from, n }, note, NULL) == 0);
+			check(ob__unwritten_clear(&s, (struct range){ from, n }, note, NULL) == 0);
 			r = compare(from, n);
 		}
 		if (from < LENGTH_MAX)
@@ -128,13 +128,13 @@ static int stale_sequence(uint64_t seed)
 	if (r == 0) {
 		memset(model.cleared, 0, sizeof model.cleared);
 		model.calls = 0;
-		check(ob__stale_zero(&s, (struct range){ 0, UINT64_MAX }, note, NULL) == 0);
+		check(ob__unwritten_clear(&s, (struct range){ 0, UINT64_MAX }, note, NULL) == 0);
 		r = compare(0, LENGTH_MAX);
 		model.calls = 0;
-		check(ob__stale_zero(&s, (struct range){ 0, UINT64_MAX }, note, NULL) == 0);
+		check(ob__unwritten_clear(&s, (struct range){ 0, UINT64_MAX }, note, NULL) == 0);
 		check(model.calls == 0);
 	}
-	ob__stale_destroy(&s);
+	ob__unwritten_destroy(&s);
 	return r;
 }
 
@@ -155,32 +155,32 @@ static void test_stale_sequences(void **state)
 /* What could not be made zero is still old. */
 static void test_stale_fails(void **state)
 {
-	struct stale s;
+	struct unwritten s;
 
 	(void)state;
 	memset(&model, 0, sizeof model);
-	assert_int_equal(ob__stale_init(&s, 200000), 0);
+	assert_int_equal(ob__unwritten_init(&s, 200000, 0), 0);
 	model.fail_at = 2;
-	assert_int_equal(ob__stale_zero(&s, (struct range){ 0, 200000 }, note, NULL), -EIO);
+	assert_int_equal(ob__unwritten_clear(&s, (struct range){ 0, 200000 }, note, NULL), -EIO);
 	assert_int_equal(model.calls, 2);
 	model.calls = model.fail_at = 0;
 	memset(model.cleared, 0, sizeof model.cleared);
-	assert_int_equal(ob__stale_zero(&s, (struct range){ 0, 200000 }, note, NULL), 0);
+	assert_int_equal(ob__unwritten_clear(&s, (struct range){ 0, 200000 }, note, NULL), 0);
 	assert_false(model.wrong);
 	assert_int_equal(model.cleared[65535], 0);
 	assert_int_equal(model.cleared[65536], 1);
 	assert_int_equal(model.cleared[199999], 1);
 	assert_int_equal(model.cleared[200000], 0);
-	ob__stale_destroy(&s);
-	ob__stale_destroy(&s);
+	ob__unwritten_destroy(&s);
+	ob__unwritten_destroy(&s);
 
 	/* Nothing is old: nobody is asked. */
-	assert_int_equal(ob__stale_init(&s, 0), 0);
-	assert_int_equal(ob__stale_mark_written(&s, (struct range){ 0, 10 }, 1), 0);
+	assert_int_equal(ob__unwritten_init(&s, 0, 0), 0);
+	assert_int_equal(ob__unwritten_mark(&s, (struct range){ 0, 10 }, 1), 0);
 	model.calls = 0;
-	assert_int_equal(ob__stale_zero(&s, (struct range){ 0, 10 }, note, NULL), 0);
+	assert_int_equal(ob__unwritten_clear(&s, (struct range){ 0, 10 }, note, NULL), 0);
 	assert_int_equal(model.calls, 0);
-	ob__stale_destroy(&s);
+	ob__unwritten_destroy(&s);
 }
 
 /* ----------------------------------------------------------------------- whole outputs */

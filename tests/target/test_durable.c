@@ -360,10 +360,6 @@ static void test_options(void **state)
 	o.durability = 0;
 	o.lock = OUTBUF_LOCK_WAIT + 1;
 	assert_int_equal(outbuf_open(&ob, s->path, &o), -EINVAL);
-	o.lock = 0;
-	o.reserved = 1;
-	assert_true(outbuf_open(&ob, s->path, &o) < 0);
-	assert_null(ob);
 }
 
 int main(void)

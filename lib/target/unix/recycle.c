@@ -20,7 +20,7 @@
  *   - No other process has it open, mapped or running: otherwise the kernel would not grant a lease.
  *   - Most of it is in the page cache: otherwise a new file is faster.
  * In all other cases the new file is used, without an error; statistics tell the reason. The bytes of the spare that
- * no View stored are zeroed (stale.c).
+ * no View stored are zeroed (unwritten.c).
  *
  * Cost when there is no spare: two system calls. When there is one: 12 more, and the new file that is not needed.
  */

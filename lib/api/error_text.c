@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One sentence for a person: which output failed, in which operation, by what.
+ *
+ * The texts of errno values are about system calls. Of a View that was written past its end strerror(3) says
+ * "Numerical result out of range", of an overlap "File exists", of an open View "Device or resource busy". The
+ * library knows more: the path, the operation and the numbers, which were noted when the error occurred (failure.h).
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "output/state.h"
+
+/* Text that is cut at the end of the buffer. `length` is what it would have without that. */
+struct text {
+	char *to;
+	size_t size, length;
+};
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+static void say(struct text *t, const char *format, ...)
+{
+	size_t used = t->length < t->size ? t->length : t->size;
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	n = vsnprintf(t->size > 0 ? t->to + used : NULL, t->size - used, format, arguments);
+	va_end(arguments);
+	t->length += n > 0 ? (size_t)n : 0;
+}
+
+static void say_range(struct text *t, uint64_t begin, uint64_t end)
+{
+	if (end == UINT64_MAX)
+		say(t, "[%" PRIu64 ", ...)", begin);
+	else
+		say(t, "[%" PRIu64 ", %" PRIu64 ")", begin, end);
+}
+
+/* The reason in words, where those of the C library are about something else. */
+static void say_reason(struct text *t, int error)
+{
+	char buffer[128];
+
+	switch (error) {
+	case -EBUSY:
+		say(t, "a View is still open");
+		break;
+	case -EINVAL:
+		say(t, "not possible in this state, or a wrong argument");
+		break;
+	case -E2BIG:
+		say(t, "options that this version of the library does not know");
+		break;
+	case -EFBIG:
+		say(t, "larger than the output, the file or the process's limit allows");
+		break;
+	case -ESTALE:
+		say(t, "somebody else has replaced the file under its temporary name");
+		break;
+	case -EDEADLK:
+		say(t, "opened inside a call that waits for it");
+		break;
+	case -ECANCELED:
+		say(t, "it was discarded");
+		break;
+	default:
+#ifdef _WIN32
+		(void)buffer;
+		say(t, "%s", strerror(-error));
+#elif defined(__GLIBC__)
+		/* The GNU function: strerror(3) is not for threads. */
+		say(t, "%s", strerror_r(-error, buffer, sizeof buffer));
+#else
+		if (strerror_r(-error, buffer, sizeof buffer) != 0)
+			snprintf(buffer, sizeof buffer, "error %d", -error);
+		say(t, "%s", buffer);
+#endif
+	}
+}
+
+static void say_write(struct text *t, int error, const struct failure *f)
+{
+	say(t, "view ");
+	say_range(t, f->begin, f->end);
+	if (error == -ERANGE) {
+		say(t, ": a write of %" PRIu64 " bytes at %" PRIu64 " passes its end", f->n, f->offset);
+		return;
+	}
+	say(t, ": writing at %" PRIu64 ": ", f->offset);
+	say_reason(t, error);
+}
+
+/* What an operation on the whole output is called. */
+static const char *operation_name(enum failed_operation operation)
+{
+	switch ((int)operation) {
+	case FAILED_FLUSH:
+		return "writing to the file: ";
+	case FAILED_SYNC:
+		return "waiting for the disk: ";
+	case FAILED_UNMAP:
+		return "unmapping: ";
+	case FAILED_WALK:
+		return "reading it once more: ";
+	case FAILED_COMMIT:
+		return "completing the file: ";
+	case FAILED_PUBLISH:
+		return "putting the file at its path: ";
+	default:
+		return "";
+	}
+}
+
+static void say_failure(struct text *t, struct outbuf *ob, int error, const struct failure *f)
+{
+	struct range range, other;
+
+	if (error == -EEXIST && ob__coverage_conflict(&ob->coverage, &range, &other)) {
+		say(t, "view ");
+		say_range(t, range.offset, range_end(range));
+		say(t, " overlaps ");
+		say_range(t, other.offset, range_end(other));
+		return;
+	}
+	if (error == -ENODATA && ob->gap.length > 0) {
+		say(t, "nobody wrote ");
+		say_range(t, ob->gap.offset, range_end(ob->gap));
+		return;
+	}
+	switch ((int)f->operation) {
+	case FAILED_VIEW:
+		say(t, "view ");
+		say_range(t, f->begin, f->end);
+		say(t, ": ");
+		break;
+	case FAILED_WRITE:
+		say_write(t, error, f);
+		return;
+	case FAILED_SEEK:
+		say(t, "view ");
+		say_range(t, f->begin, f->end);
+		say(t, ": moving to %" PRIu64 ": ", f->offset);
+		if (error == -ERANGE) {
+			say(t, "outside of it");
+			return;
+		}
+		break;
+	case FAILED_RELEASE:
+		say(t, "releasing ");
+		say_range(t, f->begin, f->end);
+		say(t, ": ");
+		break;
+	case FAILED_PROGRAM:
+		say(t, "the program gave it up: ");
+		break;
+	case FAILED_MAP:
+		say(t, "planning %" PRIu64 " bytes: ", f->end);
+		break;
+	case FAILED_SIZE:
+		say(t, "setting the size to %" PRIu64 " bytes: ", f->end);
+		break;
+	default:
+		say(t, "%s", operation_name(f->operation));
+		break;
+	}
+	say_reason(t, error);
+}
+
+static void say_open_views(struct text *t, struct outbuf *ob, uint64_t n)
+{
+	say(t, n == 1 ? "1 view is still open" : "%" PRIu64 " views are still open", n);
+	if (n == 1 && ob->options.check_complete) {
+		say(t, ": ");
+		say_range(t, atomic_load_explicit(&ob->open_begins, memory_order_relaxed),
+		          atomic_load_explicit(&ob->open_ends, memory_order_relaxed));
+	}
+}
+
+size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
+{
+	struct text t = { buffer, size, 0 };
+	struct failure f = { .operation = FAILED_NOTHING };
+	uint64_t opened, ended;
+	int error;
+
+	if (size > 0)
+		*buffer = '\0';
+	if (ob == NULL) {
+		say(&t, "no output");
+		return t.length;
+	}
+	error = state_error(ob);
+	if (error != 0 && atomic_load_explicit(&ob->failure_known, memory_order_acquire))
+		f = ob->failure;
+	opened = atomic_load(&ob->views_opened);
+	ended = atomic_load(&ob->views_ended);
+	say(&t, "%s: ", ob->path != NULL ? ob->path : "output");
+	if (error == 0 && opened != ended) {
+		say_open_views(&t, ob, opened - ended);
+	} else if (error == 0 && ob->last_error == 0) {
+		say(&t, "no error");
+	} else {
+		say_failure(&t, ob, error != 0 ? error : ob->last_error, error != 0 ? &f : &ob->last_failure);
+	}
+	return t.length;
+}
