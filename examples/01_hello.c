@@ -16,13 +16,16 @@ static void *world(void *ob)
 
 int main(int argc, char **argv)
 {
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct outbuf *ob = NULL;
+	char text[400];
 	struct outbuf_view view;
 	pthread_t thread;
 
 	if (argc != 2)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
-	int error = outbuf_open(&ob, argv[1], NULL);
+	options.check_complete = 1;    /* a byte that nobody wrote makes commit fail */
+	int error = outbuf_open(&ob, argv[1], &options);
 	if (!error)
 		error = outbuf_map(ob, 14);    /* the size of the part whose layout is known */
 	if (!error)
@@ -34,8 +37,10 @@ int main(int argc, char **argv)
 		pthread_join(thread, NULL);
 		error = outbuf_commit(ob);     /* the file appears at the path only now */
 	}
-	if (error)
-		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
+	if (error) {
+		outbuf_error_text(ob, text, sizeof text);
+		fprintf(stderr, "%s: %s\n", argv[0], text);
+	}
 	outbuf_close(ob);
 	return error != 0;
 }

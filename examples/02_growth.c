@@ -6,8 +6,8 @@
  * changes for the writers. A View may lie in the mapping, past it, or across its end, as that of line 312 does. The
  * memory past the mapping grows under the library's own lock, and commit writes its bytes to the file.
  *
- * Thread t writes the lines t, t + 4, t + 8, ... Each line has a fixed offset, so the file does not depend on the order
- * in which the threads run.
+ * Thread t writes the lines t, t + 4, t + 8, ... Each line has a fixed offset, so the file does not depend on the
+ * order in which the threads run.
  */
 #include <outbuf.h>
 #include <inttypes.h>
@@ -42,14 +42,17 @@ static void *write_lines(void *arg)
 
 int main(int argc, char **argv)
 {
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct outbuf *ob = NULL;
+	char text[400];
 	struct outbuf_stats stats = { .size = sizeof stats };
 	struct worker workers[THREADS];
 	int started = 0;
 
 	if (argc != 2)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
-	int error = outbuf_open(&ob, argv[1], NULL);
+	options.check_complete = 1;
+	int error = outbuf_open(&ob, argv[1], &options);
 	if (!error)
 		error = outbuf_map(ob, PLANNED);
 	while (!error && started < THREADS) {
@@ -66,11 +69,12 @@ int main(int argc, char **argv)
 		error = outbuf_stats(ob, &stats);
 	if (!error)
 		error = outbuf_commit(ob);
-	if (error)
-		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
-	else
-		printf("%" PRIu64 " bytes in the mapping, %" PRIu64 " behind it\n", stats.mapped,
-		       stats.heap);
+	if (error) {
+		outbuf_error_text(ob, text, sizeof text);
+		fprintf(stderr, "%s: %s\n", argv[0], text);
+	} else {
+		printf("%" PRIu64 " bytes in the mapping, %" PRIu64 " behind it\n", stats.mapped, stats.heap);
+	}
 	outbuf_close(ob);
 	return error != 0;
 }

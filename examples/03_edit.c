@@ -44,14 +44,17 @@ static uint64_t numbers(struct outbuf_view *view, uint32_t first, uint32_t n)
 int main(int argc, char **argv)
 {
 	static const unsigned char zeros[8 * QUARTERS];
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct outbuf *ob = NULL;
+	char text[400];
 	struct outbuf_view view;
 	uint64_t sum = 0;
 	void *table = NULL;
 
 	if (argc != 2)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
-	int error = outbuf_open(&ob, argv[1], NULL);
+	options.check_complete = 1;
+	int error = outbuf_open(&ob, argv[1], &options);
 	if (!error)
 		error = outbuf_map(ob, PLANNED);
 	if (!error) {
@@ -74,8 +77,10 @@ int main(int argc, char **argv)
 	}
 	if (!error)
 		error = outbuf_commit(ob);
-	if (error)
-		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
+	if (error) {
+		outbuf_error_text(ob, text, sizeof text);
+		fprintf(stderr, "%s: %s\n", argv[0], text);
+	}
 	outbuf_close(ob);
 	return error != 0;
 }

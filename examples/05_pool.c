@@ -50,10 +50,12 @@ int main(int argc, char **argv)
 	struct workqueue queue = { .threads = 4 };
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct outbuf *ob = NULL;
+	char text[400];
 
 	if (argc != 2)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
 	options.map = OUTBUF_NO;
+	options.check_complete = 1;
 	options.run = workqueue_pool; /* its type is that of options.run */
 	options.run_arg = &queue;
 	options.observe = observe;
@@ -64,8 +66,10 @@ int main(int argc, char **argv)
 		error = workqueue_run(&queue, workqueue_blocks(SIZE), write_block, ob);
 	if (!error)
 		error = outbuf_commit(ob);
-	if (error)
-		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
+	if (error) {
+		outbuf_error_text(ob, text, sizeof text);
+		fprintf(stderr, "%s: %s\n", argv[0], text);
+	}
 	outbuf_close(ob);
 	return error != 0;
 }

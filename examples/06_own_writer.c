@@ -5,10 +5,10 @@
  * Such a program wants one buffer for the whole output. Its threads store into the buffer as they like, and the buffer
  * must not move if the output becomes larger than planned. outbuf_data() returns any range of such a buffer.
  *
- * When everything is written, the program computes a build ID. outbuf_walk() calls it for blocks of the output, on all
- * threads. Each call hashes its block, and then frees the block's memory (outbuf_release()), so that commit has little
- * left to unmap. The build ID is the hash of the blocks' hashes. It is stored in the header, where bytes are zero while
- * the hashes are computed.
+ * When everything is written, the program computes a build ID. outbuf_walk() calls it for blocks of the output, on
+ * all threads. Each call hashes its block, and then frees the block's memory (outbuf_release()), so that commit has
+ * little left to unmap. The build ID is the hash of the blocks' hashes. It is stored in the header, where bytes are
+ * zero while the hashes are computed.
  *
  * Two limits: the addresses are valid only until commit, and options.check_overlap checks Views, not such a writer.
  */
@@ -106,20 +106,24 @@ int main(int argc, char **argv)
 	struct workqueue queue = { .threads = 4 };
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct outbuf *ob = NULL;
+	char text[400];
 	int error;
 
 	if (argc != 2)
 		return fprintf(stderr, "usage: %s OUTPUT\n", argv[0]), 2;
 	options.run = workqueue_pool;
 	options.run_arg = &queue;
+	options.check_complete = 1;
 	options.guard = 1; /* without it, a full disk may raise SIGBUS in this program's own stores */
 	error = outbuf_open(&ob, argv[1], &options);
 	if (!error)
 		error = write_output(ob, &queue);
 	if (!error)
 		error = outbuf_commit(ob);
+	if (error) {
+		outbuf_error_text(ob, text, sizeof text);
+		fprintf(stderr, "%s: %s\n", argv[0], text);
+	}
 	outbuf_close(ob);
-	if (error)
-		fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], strerror(-error));
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -590,7 +590,8 @@ OUTBUF_API int outbuf_error(const struct outbuf *ob);
  * why. It ends in a NUL, and has no newline: "out.img: view [4096, 8192): a write of 13 bytes at 8190 passes its
  * end". It is about the sticky error. If there is none, it is about Views that are still open (with
  * options.check_complete it says which, if it is one), else about the last call of the owner's that failed. Owner, in
- * every state until close. `ob` may be NULL. The texts are for people and may change.
+ * every state until close. If `ob` is NULL it is about the last output that could not be opened on this thread. The
+ * texts are for people and may change.
  *
  * Returns the length of the sentence without its NUL, as snprintf(3): it was cut if that is `size` or more.
  */

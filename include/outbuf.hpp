@@ -27,15 +27,18 @@
  * empty output: convert it to bool, destroy it, and assign to it.
  *
  * Views can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved. All
- * Views must be destroyed before their output is.
+ * Views must have ended before their output is committed or destroyed, but for those that the same thread opened that
+ * opened the output: commit() ends these.
  */
 #ifndef OUTBUF_HPP
 #define OUTBUF_HPP
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -102,14 +105,12 @@ inline std::error_code code(int result) noexcept
 	return result < 0 ? std::error_code(-result, std::generic_category()) : std::error_code();
 }
 
-#if defined(__cpp_exceptions)
-/* Throw if `result` is a negative errno. */
-inline void check(int result, const char *what)
+/* An address that no other thread gets as long as this one lives. */
+inline const void *this_thread() noexcept
 {
-	if (result < 0)
-		throw std::system_error(code(result), what);
+	static thread_local char here;
+	return &here;
 }
-#endif
 
 /*
  * An outbuf_block that calls the caller's function object. `function` is the address of a pointer to it. Exceptions
@@ -123,20 +124,67 @@ int block(void *function, std::uint64_t index, std::uint64_t offset, const void 
 
 } // namespace detail
 
+class view;
+
+#if defined(__cpp_exceptions)
+/* What is thrown: what() is the sentence of outbuf_error_text(), which names the output's path once. */
+class failure : public std::system_error {
+public:
+	failure(std::error_code error, std::string text) : std::system_error(error), text_(std::move(text)) {}
+	const char *what() const noexcept override { return text_.c_str(); }
+
+private:
+	std::string text_;
+};
+#endif
+
+namespace detail {
+
+#if defined(__cpp_exceptions)
+/* Throw if `result` is a negative errno of a call for this output. nullptr: it could not be opened. */
+inline void check(::outbuf *ob, int result)
+{
+	if (result >= 0)
+		return;
+	std::string text(::outbuf_error_text(ob, nullptr, 0) + 1, '\0');
+	::outbuf_error_text(ob, &text[0], text.size());
+	text.pop_back();
+	throw failure(code(result), std::move(text));
+}
+#endif
+
+/*
+ * The Views that were opened by the thread that opened their output, and are open. So commit() can end them: of `auto
+ * v = out.view(0, 5); v.write("hello"); out.commit();` everybody expects that it works. Views of other threads are
+ * not here, so they do not pay for a lock.
+ */
+struct own_views {
+	std::atomic_flag busy = ATOMIC_FLAG_INIT; /* a lock: a View may be moved to another thread and end there */
+	view *first = nullptr;                    /* under the lock, as their next_ and previous_ */
+	const void *thread = this_thread();
+
+	void lock() noexcept
+	{
+		while (busy.test_and_set(std::memory_order_acquire))
+			continue;
+	}
+	void unlock() noexcept { busy.clear(std::memory_order_release); }
+};
+
+} // namespace detail
+
 /* A View. It belongs to one thread at a time. */
 class view {
 public:
 	view() noexcept = default;
-	view(view &&other) noexcept : v_(other.v_), of_(other.of_) { other.v_ = {}; }
+	view(view &&other) noexcept { take(other); }
 	view(const view &) = delete;
 	view &operator=(const view &) = delete;
 	view &operator=(view &&other) noexcept
 	{
 		if (this != &other) {
 			close();
-			v_ = other.v_;
-			of_ = other.of_;
-			other.v_ = {};
+			take(other);
 		}
 		return *this;
 	}
@@ -148,7 +196,7 @@ public:
 	std::error_code error() const noexcept { return detail::code(v_.error); }
 
 	/* End the View, and set `error` to its first error. */
-	void end(std::error_code &error) noexcept { error = detail::code(::outbuf_view_end(&v_)); }
+	void end(std::error_code &error) noexcept { error = detail::code(end_it()); }
 
 	std::uint64_t tell() const noexcept { return ::outbuf_tell(&v_); }
 	void seek(std::uint64_t offset) noexcept { used(::outbuf_seek(&v_, offset)); }
@@ -201,7 +249,7 @@ public:
 	struct ::outbuf_view *get() noexcept { return &v_; }
 
 #if defined(__cpp_exceptions)
-	void end() { detail::check(::outbuf_view_end(&v_), "outbuf_view_end"); }
+	void end() { detail::check(of_, end_it()); }
 #endif
 
 private:
@@ -236,47 +284,94 @@ private:
 	/* Ends the View if it is open: outbuf_view_end() of one that is not would return -EBADF. */
 	void close() noexcept
 	{
-		if (v_.ob)
-			::outbuf_view_end(&v_);
+		/* In the list, and not open: it was ended by C's function. */
+		if (v_.ob || list_)
+			end_it();
+	}
+
+	int end_it() noexcept
+	{
+		forget();
+		return ::outbuf_view_end(&v_);
+	}
+
+	/* Be what the other one was. That one belonged to the same output, and is not open. */
+	void take(view &other) noexcept
+	{
+		detail::own_views *list = other.list_;
+
+		other.forget();
+		v_ = std::exchange(other.v_, {});
+		of_ = other.of_;
+		remember(list);
+	}
+
+	void remember(detail::own_views *list) noexcept
+	{
+		list_ = list;
+		if (!list)
+			return;
+		list->lock();
+		previous_ = nullptr;
+		next_ = list->first;
+		if (next_)
+			next_->previous_ = this;
+		list->first = this;
+		list->unlock();
+	}
+
+	void forget() noexcept
+	{
+		if (!list_)
+			return;
+		list_->lock();
+		(previous_ ? previous_->next_ : list_->first) = next_;
+		if (next_)
+			next_->previous_ = previous_;
+		list_->unlock();
+		list_ = nullptr;
 	}
 
 	friend class output;
 	struct ::outbuf_view v_ = {};
-	struct ::outbuf *of_ = nullptr; /* the output that it belongs or belonged to */
+	struct ::outbuf *of_ = nullptr;         /* the output that it belongs or belonged to */
+	detail::own_views *list_ = nullptr;     /* the list that it is in, or nullptr */
+	view *next_ = nullptr, *previous_ = nullptr; /* in that list */
 };
 
 /* An output. The destructor closes it, and discards it if it is neither committed nor discarded. */
 class output {
 public:
 	output() noexcept = default;
-	output(output &&other) noexcept : ob_(std::exchange(other.ob_, nullptr)) {}
+	output(output &&other) noexcept : ob_(std::exchange(other.ob_, nullptr)), own_(std::move(other.own_)) {}
 	output(const output &) = delete;
 	output &operator=(const output &) = delete;
 	output &operator=(output &&other) noexcept
 	{
 		if (this != &other) {
-			::outbuf_close(ob_);
+			close();
 			ob_ = std::exchange(other.ob_, nullptr);
+			own_ = std::move(other.own_);
 		}
 		return *this;
 	}
-	~output() { ::outbuf_close(ob_); }
+	~output() { close(); }
 
 	/* After an error the object is empty. */
 	output(const std::string &path, const options &o, std::error_code &error) noexcept
 	{
-		error = detail::code(::outbuf_open(&ob_, path.c_str(), &o));
+		error = detail::code(created(::outbuf_open(&ob_, path.c_str(), &o)));
 	}
 	static output from_fd(int fd, const options &o, std::error_code &error) noexcept
 	{
 		output out;
-		error = detail::code(::outbuf_open_fd(&out.ob_, fd, &o));
+		error = detail::code(out.created(::outbuf_open_fd(&out.ob_, fd, &o)));
 		return out;
 	}
 	static output in_memory(const options &o, std::error_code &error) noexcept
 	{
 		output out;
-		error = detail::code(::outbuf_open_memory(&out.ob_, &o));
+		error = detail::code(out.created(::outbuf_open_memory(&out.ob_, &o)));
 		return out;
 	}
 
@@ -290,7 +385,12 @@ public:
 	}
 	void flush(std::error_code &error) noexcept { error = detail::code(::outbuf_flush(ob_)); }
 	void sync(std::error_code &error) noexcept { error = detail::code(::outbuf_sync(ob_)); }
-	void commit(std::error_code &error) noexcept { error = detail::code(::outbuf_commit(ob_)); }
+	/* Views that the thread that opened the output has opened, and has not ended, are ended first. */
+	void commit(std::error_code &error) noexcept
+	{
+		end_own_views();
+		error = detail::code(::outbuf_commit(ob_));
+	}
 	void discard() noexcept { ::outbuf_discard(ob_); }
 
 	bool is_mapped() const noexcept { return ::outbuf_is_mapped(ob_) != 0; }
@@ -312,15 +412,13 @@ public:
 	liboutbuf::view view(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
 	{
 		liboutbuf::view v;
-		v.of_ = ob_;
-		error = detail::code(::outbuf_view(ob_, v.get(), offset, length));
+		error = detail::code(opened(v, ::outbuf_view(ob_, v.get(), offset, length)));
 		return v;
 	}
 	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
 	{
 		liboutbuf::view v;
-		v.of_ = ob_;
-		error = detail::code(::outbuf_view_edit(ob_, v.get(), offset, length));
+		error = detail::code(opened(v, ::outbuf_view_edit(ob_, v.get(), offset, length)));
 		return v;
 	}
 
@@ -372,61 +470,98 @@ public:
 #if defined(__cpp_exceptions)
 	explicit output(const std::string &path, const options &o = default_options())
 	{
-		detail::check(::outbuf_open(&ob_, path.c_str(), &o), path.c_str());
+		detail::check(nullptr, created(::outbuf_open(&ob_, path.c_str(), &o)));
 	}
 	static output from_fd(int fd, const options &o = default_options())
 	{
 		output out;
-		detail::check(::outbuf_open_fd(&out.ob_, fd, &o), "outbuf_open_fd");
+		detail::check(nullptr, out.created(::outbuf_open_fd(&out.ob_, fd, &o)));
 		return out;
 	}
 	static output in_memory(const options &o = default_options())
 	{
 		output out;
-		detail::check(::outbuf_open_memory(&out.ob_, &o), "outbuf_open_memory");
+		detail::check(nullptr, out.created(::outbuf_open_memory(&out.ob_, &o)));
 		return out;
 	}
-	void map(std::uint64_t size) { detail::check(::outbuf_map(ob_, size), "outbuf_map"); }
-	void unmap() { detail::check(::outbuf_unmap(ob_), "outbuf_unmap"); }
-	void set_size(std::uint64_t size) { detail::check(::outbuf_set_size(ob_, size), "outbuf_set_size"); }
-	void flush() { detail::check(::outbuf_flush(ob_), "outbuf_flush"); }
-	void sync() { detail::check(::outbuf_sync(ob_), "outbuf_sync"); }
-	void commit() { detail::check(::outbuf_commit(ob_), "outbuf_commit"); }
+	void map(std::uint64_t size) { detail::check(ob_, ::outbuf_map(ob_, size)); }
+	void unmap() { detail::check(ob_, ::outbuf_unmap(ob_)); }
+	void set_size(std::uint64_t size) { detail::check(ob_, ::outbuf_set_size(ob_, size)); }
+	void flush() { detail::check(ob_, ::outbuf_flush(ob_)); }
+	void sync() { detail::check(ob_, ::outbuf_sync(ob_)); }
+	void commit()
+	{
+		end_own_views();
+		detail::check(ob_, ::outbuf_commit(ob_));
+	}
 	liboutbuf::view view(std::uint64_t offset, std::uint64_t length)
 	{
 		liboutbuf::view v;
-		v.of_ = ob_;
-		detail::check(::outbuf_view(ob_, v.get(), offset, length), "outbuf_view");
+		detail::check(ob_, opened(v, ::outbuf_view(ob_, v.get(), offset, length)));
 		return v;
 	}
 	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length)
 	{
 		liboutbuf::view v;
-		v.of_ = ob_;
-		detail::check(::outbuf_view_edit(ob_, v.get(), offset, length), "outbuf_view_edit");
+		detail::check(ob_, opened(v, ::outbuf_view_edit(ob_, v.get(), offset, length)));
 		return v;
 	}
 	bytes data(std::uint64_t offset, std::size_t length)
 	{
 		void *data = nullptr;
-		detail::check(::outbuf_data(ob_, offset, length, &data), "outbuf_data");
+		detail::check(ob_, ::outbuf_data(ob_, offset, length, &data));
 		return { static_cast<std::byte *>(data), length };
 	}
 	void release(std::uint64_t offset, std::uint64_t length)
 	{
-		detail::check(::outbuf_release(ob_, offset, length), "outbuf_release");
+		detail::check(ob_, ::outbuf_release(ob_, offset, length));
 	}
 	template <typename Function> void walk(std::size_t block_size, Function &&function)
 	{
 		std::error_code error;
 		walk(block_size, std::forward<Function>(function), error);
 		if (error)
-			throw std::system_error(error, "outbuf_walk");
+			detail::check(ob_, -error.value());
 	}
 #endif
 
 private:
+	/* The output was opened or not, as `result` says. Without memory for the list commit() ends no Views. */
+	int created(int result) noexcept
+	{
+		if (result == 0)
+			own_.reset(new (std::nothrow) detail::own_views);
+		return result;
+	}
+
+	/* A View was opened or not, as `result` says. */
+	int opened(liboutbuf::view &v, int result) noexcept
+	{
+		v.of_ = ob_;
+		if (result < 0)
+			return result;
+		if (own_ && own_->thread == detail::this_thread())
+			v.remember(own_.get());
+		return result;
+	}
+
+	void end_own_views() noexcept
+	{
+		if (own_ && own_->thread == detail::this_thread())
+			while (own_->first)
+				own_->first->end_it();
+	}
+
+	/* Views of this thread that outlive the output are ended, and do not refer to it any more. */
+	void close() noexcept
+	{
+		end_own_views();
+		::outbuf_close(ob_);
+		ob_ = nullptr;
+	}
+
 	::outbuf *ob_ = nullptr;
+	std::unique_ptr<detail::own_views> own_;
 };
 
 } // inline namespace

@@ -87,14 +87,14 @@ run() { # run ARGUMENT...: whatever becomes of it
 	echo $? >"$scratch/status"
 }
 
-full() { run -o /dev/full && says '/dev/full: No space left on device' && test -c /dev/full; }
-standard_full() { run -o - >/dev/full && says 'standard output: No space left on device'; }
+full() { run -o /dev/full && says '/dev/full: writing: No space left on device' && test -c /dev/full; }
+standard_full() { run -o - >/dev/full && says 'standard output: writing: No space left on device'; }
 closed() { run -o - >&- && says 'standard output: Bad file descriptor'; }
-gone() { run -o - | head -c 100 >"$scratch/part" && says 'standard output: Broken pipe'; }
+gone() { run -o - | head -c 100 >"$scratch/part" && says 'standard output: writing: Broken pipe'; }
 gone_fifo() {
 	head -c 100 <"$scratch/fifo" >"$scratch/part" &
 	run -o "$scratch/fifo"
-	wait $! && says "$scratch/fifo: Broken pipe" && test -p "$scratch/fifo"
+	wait $! && says "$scratch/fifo: writing: Broken pipe" && test -p "$scratch/fifo"
 }
 bad_input() {
 	echo 'no object' >"$scratch/text"

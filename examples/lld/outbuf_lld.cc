@@ -156,9 +156,14 @@ public:
 			write_special(error);
 		if (is_set_to_1("OUTBUF_STATS"))
 			print_statistics();
-		// The programs name the file in their message if create() fails, but not if commit() fails.
-		if (error)
-			return createFileError(FinalPath == "-" ? "standard output" : FinalPath, error);
+		// The programs name the file in their message if create() fails, but not if commit() fails. The
+		// sentence of the library names it.
+		if (error) {
+			char text[600];
+
+			::outbuf_error_text(out_.get(), text, sizeof text);
+			return make_error<StringError>(text, error);
+		}
 		committed_ = true;
 		forget_tests(FinalPath);
 		return Error::success();
@@ -191,7 +196,7 @@ private:
 		liboutbuf::statistics s = out_.stats();
 
 		fprintf(stderr,
-	        "outbuf: %s: %" PRIu64 " bytes, %" PRIu64 " mapped, %s, %s, %s%s%s, %" PRIu64 " faults\n",
+		        "outbuf: %s: %" PRIu64 " bytes, %" PRIu64 " mapped, %s, %s, %s%s%s, %" PRIu64 " faults\n",
 		        FinalPath.c_str(), s.output_size, s.mapped, s.file_system, s.backend, s.placement,
 		        s.recycle_why ? ", not recycled: " : "", s.recycle_why ? s.recycle_why : "", s.faults);
 	}

@@ -53,6 +53,7 @@ static int step_open(struct job *job)
 	options.order = job->in.format.big ? OUTBUF_BIG_ENDIAN : OUTBUF_LITTLE_ENDIAN;
 	options.map = job->options.no_map ? OUTBUF_NO : OUTBUF_AUTO;
 	options.check_overlap = (uint32_t)job->options.check_overlap;
+	options.check_complete = 1;
 	options.guard = 1;
 	options.recycle = (uint32_t)job->options.recycle;
 	options.run = workqueue_pool;

@@ -8,6 +8,8 @@
  */
 #include "config.h"
 
+#include "api/error_text.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -15,6 +17,19 @@
 #include <string.h>
 
 #include "output/state.h"
+
+/* The last output that could not be opened on this thread: there is no struct outbuf to note that in. */
+static _Thread_local struct {
+	int error;      /* a negative errno; 0: none */
+	char path[256]; /* its end may be missing; empty: there was none */
+} failed_open;
+
+int ob__error_text_note_open(const char *path, int error)
+{
+	failed_open.error = error;
+	snprintf(failed_open.path, sizeof failed_open.path, "%s", path != NULL ? path : "");
+	return error;
+}
 
 /* Text that is cut at the end of the buffer. `length` is what it would have without that. */
 struct text {
@@ -35,6 +50,13 @@ static void say(struct text *t, const char *format, ...)
 	n = vsnprintf(t->size > 0 ? t->to + used : NULL, t->size - used, format, arguments);
 	va_end(arguments);
 	t->length += n > 0 ? (size_t)n : 0;
+}
+
+static void say_path(struct text *t, const char *path)
+{
+	if (path != NULL && strcmp(path, "-") == 0)
+		path = "standard output";
+	say(t, "%s: ", path != NULL ? path : "output");
 }
 
 static void say_range(struct text *t, uint64_t begin, uint64_t end)
@@ -104,7 +126,7 @@ static const char *operation_name(enum failed_operation operation)
 {
 	switch ((int)operation) {
 	case FAILED_FLUSH:
-		return "writing to the file: ";
+		return "writing: ";
 	case FAILED_SYNC:
 		return "waiting for the disk: ";
 	case FAILED_UNMAP:
@@ -185,6 +207,15 @@ static void say_open_views(struct text *t, struct outbuf *ob, uint64_t n)
 	}
 }
 
+static void say_failed_open(struct text *t)
+{
+	say_path(t, *failed_open.path != '\0' ? failed_open.path : NULL);
+	if (failed_open.error == -EBUSY)
+		say(t, "another program that locks it is writing it");
+	else
+		say_reason(t, failed_open.error);
+}
+
 size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
 {
 	struct text t = { buffer, size, 0 };
@@ -195,7 +226,10 @@ size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
 	if (size > 0)
 		*buffer = '\0';
 	if (ob == NULL) {
-		say(&t, "no output");
+		if (failed_open.error == 0)
+			say(&t, "no output");
+		else
+			say_failed_open(&t);
 		return t.length;
 	}
 	error = state_error(ob);
@@ -203,7 +237,7 @@ size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
 		f = ob->failure;
 	opened = atomic_load(&ob->views_opened);
 	ended = atomic_load(&ob->views_ended);
-	say(&t, "%s: ", ob->path != NULL ? ob->path : "output");
+	say_path(&t, ob->path);
 	if (error == 0 && opened != ended) {
 		say_open_views(&t, ob, opened - ended);
 	} else if (error == 0 && ob->last_error == 0) {

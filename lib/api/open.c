@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/error_text.h"
 #include "api/options.h"
 #include "output/state.h"
 #include "output/window.h"
@@ -133,17 +134,17 @@ static int open_to(struct outbuf **result, const struct destination *to,
 	int r = ob__options_copy(&checked, options);
 
 	if (r < 0)
-		return r;
+		return ob__error_text_note_open(to->path, r);
 	ob = calloc(1, sizeof *ob);
 	if (ob == NULL)
-		return -ENOMEM;
+		return ob__error_text_note_open(to->path, -ENOMEM);
 	ob->options = checked;
 	ob->swap = (checked.order == OUTBUF_BIG_ENDIAN) != OUTBUF_HOST_BIG;
 	ob->file_limit = ob__sys_file_limit();
 	r = open_parts(ob, to);
 	if (r < 0) {
 		free(ob);
-		return r;
+		return ob__error_text_note_open(to->path, r);
 	}
 	/* For messages alone: an output without it is as good. */
 	ob->path = to->path != NULL ? strdup(to->path) : NULL;
@@ -158,7 +159,7 @@ int outbuf_open(struct outbuf **result, const char *path, const struct outbuf_op
 	if (result == NULL)
 		return -EINVAL;
 	*result = NULL;
-	return path == NULL ? -EINVAL : open_to(result, &to, options);
+	return path == NULL ? ob__error_text_note_open(NULL, -EINVAL) : open_to(result, &to, options);
 }
 
 int outbuf_open_fd(struct outbuf **result, int fd, const struct outbuf_options *options)
@@ -168,7 +169,7 @@ int outbuf_open_fd(struct outbuf **result, int fd, const struct outbuf_options *
 	if (result == NULL)
 		return -EINVAL;
 	*result = NULL;
-	return fd < 0 ? -EBADF : open_to(result, &to, options);
+	return fd < 0 ? ob__error_text_note_open(NULL, -EBADF) : open_to(result, &to, options);
 }
 
 int outbuf_open_sink(struct outbuf **result,
@@ -180,7 +181,7 @@ int outbuf_open_sink(struct outbuf **result,
 	if (result == NULL)
 		return -EINVAL;
 	*result = NULL;
-	return sink == NULL ? -EINVAL : open_to(result, &to, options);
+	return sink == NULL ? ob__error_text_note_open(NULL, -EINVAL) : open_to(result, &to, options);
 }
 
 int outbuf_open_memory(struct outbuf **result, const struct outbuf_options *options)

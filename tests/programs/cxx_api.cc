@@ -25,7 +25,8 @@ static_assert(!std::is_copy_constructible_v<liboutbuf::view> && !std::is_copy_as
 static_assert(!std::is_copy_constructible_v<liboutbuf::output> && !std::is_copy_assignable_v<liboutbuf::output>);
 static_assert(std::is_nothrow_move_constructible_v<liboutbuf::view> && std::is_nothrow_move_assignable_v<liboutbuf::output>);
 /* Little more than the C structs. */
-static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + sizeof(void *) && sizeof(liboutbuf::output) == sizeof(void *));
+static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 4 * sizeof(void *) &&
+              sizeof(liboutbuf::output) == 2 * sizeof(void *));
 
 static int plain_function(std::uint64_t, std::uint64_t, const std::byte *, std::size_t size)
 {
@@ -105,6 +106,39 @@ static int everything(const char *path)
 			lost.commit(error);
 			CHECK(error == std::errc::bad_file_descriptor);
 		}
+	}
+	{
+		/* Committed in the scope of its Views: one as it is, one moved, one ended by C's function, one in a vector. */
+		liboutbuf::output scoped = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		auto v = scoped.view(0, 5, error);
+		v.write("hello");
+		auto comma = scoped.view(5, 1, error), ended = scoped.view(6, 1, error);
+		auto w = std::move(comma);
+		w.write(",");
+		ended.write(" ");
+		CHECK(::outbuf_view_end(ended.get()) == 0);
+		std::vector<liboutbuf::view> more;
+		for (unsigned i = 0; i < 5; i++) {
+			more.push_back(scoped.view(7 + i, 1, error));
+			more.back().write(std::string_view("world").substr(i, 1));
+		}
+		liboutbuf::output moved = std::move(scoped);
+		moved.commit(error);
+		CHECK(!error && moved.memory() == "hello, world" && !v.is_open() && !w.is_open() && !more[4].is_open());
+		/* A View of another thread is not ended by anybody but it. */
+		liboutbuf::output busy = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		liboutbuf::view other;
+		std::thread([&] { other = busy.view(0, 1, error); }).join();
+		busy.commit(error);
+		CHECK(error == std::errc::device_or_resource_busy && other.is_open());
+		/* One of this thread's that ends in another. */
+		auto sent = busy.view(1, 1, error);
+		std::thread([view = std::move(sent)]() mutable { view.write("b"); }).join();
+		other.write("a");
+		other.end(error);
+		CHECK(!error);
+		busy.commit(error);
+		CHECK(!error && busy.memory() == "ab");
 	}
 	{
 		/* Who says that he failed has failed. */
@@ -196,7 +230,8 @@ static int exceptions(const char *path, const char *impossible)
 	try {
 		liboutbuf::output none{ std::string(impossible) };
 	} catch (const std::system_error &e) {
-		thrown = e.code() == std::errc::no_such_file_or_directory && std::strstr(e.what(), impossible);
+		thrown = e.code() == std::errc::no_such_file_or_directory &&
+		         e.what() == std::string(impossible) + ": No such file or directory";
 	}
 	CHECK(thrown);
 	liboutbuf::output out{ std::string(path) };
@@ -214,7 +249,8 @@ static int exceptions(const char *path, const char *impossible)
 	try {
 		out.commit();
 	} catch (const std::system_error &e) {
-		thrown = e.code() == std::errc::result_out_of_range;
+		thrown = e.code() == std::errc::result_out_of_range &&
+		         e.what() == std::string(path) + ": view [0, 2): a write of 3 bytes at 0 passes its end";
 	}
 	CHECK(thrown);
 	liboutbuf::output memory = liboutbuf::output::in_memory();

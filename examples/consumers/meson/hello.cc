@@ -21,7 +21,7 @@ int main(int argc, char **argv)
 		other.join();
 		out.commit(); // throws what went wrong anywhere
 	} catch (const std::exception &error) {
-		std::fprintf(stderr, "%s: %s: %s\n", argv[0], argv[1], error.what());
+		std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
 		return 1;
 	}
 }

@@ -12,16 +12,12 @@
 
 int emit_result(struct emission *e, int r)
 {
-	struct outbuf_overlap o;
+	char text[600];
 
 	if (r >= 0)
 		return r ? -1 : 0; /* positive: TASK_FAILED, and the task has left a message */
-	if (e->ob && outbuf_overlap(e->ob, &o))
-		return fail(e->error, e->path,
-		            "%llu bytes at offset %llu overlap %llu bytes at offset %llu",
-		            (unsigned long long)o.length, (unsigned long long)o.offset,
-		            (unsigned long long)o.other_length, (unsigned long long)o.other_offset);
-	return fail(e->error, e->path, "%s", strerror(-r));
+	outbuf_error_text(e->ob, text, sizeof text);
+	return fail(e->error, NULL, "%s", text);
 }
 
 /* Given to all tasks of one run; constant. */

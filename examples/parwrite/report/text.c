@@ -6,9 +6,17 @@
 #include <errno.h>
 #include <outbuf.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "report/report.h"
+
+/* The library's own words. Returns -1. */
+static int fail_output(struct outbuf *ob, struct error *error)
+{
+	char text[600];
+
+	outbuf_error_text(ob, text, sizeof text);
+	return fail(error, NULL, "%s", text);
+}
 
 int text_open(struct text *t, const char *path, struct error *error)
 {
@@ -16,10 +24,9 @@ int text_open(struct text *t, const char *path, struct error *error)
 	int r;
 
 	options.mode = 0666;
-	t->path = strcmp(path, "-") == 0 ? "standard output" : path;
 	r = outbuf_open(&t->ob, path, &options);
 	if (r)
-		return fail(error, t->path, "%s", strerror(-r));
+		return fail_output(t->ob, error);
 	t->file = open_memstream(&t->bytes, &t->size);
 	return t->file ? 0 : fail(error, NULL, "out of memory");
 }
@@ -48,7 +55,7 @@ int text_commit(struct text *t, struct error *error)
 	if (r)
 		return fail(error, NULL, "out of memory");
 	r = write_bytes(t);
-	return r ? fail(error, t->path, "%s", strerror(-r)) : 0;
+	return r ? fail_output(t->ob, error) : 0;
 }
 
 void text_close(struct text *t)

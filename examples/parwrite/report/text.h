@@ -20,7 +20,6 @@ struct text {
 	/* Used by text.c only. */
 	char *bytes;       /* the text, once `file` is flushed or closed; to be freed by free() */
 	size_t size;       /* its length in bytes */
-	const char *path;  /* for messages; the caller's string */
 	struct outbuf *ob; /* NULL: not open */
 };
 
