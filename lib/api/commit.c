@@ -62,7 +62,7 @@ static int check_complete(struct outbuf *ob)
 {
 	if (!ob->options.check_complete)
 		return 0;
-	ob->gap = ob__unwritten_first(&ob->gaps, ob->planned);
+	ob->gap = ob__unwritten_first(&ob->gaps, ob->stated_size);
 	return ob->gap.length > 0 ? -ENODATA : 0;
 }
 

@@ -27,10 +27,12 @@ int outbuf_map(struct outbuf *ob, uint64_t size)
 	r = ob__mapping_extend(ob, size, state);
 	ob__state_end_phase(ob, OUTBUF_PHASE_MAP, size, began);
 	state_result(ob, r, what);
-	if (r == 0)
+	if (r == 0) {
+		ob->stated_size = size;
 		state = STATE_OPEN;
-	else if (ob->given_up)
+	} else if (ob->given_up) {
 		state = STATE_DISCARDED;
+	}
 	ob__state_end_exclusive(ob, state);
 	return r;
 }
@@ -115,7 +117,7 @@ static int forget_beyond(struct outbuf *ob, uint64_t size)
 		ob__coverage_truncate(&ob->coverage, size);
 	if (r == 0 && ob->options.check_complete)
 		r = note_zeros(ob, size);
-	ob->planned = size;
+	ob->planned = ob->stated_size = size;
 	return r;
 }
 

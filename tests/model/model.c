@@ -58,6 +58,24 @@ void model_raw(struct model *m, void *data, uint64_t at, uint64_t length)
 	m->raw.length = length;
 }
 
+void model_cover(struct model *m, uint64_t from, uint64_t to)
+{
+	if (from < to)
+		memset(m->covered + from, 1, to - from);
+}
+
+/* The first bytes of the stated size that nobody wrote: its length, and *at. */
+static uint64_t first_gap(const struct model *m, uint64_t *at)
+{
+	uint64_t end;
+
+	for (*at = 0; *at < m->stated && m->covered[*at]; ++*at)
+		continue;
+	for (end = *at; end < m->stated && !m->covered[end]; end++)
+		continue;
+	return end - *at;
+}
+
 void model_used(struct model *m, uint64_t end)
 {
 	if (m->used < end)
@@ -89,7 +107,7 @@ static const char *map_output(struct model *m, int busy)
 	}
 	m->maps += to > 0;
 	m->unmapped = 0;
-	m->size = to;
+	m->size = m->stated = to;
 	if (m->size > 0)
 		check(outbuf_map(m->ob, m->size - 1) == -EINVAL);
 	return NULL;
@@ -114,8 +132,10 @@ static const char *set_size(struct model *m, int busy)
 	memset(m->given + to, 0, sizeof m->given - to);
 	if (m->raw.length > 0 && to < m->raw.at + m->raw.length)
 		m->raw.length = 0;
+	memset(m->covered + to, 0, sizeof m->covered - to);
+	model_cover(m, m->size, to);
 	m->cuts += to < m->size;
-	m->size = to;
+	m->size = m->stated = to;
 	return NULL;
 }
 
@@ -174,6 +194,7 @@ static const char *take_raw(struct model *m)
 	if (want < 0)
 		return NULL;
 	model_raw(m, data, at, n);
+	model_cover(m, at, at + n);
 	if (n > 0 && at + n > m->size)
 		m->size = at + n;
 	return n > 0 ? use_raw(m) : NULL;
@@ -362,6 +383,7 @@ static const char *check_committed(struct model *m)
 
 static const char *finish(struct model *m)
 {
+	uint64_t at, length, gap_at, gap;
 	int want, r, there;
 	unsigned beside;
 
@@ -369,10 +391,15 @@ static const char *finish(struct model *m)
 		return check_failed(m);
 	pass(model_views_end(m));
 	want = m->error;
+	gap = first_gap(m, &gap_at);
+	if (want == 0 && m->options.check_complete && gap > 0)
+		want = -ENODATA;
 	if (want == 0 && m->kind == MODEL_SINK && m->size > m->sink_end)
 		want = -EIO;
 	r = outbuf_commit(m->ob);
 	check(r == want);
+	check(outbuf_gap(m->ob, &at, &length) == (r == -ENODATA));
+	check(r != -ENODATA || (at == gap_at && length == gap));
 	if (r == 0) {
 		pass(check_committed(m));
 	} else {

@@ -64,6 +64,8 @@ struct model {
 	unsigned long operations, maps, unmaps, cuts, failed, recycled; /* so far, of all cases */
 	unsigned char bytes[MODEL_MAX];
 	unsigned char given[MODEL_MAX]; /* check_overlap: a View had it */
+	uint64_t stated;                /* check_complete: the size that was stated last, */
+	unsigned char covered[MODEL_MAX]; /* and who wrote it: a View that has ended, a pointer, or set_size */
 };
 
 const char *model_begin(struct model *m);
@@ -116,6 +118,9 @@ void model_fail(struct model *m, int error);
 
 /* Memory was handed out. */
 void model_raw(struct model *m, void *data, uint64_t at, uint64_t length);
+
+/* Bytes of [from, to) count as written: check_complete. */
+void model_cover(struct model *m, uint64_t from, uint64_t to);
 
 /* Bytes before `end` may be other than zero. */
 void model_used(struct model *m, uint64_t end);

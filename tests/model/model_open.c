@@ -41,6 +41,8 @@ static const struct option_values option_table[] = {
 	OPTION(flush, 1, 4, OUTBUF_FLUSH_AUTO, OUTBUF_FLUSH_PWRITE, OUTBUF_FLUSH_URING, OUTBUF_FLUSH_STREAM),
 	OPTION(prealloc, 2, 3, OUTBUF_AUTO, OUTBUF_NO, OUTBUF_REQUIRE),
 	OPTION(check_overlap, 1, 2, 0, 1),
+	/* Seldom, as most outputs of this kind have gaps, and come to nothing then. */
+	OPTION(check_complete, 1, 6, 0, 0, 0, 0, 0, 1),
 	OPTION(threads, 4, 4, 0, 1, 2, 3),
 	OPTION(guard, 2, 2, 0, 1),
 	OPTION(recycle, 2, 2, 0, 1),
@@ -155,6 +157,8 @@ const char *model_begin(struct model *m)
 
 	memset(m->bytes, 0, m->used);
 	memset(m->given, 0, sizeof m->given);
+	memset(m->covered, 0, sizeof m->covered);
+	m->stated = 0;
 	memset(m->views, 0, sizeof m->views);
 	memset(&m->raw, 0, sizeof m->raw);
 	m->size = m->used = m->open = 0;

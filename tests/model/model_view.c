@@ -121,6 +121,7 @@ const char *model_view_end(struct model *m, struct model_view *w)
 		model_fail(m, want);
 	if (end > w->start && end > m->size)
 		m->size = end;
+	model_cover(m, w->start, end);
 	w->open = 0;
 	m->open--;
 	check(outbuf_size(m->ob) == m->size);
