@@ -73,21 +73,6 @@ int outbuf_unmap(struct outbuf *ob)
 	return r;
 }
 
-/* Shorten the file. If it grows again, its new bytes are zero: in a recycled file, too. */
-static int shorten_file(struct outbuf *ob, uint64_t size)
-{
-	const struct range rest = { size, UINT64_MAX - size };
-	int r = ob__target_resize(&ob->target, size);
-
-	if (r == 0) {
-		r = ob__unwritten_clear(&ob->stale, rest, NULL, NULL);
-		/* The file was shortened, but there was no memory to update the record of its stale bytes. */
-		if (r < 0)
-			state_fail(ob, r, FAILED_SIZE);
-	}
-	return r;
-}
-
 /*
  * For options.check_complete: bytes beyond `size` are unwritten; those that make the output longer are zero on
  * purpose.
@@ -107,10 +92,8 @@ static int note_zeros(struct outbuf *ob, uint64_t size)
 /* The size is `size` from now on: forget what was recorded of the bytes beyond. */
 static int forget_beyond(struct outbuf *ob, uint64_t size)
 {
-	int r;
+	int r = ob__dirty_forget(&ob->dirty, (struct range){ size, UINT64_MAX - size });
 
-	ob__heap_truncate(&ob->heap, size, ob->mapped_end);
-	r = ob__dirty_forget(&ob->dirty, (struct range){ size, UINT64_MAX - size });
 	if (r < 0)
 		state_fail(ob, r, FAILED_SIZE);
 	if (ob->options.check_overlap)
@@ -124,24 +107,18 @@ static int forget_beyond(struct outbuf *ob, uint64_t size)
 int outbuf_set_size(struct outbuf *ob, uint64_t size)
 {
 	int state = ob__state_begin_exclusive(ob);
-	uint64_t kept;
-	int r = 0;
+	int r;
 
 	if (state < 0)
 		return state;
-	/*
-	 * Bytes that are cut off must read as zero if the output grows over them again. So the file is shortened, but
-	 * not below mapped_end: forget_beyond() zeroes that part in the mapping.
-	 */
-	kept = size > ob->mapped_end ? size : ob->mapped_end;
 	if (state != STATE_OPEN)
 		r = -EINVAL;
 	else if (size > INT64_MAX - ob__space_page_size())
 		r = -EFBIG;
 	else if (size > state_size(ob))
 		r = ob__window_allow_end(ob, size);
-	else if (kept < ob->target.size)
-		r = shorten_file(ob, kept);
+	else
+		r = ob__mapping_shorten(ob, size);
 	if (r == 0)
 		r = forget_beyond(ob, size);
 	state_result(ob, r, (struct failure){ .operation = FAILED_SIZE, .end = size });

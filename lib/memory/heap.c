@@ -168,17 +168,37 @@ void ob__heap_note_written(struct heap *h, uint64_t end)
 		continue;
 }
 
-void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end)
+int ob__heap_cut(struct heap *h, uint64_t from)
 {
-	uint64_t high = atomic_load_explicit(&h->written_end, memory_order_relaxed);
+	uint64_t usable = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
+	int r;
+
+	if (from >= usable)
+		return 0;
+	r = ob__space_cut(&h->space, from, whole_pages(h, usable));
+	if (r < 0)
+		return r;
+	set_usable(h, from);
+	set_limit(h, h->space.reserved);
+	return 0;
+}
+
+void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end, int mapping_is_zero)
+{
+	uint64_t high = atomic_load_explicit(&h->written_end, memory_order_relaxed), cut, usable;
 
 	if (high <= size)
 		return;
 	atomic_store_explicit(&h->written_end, size, memory_order_relaxed);
+	/* Of the heap, whole pages are given back. Where that is not possible they are set to zero. */
+	cut = size > mapped_end ? round_up(size, ob__space_page_size()) : mapped_end;
+	if (cut < high)
+		ob__heap_cut(h, cut);
 	/* Bytes that staged Views wrote to the file may lie beyond the usable memory. */
-	if (high > atomic_load_explicit(&h->usable_end, memory_order_relaxed))
-		high = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
-	if (size < mapped_end) {
+	usable = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
+	if (high > usable)
+		high = usable;
+	if (size < mapped_end && !mapping_is_zero) {
 		uint64_t end = high < mapped_end ? high : mapped_end;
 
 		memset(h->space.base + size, 0, (size_t)(end - size));

@@ -20,19 +20,20 @@ struct heap {
 	pthread_mutex_t lock;
 	/*
 	 * The address range. Set by any thread under `lock`, while its base is NULL. Constant from then on while
-	 * Views may be open; changed exclusively by ob__heap_map_file() and ob__heap_free().
+	 * Views may be open; changed exclusively by ob__heap_map_file(), ob__heap_cut(), ob__heap_truncate() and
+	 * ob__heap_free().
 	 */
 	struct space space;
 	/*
 	 * Offsets below this can be stored to. A multiple of the page size, or max_size. Grows on any thread under
 	 * `lock`, stored with release order once the memory exists; read by any thread with acquire order. Only
-	 * ob__heap_map_file() and ob__heap_free() lower it, exclusively.
+	 * ob__heap_map_file(), ob__heap_cut(), ob__heap_truncate() and ob__heap_free() lower it, exclusively.
 	 */
 	_Atomic uint64_t usable_end;
 	/*
 	 * The largest end that the output can reach in memory: max_size, or the bytes reserved if these are fewer. 0:
 	 * nothing is reserved. Set by any thread under `lock`, with release order after `space`, and exclusively by
-	 * ob__heap_map_file() and ob__heap_free(). Read by any thread with acquire order.
+	 * the functions that change `space`. Read by any thread with acquire order.
 	 */
 	_Atomic uint64_t limit;
 	/* End of the last byte that counts as written. Raised by any thread, lowered by ob__heap_truncate(). */
@@ -79,10 +80,18 @@ int ob__heap_make_usable(struct heap *h, uint64_t end);
 void ob__heap_note_written(struct heap *h, uint64_t end);
 
 /*
- * The bytes from `size` on no longer count as written, and are set to zero. The file is mapped up to `mapped_end`. No
- * other thread may be using the output.
+ * Take everything from `from` on, whole pages, out of use, mapped or not: its bytes are gone, and will be zero if it is
+ * made usable again. No page is touched. No other thread may be using the output. 0, or a negative errno: nothing has
+ * changed (space.h: ob__space_cut()).
  */
-void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end);
+int ob__heap_cut(struct heap *h, uint64_t from);
+
+/*
+ * The bytes from `size` on no longer count as written, and are zero if they are used again. The file is mapped up to
+ * `mapped_end`. `mapping_is_zero`: those in the mapping are zero already, and are not touched. No other thread may be
+ * using the output.
+ */
+void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end, int mapping_is_zero);
 
 /*
  * Replace [from, to) of the range by a mapping of the same offsets of the file. No other thread may be using the

@@ -14,7 +14,9 @@
 
 #include <stdint.h>
 
-/* All members are written by ob__space_reserve(), ob__space_map_file() and ob__space_free() alone. */
+/*
+ * All members are written by ob__space_reserve(), ob__space_map_file(), ob__space_cut() and ob__space_free() alone.
+ */
 struct space {
 	unsigned char *base;      /* the address of offset 0; NULL: nothing is reserved */
 	uint64_t reserved;        /* bytes reserved from base on */
@@ -69,6 +71,14 @@ int ob__space_map_file(struct space *s, int fd, uint64_t from, uint64_t to);
 
 /* Make [from, to), of which nothing is usable yet, usable memory that holds zeros. 0 or -ENOMEM. */
 int ob__space_make_usable(struct space *s, uint64_t from, uint64_t to);
+
+/*
+ * Take [from, to), whole pages, out of use, without touching a page of it: a mapping of a file that is there ends, and
+ * memory is freed. Its addresses stay reserved, and ob__space_make_usable() or ob__space_map_file() can use them again.
+ * Everything from `to` on is unused already. Returns 0; `reserved` may be `from` afterwards, if the system took the
+ * addresses away as well. A negative errno: nothing has changed. -ENOSYS where the system cannot do it.
+ */
+int ob__space_cut(struct space *s, uint64_t from, uint64_t to);
 
 /* Set [from, to), which is usable and not mapped from a file, to zero. Frees memory where it can. */
 void ob__space_zero(struct space *s, uint64_t from, uint64_t to);

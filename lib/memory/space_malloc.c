@@ -77,6 +77,12 @@ int ob__space_make_usable(struct space *s, uint64_t from, uint64_t to)
 	return 0;
 }
 
+int ob__space_cut(struct space *s, uint64_t from, uint64_t to)
+{
+	(void)s, (void)from, (void)to;
+	return -ENOSYS;
+}
+
 void ob__space_zero(struct space *s, uint64_t from, uint64_t to)
 {
 	memset(s->base + from, 0, (size_t)(to - from));

@@ -145,26 +145,40 @@ void ob__space_unmap_page(void *page)
 	ob__sys_munmap(page, ob__sys_page_size());
 }
 
-int ob__space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
+/*
+ * mmap(2) has failed for [from, to). 1 if the kernel removed what was there: then there is a hole, and another thread
+ * may have mapped something in it since. Everything behind the hole is released. The hole itself is forgotten without
+ * unmapping it, so that ob__space_free() does not unmap another thread's memory.
+ */
+static int forget_hole(struct space *s, uint64_t from, uint64_t to)
 {
-	size_t size = (size_t)(to - from);
-	unsigned char *at = s->base + from;
-	void *got;
-	int r = ob__sys_mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, from, &got);
-
-	if (r == 0)
+	if (ob__sys_is_mapped(s->base + from, (size_t)(to - from)))
 		return 0;
-	if (ob__sys_is_mapped(at, size))
-		return r;
-	/*
-	 * The kernel removed the reservation and did not map: there is a hole, and another thread may have mapped
-	 * something there since. Release everything behind the hole, and forget the hole itself without unmapping it,
-	 * so that ob__space_free() does not unmap another thread's memory.
-	 */
 	trim(s, to);
 	s->allocation_size -= to - from;
 	s->reserved = from;
+	return 1;
+}
+
+int ob__space_map_file(struct space *s, int fd, uint64_t from, uint64_t to)
+{
+	void *got;
+	int r = ob__sys_mmap(s->base + from, (size_t)(to - from), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+	                     from, &got);
+
+	if (r < 0)
+		forget_hole(s, from, to);
 	return r;
+}
+
+int ob__space_cut(struct space *s, uint64_t from, uint64_t to)
+{
+	void *got;
+	int r = ob__sys_mmap(s->base + from, (size_t)(to - from), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+	                     -1, 0, &got);
+
+	/* If only a hole is left, what was to be cut is gone, too. */
+	return r < 0 && forget_hole(s, from, to) ? 0 : r;
 }
 
 int ob__space_make_usable(struct space *s, uint64_t from, uint64_t to)

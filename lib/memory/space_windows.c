@@ -248,6 +248,13 @@ int ob__space_make_usable(struct space *s, uint64_t from, uint64_t to)
 	return -ENOMEM;
 }
 
+int ob__space_cut(struct space *s, uint64_t from, uint64_t to)
+{
+	/* A view of a file ends as a whole or not at all. */
+	(void)s, (void)from, (void)to;
+	return -ENOSYS;
+}
+
 void ob__space_zero(struct space *s, uint64_t from, uint64_t to)
 {
 	memset(s->base + from, 0, (size_t)(to - from));

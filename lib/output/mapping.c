@@ -152,6 +152,99 @@ int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state)
 	return r;
 }
 
+static void fail_size(struct outbuf *ob, int error, uint64_t size)
+{
+	ob__state_fail_at(ob, error, (struct failure){ .operation = FAILED_SIZE, .end = size });
+}
+
+/*
+ * Where the mapping ends if the output ends at `size`: with the page of its last byte. One page stays in any case, so
+ * that the output stays mapped.
+ */
+static uint64_t shorter_mapping(uint64_t size)
+{
+	return round_up(size > 0 ? size : 1, ob__space_page_size());
+}
+
+/*
+ * Unmap what lies beyond the page of the last byte, before the file is shortened. If the system cannot do that, as
+ * Windows, the mapping stays as long as it is. 1: something was cut off.
+ */
+static int cut_mapping(struct outbuf *ob, uint64_t size)
+{
+	uint64_t end = shorter_mapping(size);
+
+	if (end >= ob->mapped_end || ob__heap_cut(&ob->heap, end) < 0)
+		return 0;
+	ob->mapped_end = end;
+	if (ob->map_size > size)
+		ob->map_size = size;
+	guard_up_to(ob, end);
+	return 1;
+}
+
+/*
+ * The file's page that has the last byte stays mapped, and its bytes from `size` on become zero: the file is cut to
+ * `size`, and made as long as the mapping again. The kernel does that in the page cache, and needs no block.
+ */
+static int zero_last_page(struct outbuf *ob, uint64_t size)
+{
+	int r = ob__target_resize(&ob->target, size);
+
+	if (r < 0 || size == ob->mapped_end)
+		return r;
+	r = ob__target_resize(&ob->target, ob->mapped_end);
+	if (r < 0)
+		fail_size(ob, r, size);
+	return r;
+}
+
+/*
+ * Shorten the file. *zeroed is 1 if the bytes between `size` and the mapping's end are zero then; if not, they must be
+ * set to zero in the mapping, which is done where each of its pages has a block already.
+ */
+static int shorten_file(struct outbuf *ob, uint64_t size, int *zeroed)
+{
+	uint64_t kept = size > ob->mapped_end ? size : ob->mapped_end;
+	int r;
+
+	*zeroed = size < ob->mapped_end && shorter_mapping(size) == ob->mapped_end &&
+	          ob->target.preallocated < ob->mapped_end;
+	if (*zeroed)
+		kept = size;
+	else if (kept >= ob->target.size)
+		return 0;
+	r = *zeroed ? zero_last_page(ob, size) : ob__target_resize(&ob->target, kept);
+	/* If the file grows again, its new bytes are zero: in a recycled file, too. */
+	if (r == 0) {
+		r = ob__unwritten_clear(&ob->stale, (struct range){ kept, UINT64_MAX - kept }, NULL, NULL);
+		/* The file was shortened, but there was no memory to update the record of its stale bytes. */
+		if (r < 0)
+			fail_size(ob, r, size);
+	}
+	return r;
+}
+
+/*
+ * No page is touched but the last. Zeros stored over all that is cut off made 8 GiB of page faults, which took 12 to 57
+ * s; and where blocks cannot be reserved, on a full disk, each of them could have raised SIGBUS.
+ */
+int ob__mapping_shorten(struct outbuf *ob, uint64_t size)
+{
+	int r = ob->mapped_end > 0 ? ob__target_check_length(&ob->target) : 0;
+	int cut, zeroed;
+
+	if (r < 0)
+		return r;
+	cut = cut_mapping(ob, size);
+	r = shorten_file(ob, size, &zeroed);
+	if (r == 0)
+		ob__heap_truncate(&ob->heap, size, ob->mapped_end, zeroed);
+	else if (cut)
+		fail_size(ob, r, size);
+	return r;
+}
+
 int ob__mapping_remove(struct outbuf *ob)
 {
 	uint64_t bytes = state_size(ob);

@@ -12,6 +12,13 @@
 int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state);
 
 /*
+ * The output becomes `size` bytes long, which is not more than it has: cut its mapping, its file and its heap. What is
+ * cut off reads as zero if the output grows over it again. 0; -EIO if somebody else has truncated the file; or the
+ * errno of ftruncate(2), -ENOMEM. If part of the output was cut off before the error, that is sticky.
+ */
+int ob__mapping_shorten(struct outbuf *ob, uint64_t size);
+
+/*
  * Free all memory of the output. The file has all bytes: the heap is written back before. Returns 0; the error of
  * writing the mapping back (Windows); the error of close(2) of the guard's descriptor; -EIO if the file differs from
  * what was stored, which is checked where fspolicy.verify is set; or an error of pread(2).

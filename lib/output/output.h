@@ -76,7 +76,7 @@ struct outbuf {
 	struct target target;
 	uint64_t planned;                 /* the output has at least this many bytes */
 	uint64_t stated_size;             /* the size that outbuf_map() or outbuf_set_size() was given last */
-	uint64_t map_size;                /* the size that outbuf_map() was given when it last mapped */
+	uint64_t map_size;                /* what outbuf_map() last mapped, less what outbuf_set_size() cut */
 	uint64_t flushed;                 /* bytes that the owner's flushes wrote, so far */
 	struct outbuf *outer;             /* the output whose exclusive call is around this one: state.c; or NULL */
 	int given_up;                     /* 1: it failed inside an owner's call, which ends with STATE_DISCARDED */

@@ -225,6 +225,48 @@ static void test_every_way(void **state)
 	assert_true(ways >= 32);
 }
 
+/* A plan that no disk could hold, cut at the end: what is written fits. In a child, which may die by SIGBUS. */
+static int cut_plan(void *arg)
+{
+	const struct way *w = arg;
+	struct outbuf *ob;
+	void *p;
+	int r;
+
+	signal(SIGBUS, SIG_DFL);
+	if (outbuf_open(&ob, w->s->path, &w->options) != 0 || outbuf_map(ob, 1024 * MIB) != 0 ||
+	    outbuf_data(ob, 0, 1024 * MIB, &p) != 0)
+		return 77;
+	memset(p, 'n', MIB);
+	r = outbuf_set_size(ob, MIB + 1);
+	if (r == 0)
+		r = outbuf_commit(ob);
+	outbuf_close(ob);
+	return -r;
+}
+
+static void test_cut_plan(void **state)
+{
+	struct sandbox *s = *state;
+	struct way w = { .s = s, .options = OUTBUF_OPTIONS_INIT };
+	char *want = calloc(1, MIB + 1);
+	int r;
+
+	assert_non_null(want);
+	memset(want, 'n', MIB);
+	w.options.map = OUTBUF_REQUIRE;
+	w.options.prealloc = OUTBUF_NO;
+	r = in_child(0, cut_plan, &w);
+	if (r == 77) {
+		free(want);
+		print_message("such a plan is refused here\n");
+		skip();
+	}
+	assert_int_equal(r, 0);
+	assert_file(s->path, want, MIB + 1);
+	free(want);
+}
+
 /* The room was there when the file was mapped, and somebody else took it. */
 static void test_filled_meanwhile(void **state)
 {
@@ -270,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		full_test(test_every_way),
+		full_test(test_cut_plan),
 		full_test(test_filled_meanwhile),
 	};
 

@@ -126,6 +126,34 @@ static void test_mapped_again(void **state)
 	outbuf_close(ob);
 }
 
+/* Cut, and grown over again, mapped and not: the guard is for what is mapped. */
+static void test_cut(void **state)
+{
+	struct sandbox *s = *state;
+	int again;
+
+	skip_unguardable();
+	for (again = 0; again < 2; again++) {
+		struct outbuf *ob = guarded_open(s->path, 3 * GUARDED_SIZE);
+		void *p;
+
+		assert_int_equal(outbuf_set_size(ob, GUARDED_SIZE), 0);
+		if (again)
+			assert_int_equal(outbuf_map(ob, 3 * GUARDED_SIZE), 0);
+		assert_int_equal(outbuf_data(ob, 0, 3 * GUARDED_SIZE, &p), 0);
+		guarded_truncate(ob, 0);
+		/* The heap is in no danger. */
+		guarded_store(p, 2 * GUARDED_SIZE);
+		assert_int_equal(outbuf_error(ob), again ? -EIO : 0);
+		guarded_store(p, GUARDED_SIZE - 1);
+		assert_int_equal(outbuf_error(ob), -EIO);
+		assert_int_equal(((volatile char *)p)[2 * GUARDED_SIZE], 'x');
+		assert_int_equal(outbuf_commit(ob), -EIO);
+		outbuf_close(ob);
+	}
+	assert_int_equal(sandbox_entries(s), 0);
+}
+
 static int no_dup(int fd)
 {
 	(void)fd;
@@ -307,6 +335,7 @@ int main(void)
 		sandbox_test(test_private_from_then_on),
 		sandbox_test(test_after_discard),
 		sandbox_test(test_mapped_again),
+		sandbox_test(test_cut),
 		sandbox_test(test_cannot_guard),
 		sandbox_test(test_reasons),
 		sandbox_test(test_passing),

@@ -147,6 +147,50 @@ static void test_mapping_lost(void **state)
 	assert_int_equal(sandbox_entries(s), 0);
 }
 
+static void *lossy_cut(void *at, size_t n, int prot, int flags, int fd, off_t offset)
+{
+	if (prot == PROT_NONE && (flags & MAP_FIXED)) {
+		real_vm.munmap(at, n);
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return real_vm.mmap(at, n, prot, flags, fd, offset);
+}
+
+static uint64_t whole_pages(uint64_t n)
+{
+	uint64_t page = ob__sys_page_size();
+
+	return (n + page - 1) / page * page;
+}
+
+/* What was to be cut off is gone, and so are its addresses: the output is complete, but cannot grow any more. */
+static void test_cut_loses_addresses(void **state)
+{
+	struct sandbox *s = *state;
+	uint32_t map;
+
+	if (holes_are_hidden()) {
+		print_message("posix_madvise(2) takes what is unmapped for mapped: the kernel cannot be asked\n");
+		skip();
+	}
+	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
+		struct outbuf *ob = open_direct(s->path, map);
+
+		assert_int_equal(outbuf_map(ob, 400000), 0);
+		assert_int_equal(fill_some(ob, 'n', 500000), 0);
+		ob__sys_vm_table.mmap = lossy_cut;
+		assert_int_equal(outbuf_set_size(ob, 100001), 0);
+		ob__sys_vm_table = real_vm;
+		assert_int_equal(stats_of(ob).reserved, whole_pages(100001));
+		assert_int_equal(outbuf_set_size(ob, 300000), -ENOMEM);
+		assert_int_equal(outbuf_error(ob), 0);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		assert_filled(s, 100001);
+	}
+}
+
 static int no_memory(void *at, size_t n, int prot)
 {
 	return call_fails() ? -1 : real_vm.mprotect(at, n, prot);
@@ -229,6 +273,7 @@ int main(void)
 		fault_test(test_mapping_refused),
 		fault_test(test_mapping_again_refused),
 		fault_test(test_mapping_lost),
+		fault_test(test_cut_loses_addresses),
 		fault_test(test_growth_fails),
 		fault_test(test_plan_fails),
 		fault_test(test_reservation_shrinks),
