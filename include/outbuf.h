@@ -151,9 +151,14 @@
  *   With OUTBUF_LOCK_WAIT the lock is polled every 10 ms.
  *   Before Windows 10 1803, mapping again with a larger size can fail with -ENOMEM and lose the output, if another
  *   thread takes the addresses at that moment.
- * - The address range of an output is reserved once: 1 TiB on 64-bit and 512 MiB on 32-bit machines, 64 GiB on
- * Windows,
- *   16 GiB under ThreadSanitizer, less under `ulimit -v`. It costs no memory, but VSZ shows it.
+ * - The address range of an output is reserved once, and the output cannot grow beyond it. It costs no memory, but VSZ
+ *   shows it. Without options.max_size, all outputs that are open share the addresses of the process. The first gets 1
+ *   TiB on 64-bit machines, each further one 1/32 of what is left of 32 TiB, but at least 4 GiB: so number 100 gets 44
+ *   GiB, and 10,000 can be open at once. On Windows the first gets 64 GiB, and the least is 256 MiB; under
+ *   ThreadSanitizer 16 GiB and 64 MiB. On 32-bit machines the first gets 512 MiB, each further one a quarter of what is
+ *   left of 2 GiB, but at least 8 MiB. If the system has fewer addresses, as under `ulimit -v`, an output gets a
+ *   quarter to a half of the largest free range. A program that opens many outputs at once sets options.max_size where
+ *   an output needs more, or plans it by outbuf_map() first; outbuf_stats() tells what was reserved.
  */
 #ifndef OUTBUF_H
 #define OUTBUF_H
@@ -303,9 +308,9 @@ struct outbuf_options {
 	 * place, they are not before the first flush). There are no pointers to such bytes, and they cannot be mapped
 	 * (-EFBIG, -ENOMEM).
 	 * 0: 1 TiB on 64-bit machines (64 GiB on Windows, 16 GiB under ThreadSanitizer), 512 MiB on 32-bit ones, 256
-	 * MiB if the library was built without mmap (it then allocates that much memory). If the first outbuf_map(),
-	 * View or pointer needs more than a quarter of this default, the largest size is four times what that call
-	 * needs.
+	 * MiB if the library was built without mmap (it then allocates that much memory); less while other outputs are
+	 * open (see Caveats: the last one). If the first outbuf_map(), View or pointer needs more than a quarter of
+	 * this default, the largest size is four times what that call needs. A call that fails fixes nothing.
 	 */
 	uint64_t max_size;
 	/*

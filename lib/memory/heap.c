@@ -37,26 +37,56 @@ void ob__heap_destroy(struct heap *h)
 	pthread_mutex_destroy(&h->lock);
 }
 
+/*
+ * Bytes of addresses that all outputs of the process have reserved. Outputs shared no budget once: the first 127 took
+ * 1 TiB each, which is all that a process has, number 256 got 64 MiB, and the program's own mmap(2) failed.
+ */
+static _Atomic uint64_t reserved_by_all;
+
+/* To be called after space.reserved has changed. The caller holds the lock or is exclusive. */
+static void count_reserved(struct heap *h)
+{
+	/* Unsigned arithmetic wraps, so a smaller range is subtracted. */
+	atomic_fetch_add_explicit(&reserved_by_all, h->space.reserved - h->counted, memory_order_relaxed);
+	h->counted = h->space.reserved;
+}
+
+/*
+ * The largest size of an output whose caller has not stated one. `size` is what it needs now, but that may be only the
+ * part that will be mapped. Four times as much leaves room for what follows that part, and to map again with a larger
+ * size.
+ */
+static uint64_t default_max_size(uint64_t size)
+{
+	const struct space_budget b = ob__space_budget();
+	uint64_t used = atomic_load_explicit(&reserved_by_all, memory_order_relaxed);
+	uint64_t share = used < b.total ? (b.total - used) / (b.total / b.most) : 0;
+
+	if (share < b.least)
+		share = b.least;
+	if (size <= share / 4)
+		return share;
+	return size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
+}
+
 /* As ob__heap_reserve(), but the caller holds the lock. */
 static int reserve_locked(struct heap *h, uint64_t size)
 {
-	if (h->space.base == NULL) {
-		if (h->max_size == 0) {
-			/*
-			 * `size` may be only the part that will be mapped. Four times as much leaves room for what
-			 * follows that part, and to map again with a larger size.
-			 */
-			h->max_size = ob__space_default_size();
-			if (size > h->max_size / 4)
-				h->max_size = size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
-		}
-		if (size > h->max_size)
-			return -EFBIG;
-		return ob__space_reserve(&h->space, h->max_size, size);
-	}
-	if (size > h->max_size)
+	uint64_t max_size = h->max_size;
+	int r;
+
+	if (h->space.base != NULL)
+		return size > max_size ? -EFBIG : size > h->space.reserved ? -ENOMEM : 0;
+	if (max_size == 0)
+		max_size = default_max_size(size);
+	if (size > max_size)
 		return -EFBIG;
-	return size > h->space.reserved ? -ENOMEM : 0;
+	r = ob__space_reserve(&h->space, max_size, size);
+	if (r < 0)
+		return r;
+	h->max_size = max_size;
+	count_reserved(h);
+	return 0;
 }
 
 /* `limit` follows from the number of reserved bytes. The caller holds the lock or is exclusive. */
@@ -78,6 +108,12 @@ int ob__heap_reserve(struct heap *h, uint64_t size)
 		set_limit(h, h->space.reserved);
 	pthread_mutex_unlock(&h->lock);
 	return r;
+}
+
+void ob__heap_undo_reserve(struct heap *h, uint64_t before)
+{
+	ob__heap_free(h);
+	h->max_size = before;
 }
 
 uint64_t ob__heap_reserved(struct heap *h)
@@ -142,18 +178,24 @@ static int grow_locked(struct heap *h, uint64_t usable, uint64_t end)
 
 int ob__heap_make_usable(struct heap *h, uint64_t end)
 {
-	uint64_t usable = atomic_load_explicit(&h->usable_end, memory_order_acquire);
-	int r;
+	uint64_t usable = atomic_load_explicit(&h->usable_end, memory_order_acquire), before;
+	int r, first;
 
 	if (end <= usable)
 		return 0;
 	pthread_mutex_lock(&h->lock);
+	before = h->max_size;
+	first = h->space.base == NULL;
 	r = reserve_locked(h, end);
+	usable = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
+	if (r == 0 && end > usable) {
+		r = grow_locked(h, usable, end);
+		/* No other thread knows of the range yet, because `limit` is still 0. */
+		if (r < 0 && first)
+			ob__heap_undo_reserve(h, before);
+	}
 	if (r == 0)
 		set_limit(h, h->space.reserved);
-	usable = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
-	if (r == 0 && end > usable)
-		r = grow_locked(h, usable, end);
 	pthread_mutex_unlock(&h->lock);
 	return r;
 }
@@ -180,6 +222,7 @@ int ob__heap_cut(struct heap *h, uint64_t from)
 		return r;
 	set_usable(h, from);
 	set_limit(h, h->space.reserved);
+	count_reserved(h);
 	return 0;
 }
 
@@ -219,6 +262,7 @@ int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *l
 		set_usable(h, from);
 	/* On Windows fewer bytes may be reserved than before, even after success. */
 	set_limit(h, h->space.reserved);
+	count_reserved(h);
 	return r;
 }
 
@@ -227,4 +271,5 @@ void ob__heap_free(struct heap *h)
 	atomic_store_explicit(&h->usable_end, 0, memory_order_release);
 	atomic_store_explicit(&h->limit, 0, memory_order_release);
 	ob__space_free(&h->space);
+	count_reserved(h);
 }

@@ -43,9 +43,11 @@ struct heap {
 	/*
 	 * The size that the output may grow to, in bytes: what ob__heap_init() was given, or, if that was 0, a
 	 * default that reserving the range sets, under `lock`. The range itself is smaller where the system has too
-	 * few addresses. Constant once the range is reserved.
+	 * few addresses. Constant once the range is reserved; 0 again if ob__heap_undo_reserve() takes that back.
 	 */
 	uint64_t max_size;
+	/* How much of the reserved range is counted in `reserved_by_all` (heap.c). As `space`. */
+	uint64_t counted;
 };
 
 /*
@@ -60,9 +62,16 @@ void ob__heap_destroy(struct heap *h);
 /*
  * Ensure that the address range holds `size` bytes. The first call reserves it, with room to grow. Any thread. 0;
  * -EFBIG if `size` is beyond max_size, or more than an address can express; -ENOMEM if there are not so many free
- * addresses.
+ * addresses. An error changes nothing: the next call may be the first.
  */
 int ob__heap_reserve(struct heap *h, uint64_t size);
+
+/*
+ * What the caller reserved the range for has failed: release it, as if ob__heap_reserve() had not been called. `before`
+ * is what max_size was before that. No other thread may know of the range: the caller is exclusive, or holds `lock` and
+ * has not set `limit`.
+ */
+void ob__heap_undo_reserve(struct heap *h, uint64_t before);
 
 /* Bytes reserved, 0 if nothing is. Any thread. */
 uint64_t ob__heap_reserved(struct heap *h);

@@ -24,8 +24,16 @@ struct space {
 	uint64_t allocation_size; /* its length in bytes; set by space_vm.c only */
 };
 
-/* How many bytes of addresses to reserve if the caller does not state how many will be needed. Any thread. */
-uint64_t ob__space_default_size(void);
+/*
+ * How many bytes of addresses to reserve for an output whose caller does not state how many it needs (heap.c). Outputs
+ * share `total` bytes of the process: the first gets `most`, each further one the same share of what is left, but at
+ * least `least`. Any thread.
+ */
+struct space_budget {
+	uint64_t total, most, least;
+};
+
+struct space_budget ob__space_budget(void);
 
 /*
  * The offsets that ob__space_map_file() and ob__space_make_usable() are given are multiples of this, in bytes. (On

@@ -4,7 +4,8 @@
  *
  * The output must never move, so the whole range is allocated at once by calloc(). Most systems without <sys/mman.h>
  * provide the pages of large zeroed blocks only when they are touched. For those that do not, the default is small:
- * 256 MiB, halved until the allocation succeeds. The caller asks for more by options.max_size or outbuf_map().
+ * 256 MiB, less if many outputs are open, halved until the allocation succeeds. The caller asks for more by
+ * options.max_size or outbuf_map().
  */
 #include "config.h"
 
@@ -18,9 +19,9 @@
 
 #define PAGE ((uint64_t)4096)
 
-uint64_t ob__space_default_size(void)
+struct space_budget ob__space_budget(void)
 {
-	return (uint64_t)256 << 20;
+	return (struct space_budget){ (uint64_t)8 << 30, (uint64_t)256 << 20, (uint64_t)16 << 20 };
 }
 
 uint64_t ob__space_page_size(void)

@@ -52,11 +52,17 @@ void __tsan_acquire(void *) __attribute__((weak));
 #define UNDER_TSAN 0
 #endif
 
-uint64_t ob__space_default_size(void)
+/*
+ * A program has 128 TiB of addresses on most machines of 64 bits, and 2 to 4 GiB on those of 32. The least must let
+ * 10,000 outputs be open at once on 64 bits: 40 TiB.
+ */
+struct space_budget ob__space_budget(void)
 {
 	if (sizeof(void *) < 8)
-		return (uint64_t)512 << 20;
-	return (uint64_t)(UNDER_TSAN ? 16 : 1024) << 30;
+		return (struct space_budget){ (uint64_t)2 << 30, (uint64_t)512 << 20, (uint64_t)8 << 20 };
+	if (UNDER_TSAN)
+		return (struct space_budget){ (uint64_t)512 << 30, (uint64_t)16 << 30, (uint64_t)64 << 20 };
+	return (struct space_budget){ (uint64_t)32 << 40, (uint64_t)1 << 40, (uint64_t)4 << 30 };
 }
 
 uint64_t ob__space_page_size(void)

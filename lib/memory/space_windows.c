@@ -106,9 +106,12 @@ static int has_placeholders(void)
 	return !ob__space_without_placeholders && ob__space_has_placeholders();
 }
 
-uint64_t ob__space_default_size(void)
+/* A program has 2 GiB of addresses with 32 bits, and 128 TiB with 64 (8 TiB before Windows 8.1). */
+struct space_budget ob__space_budget(void)
 {
-	return sizeof(void *) < 8 ? (uint64_t)512 << 20 : (uint64_t)64 << 30;
+	if (sizeof(void *) < 8)
+		return (struct space_budget){ (uint64_t)2 << 30, (uint64_t)512 << 20, (uint64_t)8 << 20 };
+	return (struct space_budget){ (uint64_t)2 << 40, (uint64_t)64 << 30, (uint64_t)256 << 20 };
 }
 
 uint64_t ob__space_page_size(void)

@@ -131,7 +131,8 @@ static int plan_without_mapping(struct outbuf *ob, uint64_t size)
 
 int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state)
 {
-	int map_error = 0;
+	uint64_t max_size = ob->heap.max_size;
+	int map_error = 0, first = ob->heap.space.base == NULL;
 	int r;
 
 	if (size == 0)
@@ -147,6 +148,9 @@ int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state)
 	if (r == 0) {
 		ob->map_error = map_error;
 		ob->planned = size;
+	} else if (first && !ob->given_up) {
+		/* A plan that was refused leaves no limit behind, and no range of that size. */
+		ob__heap_undo_reserve(&ob->heap, max_size);
 	}
 	ob__window_decide_staging(ob);
 	return r;
