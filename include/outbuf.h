@@ -452,6 +452,10 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  * nothing (ZFS, vfat and others) it is called only if options.prealloc is OUTBUF_REQUIRE. A file without blocks is not
  * mapped unless options.map or OUTBUF_MAP asks for that, or options.prealloc is OUTBUF_NO.
  *
+ * Whole pages are mapped, and until commit the file is as long as these. If RLIMIT_FSIZE or the file system allows
+ * `size` bytes but not so much, only full pages are mapped, and the rest lives in the heap. (A limit below one page: as
+ * where mapping is impossible, with the reason -EFBIG.)
+ *
  * On a file system that the library does not know, it tries a mapping first: it writes to a page through the mapping
  * and reads the page back from the file. If that fails, the bytes live in the heap. After unmapping, the library
  * compares samples of what was stored with the file. If they differ, commit or outbuf_unmap() returns -EIO.
@@ -487,8 +491,9 @@ OUTBUF_API int outbuf_is_mapped(const struct outbuf *ob);
  * nothing if the output is not mapped. Owner, no View open.
  *
  * Returns 0, -EBUSY, -EINVAL (committed or discarded), or an error of outbuf_flush(): nothing is unmapped then. Or the
- * output is unmapped, and the error is sticky: -EIO if the file does not have what was stored (see outbuf_map()), or
- * what close(2) returns for the guard's descriptor, or, on Windows, the error of writing the mapping back.
+ * output is unmapped, and the error is sticky: -EIO if the file does not have what was stored (see outbuf_map()), what
+ * pread(2) returns when that is asked, what close(2) returns for the guard's descriptor (options.guard), or, on
+ * Windows, the error of writing the mapping back.
  */
 OUTBUF_API OUTBUF_MUST_CHECK int outbuf_unmap(struct outbuf *ob);
 

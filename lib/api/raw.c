@@ -59,6 +59,21 @@ static int release(struct outbuf *ob, uint64_t offset, uint64_t end)
 	return ob__store_move_to_file(ob, from > ob->mapped_end ? from : ob->mapped_end, to);
 }
 
+/* After a failure nothing is written any more, and the memory stays for those who still write. */
+static int release_unless_failed(struct outbuf *ob, uint64_t offset, uint64_t length)
+{
+	int r = state_error(ob);
+
+	if (r < 0)
+		return r;
+	if (offset + length < offset || offset > UINT64_MAX - ob__space_page_size())
+		return -EFBIG;
+	r = release(ob, offset, offset + length);
+	if (r < 0)
+		ob__state_fail_at(ob, r, (struct failure){ FAILED_RELEASE, offset, offset + length, 0, 0 });
+	return r;
+}
+
 int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 {
 	int r;
@@ -69,16 +84,11 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 	if (atomic_load(&ob->state) == STATE_UNMAPPED)
 		return state_error(ob);
 	r = ob__state_enter_view(ob);
-	/* After a failure nothing is written any more, and the memory stays for those who still write. */
 	if (r == 0)
+		r = release_unless_failed(ob, offset, length);
+	else if (r == -EINVAL && atomic_load(&ob->state) != STATE_COMMITTED)
+		/* It waited for outbuf_unmap(). While it counts as a View, no call leads on from that state. */
 		r = state_error(ob);
-	if (r == 0 && (offset + length < offset || offset > UINT64_MAX - ob__space_page_size())) {
-		r = -EFBIG;
-	} else if (r == 0) {
-		r = release(ob, offset, offset + length);
-		if (r < 0)
-			ob__state_fail_at(ob, r, (struct failure){ FAILED_RELEASE, offset, offset + length, 0, 0 });
-	}
 	state_leave_view(ob);
 	return r;
 }

@@ -19,6 +19,7 @@
 #include "output/state.h"
 #include "output/window.h"
 #include "output/write_back.h"
+#include "system/sys.h"
 
 /*
  * The file cannot be mapped, because of `map_error`. Returns that if mapping is required (-ENOTSUP for -ENOSYS); else
@@ -40,11 +41,44 @@ static int guard_up_to(struct outbuf *ob, uint64_t end)
 	                : ob__guard_begin(&ob->guard, ob->heap.space.base, end, ob->target.fd, &ob->error, &ob->faults);
 }
 
-/* May the file be mapped up to `end`? Sets *map_error if not. *damaged: the file's first page could not be restored. */
+/*
+ * Make the file as long as its mapping will be: *end, which is `size` in whole pages. If it may not be so long, but may
+ * have `size` bytes (RLIMIT_FSIZE, or the largest file of the file system), only the pages that are full are mapped.
+ * *end becomes their end, and the rest is in the heap.
+ */
+static int extend_file(struct outbuf *ob, uint64_t size, uint64_t *end)
+{
+	int r = ob__write_back_extend_file(ob, *end);
+
+	if (r != -EFBIG || *end == size)
+		return r;
+	r = ob__write_back_extend_file(ob, size);
+	if (r == 0)
+		*end = round_down(size, ob__space_page_size());
+	return r;
+}
+
+/*
+ * After outbuf_unmap() the content is in the file alone. What of it will not be mapped again, less than a page from
+ * `from` on, is loaded into the heap, which would hide it. *tail: these bytes.
+ */
+static int load_tail(struct outbuf *ob, uint64_t from, struct range *tail)
+{
+	uint64_t end = state_size(ob);
+	int r;
+
+	if (end <= from)
+		return 0;
+	*tail = (struct range){ from, end - from };
+	r = ob__heap_make_usable(&ob->heap, end);
+	return r < 0 ? r : ob__sys_pread_all(ob->target.fd, ob->heap.space.base + from, (size_t)tail->length, from);
+}
+
+/* The file is `end` bytes long or longer. May it be mapped so far? Sets *map_error if not. *damaged: its first page could not be restored. */
 static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged)
 {
 	uint64_t dirty_end = ob__write_back_end(ob);
-	int r = ob__write_back_extend_file(ob, end);
+	int r = 0;
 
 	/* Without blocks a store may raise SIGBUS: such a file is mapped only if the caller or the user asks for it. */
 	if (r == 0 && ob->prealloc_error < 0 && ob->options.prealloc == OUTBUF_AUTO && !ob->choice.map_requested)
@@ -63,10 +97,10 @@ static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged
 }
 
 /*
- * Map the file over the heap up to `end`. *lost: the system took memory away and did not map (space_vm.c), or the
+ * Map the file over the heap up to `end`. `tail` was loaded into the heap behind it. *lost: the system took memory away and did not map (space_vm.c), or the
  * mapping could not be noted; bytes may be gone then.
  */
-static int map_over_heap(struct outbuf *ob, uint64_t end, int *map_error, int *lost)
+static int map_over_heap(struct outbuf *ob, uint64_t end, struct range tail, int *map_error, int *lost)
 {
 	struct range mapped = { ob->mapped_end, end - ob->mapped_end };
 	int r, ended;
@@ -82,6 +116,8 @@ static int map_over_heap(struct outbuf *ob, uint64_t end, int *map_error, int *l
 	}
 	ob->mapped_end = end;
 	r = ob__dirty_forget(&ob->dirty, mapped);
+	if (r == 0 && tail.length > 0)
+		r = ob__dirty_claim_memory(&ob->dirty, tail, NULL, NULL);
 	/* The mapping exists but could not be recorded. Do not truncate the file below it: give the output up. */
 	*lost = r < 0;
 	return r;
@@ -92,9 +128,10 @@ static int map_over_heap(struct outbuf *ob, uint64_t end, int *map_error, int *l
  * changed: so a file that is written in place keeps its content if it cannot be mapped. On failure the file has its
  * former length, or is empty if it was to be written in place.
  */
-static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
+static int map_file(struct outbuf *ob, uint64_t size, int state, int *map_error)
 {
 	uint64_t before = ob->target.size, end = round_up(size, ob__space_page_size());
+	struct range tail = { 0, 0 };
 	int lost = 0;
 	int r;
 
@@ -103,15 +140,23 @@ static int map_file(struct outbuf *ob, uint64_t size, int *map_error)
 		if (*map_error < 0)
 			return error_if_map_required(ob, *map_error);
 	}
-	r = prepare(ob, end, map_error, &lost);
+	r = extend_file(ob, size, &end);
+	if (r == 0 && end == 0) {
+		*map_error = -EFBIG;
+		r = error_if_map_required(ob, *map_error);
+	}
+	if (r == 0 && *map_error == 0)
+		r = prepare(ob, end, map_error, &lost);
+	if (r == 0 && *map_error == 0 && state == STATE_UNMAPPED)
+		r = load_tail(ob, end, &tail);
 	if (r == 0 && *map_error == 0 && end > ob->mapped_end)
-		r = map_over_heap(ob, end, map_error, &lost);
+		r = map_over_heap(ob, end, tail, map_error, &lost);
 	if (lost)
 		ob__state_give_up(ob, r, (struct failure){ .operation = FAILED_MAP, .end = size });
 	else if (r < 0)
 		ob__target_resize(&ob->target, before);
 	else if (*map_error == 0)
-		ob->map_size = size;
+		ob->map_size = size < ob->mapped_end ? size : ob->mapped_end;
 	return r;
 }
 
@@ -139,7 +184,7 @@ int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state)
 		return 0;
 	r = ob__heap_reserve(&ob->heap, size);
 	if (r == 0 && ob->choice.map != OUTBUF_NO)
-		r = map_file(ob, size, &map_error);
+		r = map_file(ob, size, state, &map_error);
 	/* After outbuf_unmap() the content is in the file alone, and the heap would hide it. */
 	if (r == 0 && map_error != 0 && state == STATE_UNMAPPED)
 		r = map_error;
