@@ -98,11 +98,14 @@
  *   Allocation"). The library does not map files there unless options.map or OUTBUF_MAP asks for it; a store into such
  *   a mapping can raise SIGBUS. A store also raises SIGBUS if another process truncates the output while it is mapped,
  *   or if the disk cannot be read. options.guard turns these signals into errors.
- * - The guard. A program that has a SIGBUS handler of its own may install it before the first guarded output is
- * mapped:
- *   the guard's handler then calls it for every fault that is not in a guarded output. Or the program may install its
- *   handler later: it then has to call the handler that it replaced in the same way, and the guard's handler stays
- *   installed for good.
+ * - The guard. A program that has a SIGBUS handler of its own may install it before a guarded output is mapped: the
+ *   guard's handler then calls it for every fault that is not in a guarded output. Or the program may install its
+ *   handler later: it then has to call the handler that it replaced in the same way, or the outputs that are mapped
+ *   already are not guarded any more. When the next guarded output is mapped, the guard installs its handler again,
+ *   over whatever handler is there.
+ *   Whether the program's handler calls the one that it replaced cannot be known. So if it is still there when the last
+ *   guarded output is gone, the guard's handler stays behind it for good, and cannot be used elsewhere. There are 8 of
+ *   them. Once all are used up in this way, outputs are guarded only if the program's handler calls what it replaced.
  *   After a fault the output is backed by private memory. Stores no longer reach the file. What was stored before can
  *   still be read, except in parts that fault again: these are zero. The writing thread learns of the fault from
  *   outbuf_error() or commit.

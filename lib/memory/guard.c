@@ -9,18 +9,19 @@
  * #167785, golang/go#37310).
  *
  * The handler looks for the mapping that has the address. If it is one of ours, the handler asks the kernel for the
- * reason, by reserving the block that was missing. fallocate(2) returns ENOSPC, EDQUOT or EIO; or it succeeds,
- * because space has become free in the meantime: then the store is tried again. The reason becomes the output's
- * sticky error. Commit will fail with it, so nothing that is stored from now on matters. But the thread must be able
- * to go on until its caller notices. So the whole output is mapped again, privately: what was stored before can still
- * be read, and new stores go to memory. One signal is enough for that.
+ * reason, by reserving the block that was missing: fallocate(2) returns ENOSPC, EDQUOT or EIO. If it succeeds, the page
+ * is read by pread(2), which fails on a bad disk. If that succeeds, too, space has become free in the meantime, and the
+ * store is tried again. The reason becomes the output's sticky error. Commit will fail with it, so nothing that is
+ * stored from now on matters. But the thread must be able to go on until its caller notices. So the whole output is
+ * mapped again, privately: what was stored before can still be read, and new stores go to memory. One signal is enough
+ * for that.
  *
  * The private mapping can fault too: on tmpfs, which needs a page even to read a hole, in a truncated file, and on a
  * bad disk. Then anonymous memory replaces a part of it, from the fault on. The part is twice as large at each fault:
  * 1 MiB, 2, 4, and so on. For 15,872 pages that a truncated file has lost, this takes 7 faults; for 1,536 pages that
  * a full tmpfs cannot hold, 4; on ext4, xfs and btrfs 1 or 2.
  *
- * If the address is in no mapping of ours, the handler does what the previous action of SIGBUS would have done.
+ * If the address is in no mapping of ours, the signal is passed on (handler.c).
  *
  * Slots are never freed, only reused, so that the handler can walk their list without a lock. Each slot's range is
  * protected by a seqlock: the handler skips a slot whose version is odd or has changed. That cannot hide the slot
@@ -39,9 +40,9 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
+#include "memory/handler.h"
 #include "memory/round.h"
 #include "system/unix/sys_unix.h"
 #include "system/unix/sys_vm.h"
@@ -85,17 +86,20 @@ static _Atomic(struct guard_slot *) slots;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned guard_count; /* slots in use; under `lock` */
-static int installed;        /* 1: our handler is installed, or another handler may call it; under `lock` */
-/*
- * The action that SIGBUS had before ours. install() writes it under `lock`, to the one of the two elements that
- * previous_action does not point to: when our handler is installed again, it may still be running on a thread that
- * had a fault outside our mappings, and read the other one. The handler reads what previous_action points to, without
- * the lock.
- */
-static struct sigaction actions[2];
-static _Atomic(const struct sigaction *) previous_action = &actions[0];
 
 /* ------------------------------------------------------------------- the handler */
+
+/* Can the page be read? In small parts, because the handler may run on a small stack. 0 or a negative errno. */
+static int read_page(int fd, uint64_t offset, uint64_t page)
+{
+	unsigned char part[256];
+	uint64_t at;
+	int r = 0;
+
+	for (at = 0; r == 0 && at < page; at += sizeof part)
+		r = ob__sys_pread_all(fd, part, sizeof part, offset + at);
+	return r;
+}
 
 /* Why did the access at this offset of the file fail? A negative errno, or 0 if it is to be tried again. */
 static int fault_error(struct guard_slot *s, uint64_t offset)
@@ -110,18 +114,15 @@ static int fault_error(struct guard_slot *s, uint64_t offset)
 	if (offset >= round_up((uint64_t)st.st_size, page))
 		return -EIO;
 	r = ob__sys_fallocate(atomic_load(&s->fd), round_down(offset, page), page);
-	switch (r) {
-	case 0:
-		return atomic_fetch_add(&s->retries, 1) < MAX_RETRIES ? 0 : -ENOSPC;
-	case -ENOSPC:
-	case -EDQUOT:
-	case -EIO:
-	case -EFBIG:
+	if (r == -ENOSPC || r == -EDQUOT || r == -EIO || r == -EFBIG)
 		return r;
-	default:
-		/* The file system cannot reserve, so it does not tell. Nearly all failing stores mean a full disk. */
-		return -ENOSPC;
-	}
+	/* The block is there, or the file system cannot reserve, so it does not tell. */
+	if (read_page(atomic_load(&s->fd), round_down(offset, page), page) < 0)
+		return -EIO;
+	if (r == 0 && atomic_fetch_add(&s->retries, 1) < MAX_RETRIES)
+		return 0;
+	/* Nearly all stores that fail mean a full disk. */
+	return -ENOSPC;
 }
 
 /* Replace the mapping of [from, to), by anonymous memory or a private mapping of the file. 0 or a negative errno. */
@@ -195,119 +196,19 @@ static struct guard_slot *find_slot(uintptr_t at, uintptr_t *from, uintptr_t *to
 	return NULL;
 }
 
-/*
- * 1: returning from the handler does not raise the signal again, because no access by this thread caused it. It was
- * sent by a process (si_code <= 0), or reports broken memory that nobody has accessed (BUS_MCEERR_AO).
- */
-static int will_not_repeat(const siginfo_t *info)
-{
-#ifdef BUS_MCEERR_AO
-	if (info->si_code == BUS_MCEERR_AO)
-		return 1;
-#endif
-	return info->si_code <= 0;
-}
-
-/* Do what would have happened without our handler. */
-static void call_previous_action(int signal, siginfo_t *info, void *context)
-{
-	const struct sigaction *action = atomic_load(&previous_action);
-
-	if (action->sa_flags & SA_SIGINFO) {
-		action->sa_sigaction(signal, info, context);
-	} else if (action->sa_handler == SIG_DFL ||
-	           (action->sa_handler == SIG_IGN && !will_not_repeat(info))) {
-		/*
-		 * Restore the default action. Then the access faults again, and that ends the process. So does a
-		 * fault whose signal is ignored: the kernel does not ignore it.
-		 */
-		struct sigaction default_action = { .sa_handler = SIG_DFL };
-
-		ob__sys_sigaction(signal, &default_action, NULL);
-		if (will_not_repeat(info))
-			raise(signal);
-	} else if (action->sa_handler != SIG_IGN) {
-		action->sa_handler(signal);
-	}
-}
-
-static void on_bus_error(int signal, siginfo_t *info, void *context)
+/* The handler: 1 if the fault was in a mapping of ours, and the access may be repeated. */
+static int recover_fault(const siginfo_t *info)
 {
 	uintptr_t at = (uintptr_t)info->si_addr, from, to;
-	int saved = errno;
 	/* Other codes are signals that a process sent, and memory that is broken. */
 	struct guard_slot *s = info->si_code == BUS_ADRERR ? find_slot(at, &from, &to) : NULL;
 
-	if (s == NULL || !recover(s, from, to, at))
-		call_previous_action(signal, info, context);
-	errno = saved;
+	return s != NULL && recover(s, from, to, at);
 }
 
-/* ------------------------------------------------- installing the handler, and slots */
+/* ------------------------------------------------------------------------ slots */
 
 /* The static functions below are called under `lock`. */
-
-static int is_our_handler(const struct sigaction *action)
-{
-	return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_bus_error;
-}
-
-/* 1: the process has no handler of SIGBUS, so no handler can call ours either. */
-static int is_default_or_ignored(const struct sigaction *action)
-{
-	return !(action->sa_flags & SA_SIGINFO) &&
-	       (action->sa_handler == SIG_DFL || action->sa_handler == SIG_IGN);
-}
-
-/* Install our handler, and keep the action that it replaces. 0 or a negative errno of sigaction(2). */
-static int install(void)
-{
-	struct sigaction ours = { .sa_sigaction = on_bus_error }, now;
-	struct sigaction *other = atomic_load(&previous_action) == &actions[0] ? &actions[1] : &actions[0];
-	int r = ob__sys_sigaction(SIGBUS, NULL, &now);
-
-	if (r < 0)
-		return r;
-	/*
-	 * uninstall() left our handler in place earlier. It is still installed, or may be called by the handler that
-	 * was installed over it.
-	 */
-	if (is_our_handler(&now) || (installed && !is_default_or_ignored(&now))) {
-		installed = 1;
-		return 0;
-	}
-	*other = now;
-	atomic_store(&previous_action, other);
-	/* The same mask and SA_RESTART as the previous action has, since our handler may call it. */
-	ours.sa_mask = other->sa_mask;
-	ours.sa_flags = SA_SIGINFO | (other->sa_flags & SA_RESTART) | SA_ONSTACK;
-	r = ob__sys_sigaction(SIGBUS, &ours, &now);
-	if (r < 0)
-		return r;
-	/*
-	 * The action changed between the two calls: keep the one that was replaced. Our handler may already be
-	 * reading the element, so it is written again only in this case.
-	 */
-	if (now.sa_sigaction != other->sa_sigaction || now.sa_flags != other->sa_flags)
-		*other = now;
-	installed = 1;
-	return 0;
-}
-
-/* Restore the previous action of SIGBUS, if ours is the current one. */
-static void uninstall(void)
-{
-	struct sigaction now;
-
-	/*
-	 * Another handler was installed over ours, and may call it. Then ours must stay: it calls the previous action
-	 * for every signal.
-	 */
-	if (ob__sys_sigaction(SIGBUS, NULL, &now) < 0 || !is_our_handler(&now))
-		return;
-	if (ob__sys_sigaction(SIGBUS, atomic_load(&previous_action), NULL) == 0)
-		installed = 0;
-}
 
 /* A slot that is not in use, or a new one. NULL: no memory. */
 static struct guard_slot *acquire_slot(void)
@@ -339,14 +240,15 @@ static void set_range(struct guard_slot *s, uintptr_t from, uintptr_t to)
 static int begin_locked(struct guard *g, uintptr_t from, uintptr_t to, int fd, _Atomic int *error,
                  _Atomic uint64_t *faults)
 {
-	int r = guard_count == 0 ? install() : 0;
+	/* Not only the first: the program may have installed a handler since that calls nobody. */
+	int r = ob__handler_install(recover_fault);
 
 	if (r < 0)
 		return r;
 	g->slot = acquire_slot();
 	if (g->slot == NULL) {
 		if (guard_count == 0)
-			uninstall();
+			ob__handler_uninstall();
 		return -ENOMEM;
 	}
 	guard_count++;
@@ -399,7 +301,7 @@ int ob__guard_end(struct guard *g)
 	s->used = 0;
 	r = ob__sys_close(atomic_load(&s->fd));
 	if (--guard_count == 0)
-		uninstall();
+		ob__handler_uninstall();
 	pthread_mutex_unlock(&lock);
 	g->slot = NULL;
 	return r;

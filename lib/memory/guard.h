@@ -16,9 +16,9 @@ struct guard {
 /*
  * Guard the first `size` bytes of the file behind `fd`, which are mapped at `base` or will be. From now on a fault
  * there sets *error to a negative errno, unless it is set already, and increments *faults. Both must live until
- * ob__guard_end(). The first guard in the process installs the handler of SIGBUS. If the output is guarded already,
- * only the size changes, which cannot fail; base and file must be those of the first call. Owner, exclusively. 0,
- * -ENOMEM, or a negative errno of dup(2) or sigaction(2). On Windows it does nothing and returns 0.
+ * ob__guard_end(). The handler of SIGBUS is installed if it is not the current action (handler.h). If the output is
+ * guarded already, only the size changes, which cannot fail; base and file must be those of the first call. Owner,
+ * exclusively. 0, -ENOMEM, or a negative errno of dup(2) or sigaction(2). On Windows it does nothing and returns 0.
  */
 int ob__guard_begin(struct guard *g, void *base, uint64_t size, int fd, _Atomic int *error,
                 _Atomic uint64_t *faults);

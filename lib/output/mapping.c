@@ -74,7 +74,10 @@ static int load_tail(struct outbuf *ob, uint64_t from, struct range *tail)
 	return r < 0 ? r : ob__sys_pread_all(ob->target.fd, ob->heap.space.base + from, (size_t)tail->length, from);
 }
 
-/* The file is `end` bytes long or longer. May it be mapped so far? Sets *map_error if not. *damaged: its first page could not be restored. */
+/*
+ * The file is `end` bytes long or longer. May it be mapped so far? Sets *map_error if not. *damaged: its first page
+ * could not be restored.
+ */
 static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged)
 {
 	uint64_t dirty_end = ob__write_back_end(ob);
@@ -97,8 +100,8 @@ static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged
 }
 
 /*
- * Map the file over the heap up to `end`. `tail` was loaded into the heap behind it. *lost: the system took memory away and did not map (space_vm.c), or the
- * mapping could not be noted; bytes may be gone then.
+ * Map the file over the heap up to `end`. `tail` was loaded into the heap behind it. *lost: the system took memory away
+ * and did not map (space_vm.c), or the mapping could not be noted; bytes may be gone then.
  */
 static int map_over_heap(struct outbuf *ob, uint64_t end, struct range tail, int *map_error, int *lost)
 {

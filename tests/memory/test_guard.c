@@ -204,6 +204,15 @@ static int f_fallocate(int fd, int mode, off_t offset, off_t length)
 	return answer == 0 ? 0 : -1;
 }
 
+static volatile int read_answer; /* what reading the page says */
+
+static ssize_t f_pread(int fd, void *data, size_t n, off_t offset)
+{
+	(void)fd, (void)data, (void)offset;
+	errno = read_answer;
+	return read_answer == 0 ? (ssize_t)n : -1;
+}
+
 static volatile int mended_fd;
 
 /* Somebody else makes the file whole again between the fault and the question. */
@@ -224,9 +233,13 @@ static int long_stat(int fd, struct stat *st)
 
 static void test_reasons(void **state)
 {
-	static const int answers[][2] = {
-		{ ENOSPC, -ENOSPC }, { EDQUOT, -EDQUOT }, { EIO, -EIO }, { EFBIG, -EFBIG },
-		{ EOPNOTSUPP, -ENOSPC }, { 0, -ENOSPC }, /* success again and again, and still it faults */
+	/* Of reserving, of reading, how often at most it is asked, and what it comes to. */
+	static const int answers[][4] = {
+		{ ENOSPC, 0, 1, -ENOSPC }, { EDQUOT, 0, 1, -EDQUOT }, { EIO, 0, 1, -EIO }, { EFBIG, 0, 1, -EFBIG },
+		{ ENOSPC, EIO, 1, -ENOSPC }, /* a page that has no block is not read from anywhere */
+		{ EOPNOTSUPP, 0, 1, -ENOSPC }, { EOPNOTSUPP, EIO, 1, -EIO },
+		{ 0, EIO, 1, -EIO }, { 0, EUCLEAN, 1, -EIO }, /* a bad disk: told at once */
+		{ 0, 0, 100, -ENOSPC }, /* success again and again, and still it faults */
 	};
 	struct sandbox *s = *state;
 	size_t i;
@@ -241,14 +254,16 @@ static void test_reasons(void **state)
 		guarded_truncate(ob, 0);
 		ob__sys_table.fstat = long_stat;
 		ob__sys_table.fallocate = f_fallocate;
+		ob__sys_table.pread = f_pread;
 		answer = answers[i][0];
+		read_answer = answers[i][1];
 		asked = 0;
 		guarded_store(p, 100);
 		ob__sys_table = real;
-		assert_in_range(asked, 1, 100);
-		assert_int_equal(outbuf_error(ob), answers[i][1]);
+		assert_in_range(asked, 1, answers[i][2]);
+		assert_int_equal(outbuf_error(ob), answers[i][3]);
 		assert_int_equal(((volatile char *)p)[100], 'x');
-		assert_int_equal(outbuf_commit(ob), answers[i][1]);
+		assert_int_equal(outbuf_commit(ob), answers[i][3]);
 		outbuf_close(ob);
 	}
 	assert_int_equal(sandbox_entries(s), 0);
