@@ -3,10 +3,11 @@
 # The suite in every way an output can be written, and on every file system that can be mounted, as
 # far as its tests can meet the difference. Called by scripts/check in a build folder:
 #
-#     each-way.sh backends|threads|uring|file-systems|full|lld|full-lld
+#     each-way.sh backends|threads|uring|file-systems|full|machine|lld|full-lld
 #
 # threads: the backends, as far as more than one thread writes.
 # full: on file systems that are too small for what is written.
+# machine: what changes the machine while it runs. So it runs alone, and puts back what it changed.
 # lld, full-lld: of the last two, what is done with ld.lld.
 # $UNDER is put before each program: a valgrind, say.
 #
@@ -217,6 +218,26 @@ full_lld_once() {
 	verdict $? "ld.lld with the shim, $2: status $status, $words"
 }
 
+# As an administrator switches it off: kernel.io_uring_disabled, which is one for the whole machine.
+without_uring() {
+	switch=/proc/sys/kernel/io_uring_disabled way=switched-off
+	before=$(cat $switch 2>/dev/null)
+	if [ -z "$before" ] || ! (echo "$before" >$switch) 2>/dev/null; then
+		echo "SKIP: $way: $switch cannot be changed"
+		echo "# SKIP: 1"
+		return
+	fi
+	trap 'echo "$before" >$switch' EXIT
+	trap 'exit 1' HUP INT QUIT TERM
+	echo 2 >$switch
+	suite $way flush/test_uring_refused OUTBUF_TEST_SWITCHED_OFF=1
+	[ ! -f "$archive" ] || backend_is pwrite OUTBUF_FLUSH=uring
+	echo "$before" >$switch
+	trap - EXIT HUP INT QUIT TERM
+	[ "$(cat $switch)" = "$before" ]
+	verdict $? "$switch is put back"
+}
+
 total() {
 	echo "# PASS: $passed"
 	echo "# FAIL: $failed"
@@ -264,6 +285,10 @@ one-file-system)
 	total
 	;;
 full) on_each full one-full -t tmpfs ext4 xfs btrfs ;;
+machine)
+	without_uring
+	total
+	;;
 lld) on_each lld one-lld -s 400 ;;
 full-lld) on_each full-lld one-full-lld -t tmpfs ext4 xfs btrfs ;;
 one-lld)
@@ -297,7 +322,7 @@ one-full)
 	total
 	;;
 *)
-	echo "usage: $0 backends|threads|uring|file-systems|full|lld|full-lld" >&2
+	echo "usage: $0 backends|threads|uring|file-systems|full|machine|lld|full-lld" >&2
 	exit 2
 	;;
 esac
