@@ -6,8 +6,8 @@
  * is one of the C library's, also on Windows.
  *
  * What only Unix has is in sys_unix.h. Memory calls are in sys_vm.h, those of io_uring in sys_uring.h. On
- * Windows sys_windows.c replaces sys_unix.c, sys_ownership.c, sys_process.c, sys_stream.c, sys_table.c and
- * sys_thread.c.
+ * Windows sys_windows.c replaces sys_unix.c, sys_ownership.c, sys_process.c, sys_signal.c, sys_stream.c, sys_table.c
+ * and sys_thread.c.
  *
  * All functions may be called by any thread. Those that return int return 0 or a negative errno, except where a
  * comment says otherwise.

@@ -9,8 +9,8 @@
  * xfs, tmpfs). The lease is released at once, as only the answer is needed.
  *
  * Cost: while there is a lease, the system sends SIGIO when somebody opens the file. SIGIO ends a process that does
- * not expect it. So the signal is directed to this thread. The thread blocks it during these two calls, and removes
- * it if it is pending afterwards.
+ * not expect it. So the signal is directed to this thread. The thread blocks it during these calls, and takes it if it
+ * is pending afterwards (sys_signal.c). The program's own SIGIO stays.
  *
  * flock(2) keeps two processes that use this library from recycling the same file. Such a lock ends with its process,
  * however that ends.
@@ -43,22 +43,6 @@ int ob__sys_lock(int fd, int wait)
 	return r;
 }
 
-void ob__sys_consume_signal(int signal)
-{
-	sigset_t set, pending;
-	int got;
-
-	sigemptyset(&set);
-	sigaddset(&set, signal);
-	if (sigpending(&pending) == 0 && sigismember(&pending, signal))
-		sigwait(&set, &got);
-}
-
-int ob__sys_sigaction(int signal, const struct sigaction *now, struct sigaction *before)
-{
-	return ob__sys_table.sigaction(signal, now, before) < 0 ? -errno : 0;
-}
-
 #ifdef F_SETLEASE
 
 static int call_fcntl(int fd, int command, void *arg)
@@ -69,22 +53,21 @@ static int call_fcntl(int fd, int command, void *arg)
 int ob__sys_is_sole_user(int fd)
 {
 	struct f_owner_ex this_thread = { .type = F_OWNER_TID, .pid = (pid_t)syscall(SYS_gettid) };
-	sigset_t sigio, before, pending;
+	struct sys_signals signals;
 	int r;
 
-	sigemptyset(&sigio);
-	sigaddset(&sigio, SIGIO);
-	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &sigio, &before);
+	ob__sys_signals_hold(&signals, SIGIO, SIGIO);
 	r = call_fcntl(fd, F_SETOWN_EX, &this_thread);
+	/* SIGIO is sent anyway. But if it is asked for, it tells the descriptor, and so can be told from others. */
+	if (r == 0)
+		r = call_fcntl(fd, F_SETSIG, (void *)(intptr_t)SIGIO);
 	if (r == 0)
 		r = call_fcntl(fd, F_SETLEASE, (void *)(intptr_t)F_WRLCK);
 	if (r == 0) {
 		r = call_fcntl(fd, F_SETLEASE, (void *)(intptr_t)F_UNLCK);
-		if (!sigismember(&pending, SIGIO))
-			ob__sys_consume_signal(SIGIO);
+		ob__sys_signals_take(&signals, SIGIO, fd);
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	ob__sys_signals_restore(&signals);
 	return r;
 }
 

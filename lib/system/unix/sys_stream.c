@@ -6,8 +6,8 @@
  * it, and a library may not change how the process handles signals. MSG_NOSIGNAL would help for sockets only.
  *
  * Choice: the SIGPIPE of write(2) goes to the thread that wrote. So this thread blocks the signal, writes, and after
- * EPIPE removes the pending signal. It does not remove a signal that was pending before: that came from elsewhere.
- * SIGXFSZ is handled in the same way; it is raised when a file is written that reaches `ulimit -f`.
+ * EPIPE takes it (sys_signal.c). The program's own SIGPIPE stays. SIGXFSZ is handled in the same way; it is raised when
+ * a file is written that reaches `ulimit -f`.
  *
  * The descriptor may be non-blocking, for example a terminal that somebody's shell left so. Then poll(2) waits.
  */
@@ -48,19 +48,15 @@ static int write_all(int fd, const unsigned char *from, size_t n)
 
 int ob__sys_write_all(int fd, const void *data, size_t n)
 {
-	sigset_t blocked, before, pending;
+	struct sys_signals signals;
 	int r;
 
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGPIPE);
-	sigaddset(&blocked, SIGXFSZ);
-	sigpending(&pending);
-	pthread_sigmask(SIG_BLOCK, &blocked, &before);
+	ob__sys_signals_hold(&signals, SIGPIPE, SIGXFSZ);
 	r = write_all(fd, data, n);
-	if (r == -EPIPE && !sigismember(&pending, SIGPIPE))
-		ob__sys_consume_signal(SIGPIPE);
-	if (r == -EFBIG && !sigismember(&pending, SIGXFSZ))
-		ob__sys_consume_signal(SIGXFSZ);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r == -EPIPE)
+		ob__sys_signals_take(&signals, SIGPIPE, -1);
+	if (r == -EFBIG)
+		ob__sys_signals_take(&signals, SIGXFSZ, -1);
+	ob__sys_signals_restore(&signals);
 	return r;
 }

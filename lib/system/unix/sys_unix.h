@@ -43,7 +43,7 @@ int ob__sys_renameat(int dirfd, const char *from, const char *to);
 int ob__sys_exchange(int dirfd, const char *a, const char *b);
 int ob__sys_unlinkat(int dirfd, const char *path);
 
-/* Whose the file is, and who else uses it (sys_ownership.c); signals. */
+/* Whose the file is, and who else uses it (sys_ownership.c). */
 
 /*
  * Lock the open file by flock(2), exclusively. The lock lasts as long as the open file has a descriptor in any
@@ -59,8 +59,22 @@ int ob__sys_is_sole_user(int fd);
 int ob__sys_same_attributes(int a, int b);
 /* How many of the first n bytes are in the page cache. 0, or a negative errno: -ENOSYS where nothing tells that. */
 int ob__sys_resident(int fd, uint64_t n, uint64_t *bytes);
-/* If the signal, which this thread blocks, is pending, remove it. */
-void ob__sys_consume_signal(int signal);
+
+/* Signals that a call of this thread may raise for the thread (sys_signal.c). */
+struct sys_signals {
+	sigset_t before;   /* the thread's mask before they were held */
+	sigset_t programs; /* those of them that were pending for this thread before: they are the program's */
+};
+
+/* Block two signals for this thread, or one if both are the same. */
+void ob__sys_signals_hold(struct sys_signals *s, int a, int b);
+/*
+ * If a call of this thread has raised the signal, one of those that are held, take it. What the program sent to the
+ * process or to the thread stays pending. `fd` is the descriptor of a lease that the call was about, or -1. Never
+ * waits.
+ */
+void ob__sys_signals_take(const struct sys_signals *s, int signal, int fd);
+void ob__sys_signals_restore(const struct sys_signals *s);
 int ob__sys_sigaction(int signal, const struct sigaction *now, struct sigaction *before);
 
 #endif
