@@ -27,6 +27,21 @@ static() {
 	$CC $CFLAGS "$hello" "$stage$libdir/liboutbuf.a" $flags $LDFLAGS -pthread -o "$scratch/static"
 }
 
+# The static library may be built without -fPIC, and a sanitizer needs its runtime in the program.
+plugin() {
+	flags=$(pkg-config --static --cflags --libs outbuf | sed 's/-loutbuf//') || return 1
+	$CC $CFLAGS -fPIC -shared "$abs_top_srcdir/tests/programs/plugin.c" "$stage$libdir/liboutbuf.a" $flags $LDFLAGS -pthread \
+		-o "$scratch/plugin.so" || return 1
+	$CC $CFLAGS "$abs_top_srcdir/tests/programs/plugin_host.c" $LDFLAGS -ldl -o "$scratch/plugin_host"
+}
+
+unloaded() {
+	"$scratch/plugin_host" "$scratch/plugin.so" "$scratch/large" 10
+	status=$?
+	rm -f "$scratch/large"
+	return $status
+}
+
 runs() {
 	"$1" "$scratch/out" && test "$(cat "$scratch/out")" = "Hello, world!"
 }
@@ -71,6 +86,11 @@ try "... and runs" runs "$scratch/shared"
 if [ -e "$stage$libdir/liboutbuf.a" ]; then
 	try "the same with the static library" static
 	try "... and runs" runs "$scratch/static"
+	if plugin >"$scratch/plugin.log" 2>&1; then
+		try "a plug-in with the static library is unloaded while it frees an old output" unloaded
+	else
+		skip "a plug-in with the static library" "$(tail -n 1 "$scratch/plugin.log")"
+	fi
 fi
 try "gnu89, no optimisation: two files share the functions" gnu89
 

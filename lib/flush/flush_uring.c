@@ -181,7 +181,9 @@ static int finish_request(struct uring *u, const struct request *q, int res)
 	case 0:
 		return -EIO;
 	default:
-		return res < 0 ? res : 0;
+		if (res > 0)
+			return 0;
+		return ob__sys_wait_for_room(res) ? ob__sys_pwrite_all(u->fd, q->from, q->n, q->offset) : res;
 	}
 }
 

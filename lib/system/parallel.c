@@ -16,10 +16,8 @@
 
 #include "system/parallel.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "system/sys.h"
 
@@ -66,32 +64,4 @@ int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg,
 	while (started > 0)
 		pthread_join(threads[--started], NULL);
 	return 0;
-}
-
-struct detached_task {
-	void (*task)(void *arg);
-	void *arg;
-};
-
-static void *run_detached_task(void *arg)
-{
-	struct detached_task detached_task = *(struct detached_task *)arg;
-
-	free(arg);
-	detached_task.task(detached_task.arg);
-	return NULL;
-}
-
-int ob__parallel_detached(void (*task)(void *arg), void *arg)
-{
-	struct detached_task *detached_task = malloc(sizeof *detached_task);
-	int r;
-
-	if (detached_task == NULL)
-		return -ENOMEM;
-	*detached_task = (struct detached_task){ task, arg };
-	r = ob__sys_start_thread(NULL, run_detached_task, detached_task);
-	if (r < 0)
-		free(detached_task);
-	return r;
 }

@@ -20,7 +20,4 @@ struct parallel {
  */
 int ob__parallel_run(const struct parallel *p, size_t n, void (*task)(void *arg, size_t i), void *arg);
 
-/* Call task(arg) on a thread that nobody waits for. Any thread. 0, or a negative errno: then task is not called. */
-int ob__parallel_detached(void (*task)(void *arg), void *arg);
-
 #endif

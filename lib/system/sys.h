@@ -6,8 +6,8 @@
  * is one of the C library's, also on Windows.
  *
  * What only Unix has is in sys_unix.h. Memory calls are in sys_vm.h, those of io_uring in sys_uring.h. On
- * Windows sys_windows.c replaces sys_unix.c, sys_ownership.c, sys_process.c, sys_signal.c, sys_stream.c, sys_table.c
- * and sys_thread.c.
+ * Windows sys_windows.c replaces sys_unix.c, sys_background.c, sys_ownership.c, sys_process.c, sys_signal.c,
+ * sys_stream.c, sys_table.c and sys_thread.c.
  *
  * All functions may be called by any thread. Those that return int return 0 or a negative errno, except where a
  * comment says otherwise.
@@ -34,6 +34,13 @@ int ob__sys_is_seekable(int fd);
  * call.
  */
 int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room);
+/*
+ * To be called with the negative errno of a call that failed. If that says that the disk is full, or that there are too
+ * many descriptors, wait until the files that this process removed are freed, 10 s at most. 1: some were; make the call
+ * once more. 0: there were none, or it is another error. The functions below do this themselves. Safe in a signal
+ * handler.
+ */
+int ob__sys_wait_for_room(int error);
 int ob__sys_fstat(int fd, struct stat *st);
 /* -EBUSY where a mapped file cannot be shortened (Windows). Retries EINTR. */
 int ob__sys_ftruncate(int fd, uint64_t size);
@@ -68,7 +75,7 @@ unsigned ob__sys_cpus(void);
 uint64_t ob__sys_now(void);
 /*
  * pthread_create(3) for a thread of the library's: it runs none of the program's signal handlers, except those for
- * its own faults. If `thread` is NULL the thread is detached.
+ * its own faults. The caller joins it.
  */
 int ob__sys_start_thread(pthread_t *thread, void *(*work)(void *arg), void *arg);
 

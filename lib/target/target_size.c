@@ -169,8 +169,14 @@ int ob__target_check_space(const struct target *t, uint64_t size)
 {
 	uint64_t free_bytes;
 	uint32_t magic;
+	int tries, r = -ENOSPC;
 
-	if (t->fs == NULL || !t->fs->free_is_exact || size <= t->size || ob__sys_fs(t->fd, &magic, &free_bytes) < 0)
+	if (t->fs == NULL || !t->fs->free_is_exact || size <= t->size)
 		return 0;
-	return size - t->size > free_bytes ? -ENOSPC : 0;
+	for (tries = 0; r < 0 && (tries == 0 || (tries == 1 && ob__sys_wait_for_room(r))); tries++) {
+		if (ob__sys_fs(t->fd, &magic, &free_bytes) < 0)
+			return 0;
+		r = size - t->size > free_bytes ? -ENOSPC : 0;
+	}
+	return r;
 }

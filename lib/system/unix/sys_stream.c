@@ -24,6 +24,8 @@
 
 static int write_all(int fd, const unsigned char *from, size_t n)
 {
+	int waited = 0;
+
 	while (n > 0) {
 		ssize_t written = ob__sys_table.write(fd, from, n < BYTES_PER_CALL ? n : BYTES_PER_CALL);
 
@@ -36,8 +38,14 @@ static int write_all(int fd, const unsigned char *from, size_t n)
 				return -errno;
 			continue;
 		}
-		if (written < 0)
-			return -errno;
+		if (written < 0) {
+			int r = -errno;
+
+			if (waited || !ob__sys_wait_for_room(r))
+				return r;
+			waited = 1;
+			continue;
+		}
 		if (written == 0)
 			return -EIO;
 		from += written;

@@ -4,7 +4,6 @@
 
 #include "system/sys.h"
 
-#include <errno.h>
 #include <signal.h>
 
 /*
@@ -26,18 +25,11 @@ static void block_signals(sigset_t *before)
 
 int ob__sys_start_thread(pthread_t *thread, void *(*work)(void *arg), void *arg)
 {
-	pthread_attr_t attributes;
-	pthread_t detached;
 	sigset_t before;
-	int r = -pthread_attr_init(&attributes);
+	int r;
 
-	if (r < 0)
-		return r;
-	if (thread == NULL)
-		pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	block_signals(&before);
-	r = -pthread_create(thread != NULL ? thread : &detached, &attributes, work, arg);
+	r = -pthread_create(thread, NULL, work, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
 	return r;
 }

@@ -24,14 +24,26 @@ static int result_or_errno(int r)
 	return r < 0 ? -errno : r;
 }
 
+/*
+ * Is the call, which returned r, to be made once more? Yes if it failed for want of room, and room has been made.
+ * *waited is 0 before the first attempt, as there is one such repetition.
+ */
+static int has_room_now(int r, int *waited)
+{
+	if (r >= 0 || *waited || !ob__sys_wait_for_room(r))
+		return 0;
+	*waited = 1;
+	return 1;
+}
+
 int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
-	int fd;
+	int fd, waited = 0;
 
 	/* On a slow file system a signal can interrupt open(2). */
 	do
 		fd = result_or_errno(ob__sys_table.openat(dirfd, path, flags | O_CLOEXEC | O_NOCTTY, mode));
-	while (fd == -EINTR);
+	while (fd == -EINTR || has_room_now(fd, &waited));
 	return fd;
 }
 
@@ -59,7 +71,12 @@ int ob__sys_close(int fd)
 
 int ob__sys_dup(int fd)
 {
-	return result_or_errno(ob__sys_table.dup(fd));
+	int r, waited = 0;
+
+	do
+		r = result_or_errno(ob__sys_table.dup(fd));
+	while (has_room_now(r, &waited));
+	return r;
 }
 
 void ob__sys_redirect_to_null(int fd)
@@ -145,17 +162,17 @@ int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 
 int ob__sys_ftruncate(int fd, uint64_t size)
 {
-	int r;
+	int r, waited = 0;
 
 	do
 		r = result_or_errno(ob__sys_table.ftruncate(fd, (off_t)size));
-	while (r == -EINTR);
+	while (r == -EINTR || has_room_now(r, &waited));
 	return r;
 }
 
 int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
 {
-	int r;
+	int r, waited = 0;
 
 	/*
 	 * The mode is the constant 0, and not an argument. Go's linker passed the file's permissions here and got
@@ -163,20 +180,24 @@ int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
 	 */
 	do
 		r = result_or_errno(ob__sys_table.fallocate(fd, 0, (off_t)offset, (off_t)length));
-	while (r == -EINTR);
+	while (r == -EINTR || has_room_now(r, &waited));
 	return r;
 }
 
 int ob__sys_pwrite_all(int fd, const void *data, size_t n, uint64_t offset)
 {
 	const unsigned char *from = data;
+	int waited = 0;
 
 	while (n > 0) {
 		ssize_t written = ob__sys_table.pwrite(fd, from, n, (off_t)offset);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return -errno;
+		if (written < 0) {
+			int r = -errno;
+
+			if (r == -EINTR || has_room_now(r, &waited))
+				continue;
+			return r;
+		}
 		/* 0 bytes would be retried for ever, as gold does. */
 		if (written == 0)
 			return -EIO;
@@ -242,22 +263,32 @@ static void proc_path(char path[32], const char *process, int fd)
 	snprintf(path, 32, "/proc/%s/fd/%d", process, fd);
 }
 
+static int link_at(int fromdir, const char *from, int todir, const char *to, int flags)
+{
+	int r, waited = 0;
+
+	do
+		r = result_or_errno(ob__sys_table.linkat(fromdir, from, todir, to, flags));
+	while (has_room_now(r, &waited));
+	return r;
+}
+
 int ob__sys_link_fd(int fd, int todir, const char *to)
 {
 	char path[32];
 	int r;
 
 	proc_path(path, "self", fd);
-	r = result_or_errno(ob__sys_table.linkat(AT_FDCWD, path, todir, to, AT_SYMLINK_FOLLOW));
+	r = link_at(AT_FDCWD, path, todir, to, AT_SYMLINK_FOLLOW);
 	/* If the main thread has ended by pthread_exit(3), "self" has no descriptors (tried on Linux 6.18). */
 	if (r == -ENOENT) {
 		proc_path(path, "thread-self", fd);
-		r = result_or_errno(ob__sys_table.linkat(AT_FDCWD, path, todir, to, AT_SYMLINK_FOLLOW));
+		r = link_at(AT_FDCWD, path, todir, to, AT_SYMLINK_FOLLOW);
 	}
 #ifdef AT_EMPTY_PATH
 	/* Or there is no /proc any more, because of chroot(2). */
 	if (r == -ENOENT)
-		r = result_or_errno(ob__sys_table.linkat(fd, "", todir, to, AT_EMPTY_PATH));
+		r = link_at(fd, "", todir, to, AT_EMPTY_PATH);
 #endif
 	return r;
 }
@@ -279,12 +310,22 @@ int ob__sys_link_fd_works(int fd)
 
 int ob__sys_renameat(int dirfd, const char *from, const char *to)
 {
-	return result_or_errno(ob__sys_table.renameat(dirfd, from, dirfd, to));
+	int r, waited = 0;
+
+	do
+		r = result_or_errno(ob__sys_table.renameat(dirfd, from, dirfd, to));
+	while (has_room_now(r, &waited));
+	return r;
 }
 
 int ob__sys_exchange(int dirfd, const char *a, const char *b)
 {
-	return result_or_errno(ob__sys_table.exchange(dirfd, a, b));
+	int r, waited = 0;
+
+	do
+		r = result_or_errno(ob__sys_table.exchange(dirfd, a, b));
+	while (has_room_now(r, &waited));
+	return r;
 }
 
 int ob__sys_unlinkat(int dirfd, const char *path)

@@ -18,12 +18,22 @@
 
 #include "system/sys.h"
 
+/*
+ * A call that fails because the disk is full, or because there are too many descriptors, is made once more if
+ * ob__sys_wait_for_room() says so.
+ */
+
 /* openat(2) with the caller's flags and those of all our descriptors: O_CLOEXEC, O_NOCTTY. Retries EINTR. */
 int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode);
 /* Open a file without a name (O_TMPFILE) in directory `path`. -EOPNOTSUPP where the system has no O_TMPFILE. */
 int ob__sys_open_tmpfile(int dirfd, const char *path, mode_t mode);
 /* Open a directory to resolve names in it. Needs no read permission where the system has O_PATH. */
 int ob__sys_open_dir(int dirfd, const char *path);
+/*
+ * Close the descriptor in a thread that nobody waits for (sys_background.c). 0, or a negative errno: then it is still
+ * open.
+ */
+int ob__sys_close_later(int fd);
 /* A duplicate of the descriptor, O_CLOEXEC. */
 int ob__sys_dup(int fd);
 /* Make the descriptor lead to /dev/null, which closes its file. Other threads may go on using its number. */

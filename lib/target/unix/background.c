@@ -7,11 +7,11 @@
  * user of a linker waits for that at each link.
  *
  * Choice: as long as a descriptor of the file is open, nothing is freed. So the file is opened before its name is
- * removed, and a thread that nobody waits for closes the descriptor. That takes 0.1 ms. The file is opened by O_PATH:
- * this needs no permission, does not make the kernel refuse a lease, and does not keep a program from being run.
+ * removed, and a thread that nobody waits for closes the descriptor (sys_background.c). That takes 0.1 ms. The file is
+ * opened by O_PATH: this needs no permission, does not make the kernel refuse a lease, and does not keep a program from
+ * being run.
  *
- * Cost: if the process ends meanwhile, the kernel frees the rest while the process ends. Only a second process could
- * avoid that wait.
+ * Cost: if the process ends meanwhile, it waits for the rest. Only a second process could avoid that wait.
  */
 #include "config.h"
 
@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <stdint.h>
 
-#include "system/parallel.h"
 #include "system/unix/sys_unix.h"
 
 /* For fewer bytes of disk space, starting the thread costs as much as it saves. */
@@ -35,16 +34,11 @@ static int is_large(const struct stat *st)
 	return S_ISREG(st->st_mode) && (uint64_t)st->st_blocks * 512 >= MIN_BACKGROUND_BYTES;
 }
 
-static void close_descriptor(void *arg)
-{
-	ob__sys_close((int)(intptr_t)arg);
-}
-
 void ob__background_close(int fd, const struct stat *st)
 {
 	if (fd < 0)
 		return;
-	if (!is_large(st) || ob__parallel_detached(close_descriptor, (void *)(intptr_t)fd) < 0)
+	if (!is_large(st) || ob__sys_close_later(fd) < 0)
 		ob__sys_close(fd);
 }
 
