@@ -38,8 +38,8 @@ static char *make_name(const char *name, uint64_t bits)
 }
 
 /*
- * FNV-1a of the whole name, as two names may begin with the same 64 bytes. Another `salt` gives other hashes, so that
- * the lock file has another name than the temporary file.
+ * FNV-1a of the whole name, as two names may begin with the same 64 bytes. Another `salt` gives other hashes: the tries
+ * and the lock file have different names.
  */
 static uint64_t hash_name(const char *name, uint64_t salt)
 {
@@ -50,11 +50,23 @@ static uint64_t hash_name(const char *name, uint64_t salt)
 	return h;
 }
 
+/* Versions of the library may differ, and must find each other's files: try 0 has salt 0, and the lock file 1. */
+#define LOCK_SALT 1
+
+static uint64_t salt_of_try(int try)
+{
+	return try == 0 ? 0 : (uint64_t)try + LOCK_SALT;
+}
+
 int ob__hidden_name(const char *name, int try, char **hidden)
 {
-	uint64_t bits = hash_name(name, 0);
-	int r = try == 0 ? 0 : ob__sys_random(&bits);
+	uint64_t bits = 0;
+	int r = 0;
 
+	if (try < HIDDEN_KNOWN)
+		bits = hash_name(name, salt_of_try(try));
+	else
+		r = ob__sys_random(&bits);
 	if (r < 0)
 		return r;
 	*hidden = make_name(name, bits);
@@ -63,6 +75,6 @@ int ob__hidden_name(const char *name, int try, char **hidden)
 
 int ob__hidden_lock_name(const char *name, char **hidden)
 {
-	*hidden = make_name(name, hash_name(name, 1));
+	*hidden = make_name(name, hash_name(name, LOCK_SALT));
 	return *hidden == NULL ? -ENOMEM : 0;
 }

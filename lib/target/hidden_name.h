@@ -3,12 +3,18 @@
 #ifndef OUTBUF_LIB_HIDDEN_NAME_H
 #define OUTBUF_LIB_HIDDEN_NAME_H
 
-/* How many names are tried before EEXIST is returned. All but the first are random: one in 2^64 exists already. */
+/*
+ * How many names of a path can be told: so many writers of one path at a time leave nothing that the next run does not
+ * find (hidden.c).
+ */
+#define HIDDEN_KNOWN 8
+/* How many names are tried before EEXIST is returned. Those that cannot be told are random: one in 2^64 exists. */
 #define HIDDEN_TRIES 16
 
 /*
- * Make a hidden name for the file `name`. For try 0 it depends on `name` alone; for any other try it is random, and
- * nobody can guess it. The caller frees *hidden. Any thread. 0, -ENOMEM, or an error of ob__sys_random().
+ * Make a hidden name for the file `name`. For a try below HIDDEN_KNOWN it depends on `name` and the try alone; for any
+ * other try it is random, and nobody can guess it. The caller frees *hidden. Any thread. 0, -ENOMEM, or an error of
+ * ob__sys_random().
  */
 int ob__hidden_name(const char *name, int try, char **hidden);
 

@@ -143,7 +143,7 @@ void ob__sys_signals_hold(struct sys_signals *s, int a, int b)
 	/* Where it is not known whether it is pending for this thread, it counts as the program's, and stays. */
 	if (is_pending(a) && is_pending_for_thread(a) != 0)
 		sigaddset(&s->programs, a);
-	if (is_pending(b) && is_pending_for_thread(b) != 0)
+	if (b != a && is_pending(b) && is_pending_for_thread(b) != 0)
 		sigaddset(&s->programs, b);
 }
 

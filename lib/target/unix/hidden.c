@@ -8,13 +8,17 @@
  * Problem: a random name is safe, as nobody can guess it. But a file that a killed process leaves under a random name
  * stays for ever. To find it, each output would have to read the directory: 1 to 2 ms for 10,000 names.
  *
- * Choice: the first name that is tried is a hash of NAME. If a file has that name already, the question is whose it
- * is. A writer keeps its file locked (flock(2)), and a lock ends with the process. So a regular file of ours that has
- * one name and no lock was left over by a crash, and is removed. In all other cases somebody is writing the same path
- * at this moment, or has planted a file there. Then a random name is used. A random name is also used where flock(2)
- * is missing.
+ * Choice: the first names that are tried, HIDDEN_KNOWN of them, are hashes of NAME and of the number of the try. If a
+ * file has such a name already, the question is whose it is. A writer keeps its file locked (flock(2)), and a lock ends
+ * with the process. So a regular file of ours that has one name and no lock was left over by a crash, and is removed. In
+ * all other cases somebody is writing the same path at this moment, or has planted a file there. Then the next name is
+ * used, and a random one only if none of these is free. Random names are also used where flock(2) is missing.
  *
- * It is no danger that the first name can be guessed. The file is created by O_EXCL or linkat(2), which neither
+ * A file can be left under any of these names while the ones before it are free, as other writers have finished. So
+ * whoever needs a hidden name also looks at all known names behind its own: 7 calls of fstatat(2), 11 us of 290 for a
+ * commit.
+ *
+ * It is no danger that these names can be guessed. The file is created by O_EXCL or linkat(2), which neither
  * follow a link nor overwrite a file, and a user who can list the directory sees any name. A process id would not do
  * as a name: it is unique only within one container.
  */
@@ -24,9 +28,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "system/unix/sys_unix.h"
+#include "target/hidden_name.h"
 #include "target/unix/background.h"
 
 int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st)
@@ -97,10 +103,22 @@ int ob__hidden_lock_created(int dirfd, const char *hidden, int fd)
 	return r < 0 ? r : r == 0 ? -EEXIST : 0;
 }
 
+/*
+ * Open by O_RDONLY: while another process has a file open for writing, a program cannot be run, and the file might be
+ * published in this moment. Only if that does not do: on NFS flock(2) refuses such a descriptor by EBADF, and some
+ * outputs may be written but not read.
+ */
+static int open_leftover(int dirfd, const char *hidden, struct stat *st)
+{
+	int fd = ob__hidden_open_locked(dirfd, hidden, O_RDONLY, st);
+
+	return fd == -EBADF || fd == -EACCES ? ob__hidden_open_locked(dirfd, hidden, O_WRONLY, st) : fd;
+}
+
 int ob__hidden_remove_leftover(int dirfd, const char *hidden)
 {
 	struct stat st;
-	int fd = ob__hidden_open_locked(dirfd, hidden, O_RDONLY, &st);
+	int fd = open_leftover(dirfd, hidden, &st);
 	int r;
 
 	if (fd < 0)
@@ -108,4 +126,14 @@ int ob__hidden_remove_leftover(int dirfd, const char *hidden)
 	r = ob__sys_unlinkat(dirfd, hidden);
 	ob__background_close(fd, &st);
 	return r;
+}
+
+void ob__hidden_remove_behind(int dirfd, const char *name, int try)
+{
+	char *hidden;
+
+	while (++try < HIDDEN_KNOWN && ob__hidden_name(name, try, &hidden) == 0) {
+		ob__hidden_remove_leftover(dirfd, hidden);
+		free(hidden);
+	}
 }

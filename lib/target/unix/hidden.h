@@ -9,7 +9,7 @@
  * Open the file with a hidden name by `flags`, if it can only be ours, and lock it: as long as the descriptor is
  * open, no other process takes the file for a leftover. Owner. Returns the descriptor and fills *st, or
  *   -ENOENT   there is none, or it disappeared meanwhile
- *   -EBADF    it is not a regular file
+ *   -EBADF    it is not a regular file; NFS: `flags` do not include writing
  *   -EPERM    it is another user's
  *   -EMLINK   it has other names
  *   -EBUSY    a process that is still alive has locked it, or runs it
@@ -30,6 +30,12 @@ int ob__hidden_lock_created(int dirfd, const char *hidden, int fd);
  * if it is large. Owner. 0, an error of ob__hidden_open_locked(), or the errno of unlinkat(2).
  */
 int ob__hidden_remove_leftover(int dirfd, const char *hidden);
+
+/*
+ * Remove the leftovers under the hidden names of the file `name` that can be told and that are behind number `try`.
+ * Errors are ignored, as these names are not needed. Owner.
+ */
+void ob__hidden_remove_behind(int dirfd, const char *name, int try);
 
 /* Does the name, hidden or not, lead to this file? 1, 0, or a negative errno if that is not known. Any thread. */
 int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st);

@@ -86,8 +86,10 @@ static int link_tmpfile(struct target *t)
 		if (r < 0)
 			return r;
 		r = ob__sys_link_fd(t->fd, t->dirfd, t->hidden);
-		if (r == -EEXIST && try == 0 && ob__hidden_remove_leftover(t->dirfd, t->hidden) == 0)
+		if (r == -EEXIST && try < HIDDEN_KNOWN && ob__hidden_remove_leftover(t->dirfd, t->hidden) == 0)
 			r = ob__sys_link_fd(t->fd, t->dirfd, t->hidden);
+		if (r == 0)
+			ob__hidden_remove_behind(t->dirfd, t->name, try);
 	}
 	if (r < 0) {
 		free(t->hidden);

@@ -176,7 +176,17 @@ static int open_in_place(struct target *t, const struct stat *at_path)
 	return S_ISREG(st.st_mode) ? check_owner(t, &st) : -ENOTSUP;
 }
 
-/* Create a temporary file with a hidden name, and lock it (hidden.c). 0 or a negative errno. */
+/* Create the file with the hidden name. 0 or a negative errno. */
+static int create_hidden(struct target *t)
+{
+	t->fd = ob__sys_openat(t->dirfd, t->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->request.mode & 0777);
+	return t->fd < 0 ? t->fd : 0;
+}
+
+/*
+ * Create a temporary file with a hidden name, and lock it (hidden.c). Files that a crash left under the known names are
+ * removed. 0 or a negative errno.
+ */
 static int open_named(struct target *t)
 {
 	int try, r = -EEXIST;
@@ -185,13 +195,13 @@ static int open_named(struct target *t)
 		r = ob__hidden_name(t->name, try, &t->hidden);
 		if (r < 0)
 			return r;
-		t->fd = ob__sys_openat(t->dirfd, t->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
-		                   t->request.mode & 0777);
-		/* A file that a crash left under the first name is removed. */
-		if (t->fd == -EEXIST && try == 0 && ob__hidden_remove_leftover(t->dirfd, t->hidden) == 0)
-			t->fd = ob__sys_openat(t->dirfd, t->hidden,
-			                   O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->request.mode & 0777);
-		r = t->fd < 0 ? t->fd : ob__hidden_lock_created(t->dirfd, t->hidden, t->fd);
+		r = create_hidden(t);
+		if (r == -EEXIST && try < HIDDEN_KNOWN && ob__hidden_remove_leftover(t->dirfd, t->hidden) == 0)
+			r = create_hidden(t);
+		if (r == 0)
+			r = ob__hidden_lock_created(t->dirfd, t->hidden, t->fd);
+		if (r == 0)
+			ob__hidden_remove_behind(t->dirfd, t->name, try);
 		/* The name is ours. If locking failed nevertheless, ob__target_abandon() removes the file. */
 		if (r == 0 || (t->fd >= 0 && r != -EEXIST))
 			return r;

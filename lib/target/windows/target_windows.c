@@ -176,10 +176,10 @@ static int open_hidden(struct target *t)
 		if (r < 0)
 			return r;
 		/*
-		 * Remove a file that a crash left under the first name. A file that another process writes cannot be
-		 * removed.
+		 * Remove a file that a crash left under a known name, where the system has not removed it. A file that
+		 * another process writes cannot be removed.
 		 */
-		if (try == 0)
+		if (try < HIDDEN_KNOWN)
 			DeleteFileW(hidden);
 		t->fd = open_file(hidden, READ_WRITE | DELETE, FILE_SHARE_READ | FILE_SHARE_WRITE, CREATE_NEW,
 		                  FILE_ATTRIBUTE_NORMAL);
