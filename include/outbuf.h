@@ -134,8 +134,8 @@
  *   the two can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. Where the file system has no
  *   O_TMPFILE files, the new file has that name from open on, so it can be left at any time. The next run that needs a
  *   hidden name removes what was left, also what several writers of one path left. A file that is left stays only if
- *   more than eight of them ran at once, or if flock(2) does not work: then its name cannot be told. The empty lock file
- *   of options.lock, which has a name of this form, is removed by the next run with that option.
+ *   more than eight of them ran at once, as its name cannot be told then, or if flock(2) does not work. The empty lock
+ *   file of options.lock, which has a name of this form, is removed by the next run with that option.
  * - In a directory that anybody may write to, and in a sticky one that a group may write to, the library follows no
  *   link, and writes to no FIFO, device or (in place) file, that somebody other than you and the directory's owner has
  *   put at the path: -EPERM.

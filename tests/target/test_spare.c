@@ -336,6 +336,7 @@ static void test_planted(void **state)
 
 static struct sandbox *box;
 
+/* `arg`: the reason that it must be told. */
 static int refuse_as_other(void *arg)
 {
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
@@ -343,13 +344,12 @@ static int refuse_as_other(void *arg)
 	struct outbuf *ob;
 	int r;
 
-	(void)arg;
 	options.recycle = 1;
 	if (outbuf_open(&ob, box->path, &options) != 0)
 		return 1;
 	if (outbuf_stats(ob, &stats) != 0 || stats.recycle_why == NULL)
 		return 2;
-	if (strcmp(stats.recycle_why, "the spare is somebody else's") != 0)
+	if (strcmp(stats.recycle_why, arg) != 0)
 		return 3;
 	r = fill_some(ob, 'n', 1000) != 0 || outbuf_commit(ob) != 0 ? 4 : 0;
 	outbuf_close(ob);
@@ -359,6 +359,7 @@ static int refuse_as_other(void *arg)
 /* Readable and writable for all: whose it is counts. For root too, who may do everything. */
 static void test_of_others(void **state)
 {
+	static char somebody_elses[] = "the spare is somebody else's";
 	struct sandbox *s = *state;
 	struct victim victim;
 	char spare[600];
@@ -372,7 +373,7 @@ static void test_of_others(void **state)
 	victim_make(&victim, spare, SIZE, 0666);
 	assert_int_equal(chmod(s->dir, 0777), 0);
 	box = s;
-	assert_int_equal(in_child(1, refuse_as_other, NULL), 0);
+	assert_int_equal(in_child(1, refuse_as_other, somebody_elses), 0);
 	assert_all(s->path, 'n', 1000);
 	assert_untouched(&victim);
 
@@ -392,6 +393,51 @@ static void test_of_others(void **state)
 	refused(s, "the spare has another group");
 	spare_plant(s, SIZE);
 	assert_recycled(&(struct outbuf_stats){ .placement = run_once(s, 'n', 1000).placement });
+}
+
+/* An immutable file (chattr(1)). */
+static int not_permitted(int dirfd, const char *path, int flags, mode_t mode)
+{
+	if ((flags & O_ACCMODE) == O_RDWR && !(flags & O_CREAT) && strncmp(path, ".out.outbuf-", 12) == 0) {
+		errno = EPERM;
+		return -1;
+	}
+	return real.openat(dirfd, path, flags, mode);
+}
+
+/* The spare is ours, but may not be written. It is not somebody else's, and makes room for a better one. */
+static void test_not_writable(void **state)
+{
+	static char why[] = "the spare may not be opened for writing";
+	static const mode_t modes[] = { 0400, 0200, 0444 };
+	struct sandbox *s = *state;
+	char spare[600];
+	size_t i;
+
+	skip_unrecycled(s);
+	spare_path(s, spare);
+	box = s;
+	for (i = 0; i < sizeof modes / sizeof *modes; i++) {
+		spare_plant(s, SIZE);
+		write_file(s->path, "old", 3, 0644);
+		assert_int_equal(chmod(spare, modes[i]), 0);
+		if (geteuid() == 0) {
+			assert_int_equal(chown(spare, 65534, 65534), 0);
+			assert_int_equal(chown(s->dir, 65534, 65534), 0);
+			assert_int_equal(chown(s->path, 65534, 65534), 0);
+		}
+		assert_int_equal(in_child(1, refuse_as_other, why), 0);
+		assert_all(s->path, 'n', 1000);
+		/* What was at the path is the next spare. */
+		assert_int_equal(sandbox_entries(s), 2);
+		assert_file(spare, "old", 3);
+		assert_int_equal(unlink(spare), 0);
+		assert_int_equal(unlink(s->path), 0);
+	}
+	spare_plant(s, SIZE);
+	write_file(s->path, "old", 3, 0644);
+	ob__sys_table.openat = not_permitted;
+	refused(s, why);
 }
 
 /* ---------------------------------------------------------------- as a new file */
@@ -536,6 +582,7 @@ int main(void)
 		fault_test(test_linked_output),
 		fault_test(test_planted),
 		fault_test(test_of_others),
+		fault_test(test_not_writable),
 		fault_test(test_mode),
 		fault_test(test_private_spare),
 		fault_test(test_mode_stays),

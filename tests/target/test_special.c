@@ -6,8 +6,10 @@
  */
 #include "config.h"
 
+#include "inject/faults.h"
 #include "rigs/reader.h"
 #include "support/support.h"
+#include "system/unix/sys_table.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -308,6 +310,58 @@ static void test_links_to_files(void **state)
 	assert_int_equal(lstat(s->path, &st), 0);
 	assert_true(S_ISREG(st.st_mode) && st.st_size == 7);
 	assert_int_equal(sandbox_entries(s), 2);
+}
+
+static struct sys_table real;
+static int links_read, overlaps;
+
+/* Both pointers are `restrict`, so a checked or optimised readlinkat(2) may do anything if they overlap. */
+static ssize_t check_readlinkat(int dirfd, const char *path, char *to, size_t n)
+{
+	uintptr_t from = (uintptr_t)path, begin = (uintptr_t)to;
+
+	links_read++;
+	overlaps += from + strlen(path) + 1 > begin && from < begin + n;
+	return real.readlinkat(dirfd, path, to, n);
+}
+
+/* Links to links, in this directory and by a way round it, the last of which leads to a descriptor or to a file. */
+static void test_links_to_links(void **state)
+{
+	static const char *const last[] = { "/proc/self/fd/", "target" };
+	struct sandbox *s = *state;
+	char path[400], to[400], back[8];
+	int i, links, ends[2];
+
+	ob__sys_table.readlinkat = check_readlinkat;
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(pipe(ends), 0);
+		if (i == 0)
+			snprintf(to, sizeof to, "%s%d", last[i], ends[1]);
+		else
+			snprintf(to, sizeof to, "%s", last[i]);
+		for (links = 0; links < 5; links++) {
+			snprintf(path, sizeof path, "%s/%s%d", s->dir, "link", links);
+			need(symlink(to, path));
+			if (links % 2)
+				snprintf(to, sizeof to, "../%s/link%d", strrchr(s->dir, '/') + 1, links);
+			else
+				snprintf(to, sizeof to, "link%d", links);
+		}
+		links_read = overlaps = 0;
+		assert_int_equal(put(path, OUTBUF_REPLACE_ATOMIC, 5), 0);
+		assert_in_range(links_read, 5, 6);
+		assert_int_equal(overlaps, 0);
+		close(ends[1]);
+		/* Only a descriptor is looked through: else the link itself is replaced. */
+		assert_int_equal(read(ends[0], back, sizeof back), i == 0 ? 5 : 0);
+		close(ends[0]);
+		for (links = 0; links < 5; links++) {
+			snprintf(path, sizeof path, "%s/%s%d", s->dir, "link", links);
+			unlink(path);
+		}
+	}
+	assert_int_equal(sandbox_entries(s), 0);
 }
 
 static void test_dangling_links(void **state)
@@ -617,6 +671,7 @@ int main(void)
 		sandbox_test(test_socket),
 		sandbox_test(test_comes_before_commit),
 		sandbox_test(test_links_to_files),
+		fault_test(test_links_to_links),
 		sandbox_test(test_dangling_links),
 		sandbox_test(test_directory),
 		sandbox_test(test_files_of_others),
@@ -627,5 +682,6 @@ int main(void)
 		sandbox_test(test_long_path),
 	};
 
+	real = ob__sys_table;
 	return cmocka_run_group_tests_name("special", tests, NULL, NULL);
 }

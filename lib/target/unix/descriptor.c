@@ -52,17 +52,19 @@ static int parse_number(const char *name)
 
 int ob__descriptor_number(int dirfd, const char *name)
 {
-	char path[PATH_MAX], *slash;
+	/* `name` may lie in one of them: readlinkat(2) must not get the same buffer for its name and its result. */
+	char paths[2][PATH_MAX], *slash;
 	int links, dir = -1, found = -1;
 
 	for (links = 0; links < LINKS_MAX; links++) {
+		char *path = paths[links % 2];
 		int at = dir >= 0 ? dir : dirfd, next;
 
 		if (parse_number(name) >= 0 && lists_descriptors(at)) {
 			found = parse_number(name);
 			break;
 		}
-		if (ob__sys_readlinkat(at, name, path, sizeof path) < 0)
+		if (ob__sys_readlinkat(at, name, path, sizeof paths[0]) < 0)
 			break;
 		slash = strrchr(path, '/');
 		if (slash == NULL) {

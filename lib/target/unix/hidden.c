@@ -10,9 +10,9 @@
  *
  * Choice: the first names that are tried, HIDDEN_KNOWN of them, are hashes of NAME and of the number of the try. If a
  * file has such a name already, the question is whose it is. A writer keeps its file locked (flock(2)), and a lock ends
- * with the process. So a regular file of ours that has one name and no lock was left over by a crash, and is removed. In
- * all other cases somebody is writing the same path at this moment, or has planted a file there. Then the next name is
- * used, and a random one only if none of these is free. Random names are also used where flock(2) is missing.
+ * with the process. So a regular file of ours that has one name and no lock was left over by a crash, and is removed.
+ * In all other cases somebody is writing the same path at this moment, or has planted a file there. Then the next name
+ * is used, and a random one only if none of these is free. Where flock(2) is missing nothing is removed.
  *
  * A file can be left under any of these names while the ones before it are free, as other writers have finished. So
  * whoever needs a hidden name also looks at all known names behind its own: 7 calls of fstatat(2), 11 us of 290 for a
@@ -66,7 +66,7 @@ int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat
 		return r;
 	fd = ob__sys_openat(dirfd, hidden, flags | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
-		return fd == -ETXTBSY ? -EBUSY : fd == -ELOOP ? -EBADF : fd;
+		return fd == -ETXTBSY ? -EBUSY : fd == -ELOOP ? -EBADF : fd == -EPERM ? -EACCES : fd;
 	r = ob__sys_lock(fd, 0);
 	if (r == -EWOULDBLOCK)
 		r = -EBUSY;

@@ -11,6 +11,7 @@
  *   -ENOENT   there is none, or it disappeared meanwhile
  *   -EBADF    it is not a regular file; NFS: `flags` do not include writing
  *   -EPERM    it is another user's
+ *   -EACCES   it is ours, but may not be opened by `flags`: its permissions, or it is immutable (chattr(1))
  *   -EMLINK   it has other names
  *   -EBUSY    a process that is still alive has locked it, or runs it
  *   another errno of open(2), fstat(2), flock(2)

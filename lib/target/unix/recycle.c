@@ -54,8 +54,9 @@ static const char *reason_not_opened(int error)
 	case -EBADF:
 		return "the spare's name is not a regular file's";
 	case -EPERM:
-	case -EACCES:
 		return "the spare is somebody else's";
+	case -EACCES:
+		return "the spare may not be opened for writing";
 	case -EMLINK:
 		return "the spare has other names";
 	case -EBUSY:
