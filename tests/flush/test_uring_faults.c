@@ -9,6 +9,7 @@
 #include "rigs/ring.h"
 #include "support/support.h"
 #include "system/unix/sys_table.h"
+#include "system/unix/sys_unix.h"
 #include "system/unix/sys_uring.h"
 
 #include <errno.h>
@@ -168,6 +169,31 @@ static void test_errors(void **state)
 	assert_int_equal(ob__flush_uring.open(&f), 0);
 	assert_int_equal(ob__flush_uring.write(&f, "x", 0, 1), -EBADF);
 	ring_end(&f);
+}
+
+/* What is freed in the background makes room: what found the disk full is written by hand, once that is done. */
+static void test_waits_for_room(void **state)
+{
+	static const int errors[] = { ENOSPC, EDQUOT };
+	struct sandbox *s = *state;
+	size_t i, n = 20 * BLOCK;
+	struct flush f = ring_at(s->path);
+	unsigned char *data = bytes_for(0, n);
+
+	ob__sys_table.pwrite = counting_pwrite;
+	failing_at = 5;
+	for (i = 0; i < 2; i++) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		assert_int_equal(ob__sys_close_later(fd), 0);
+		failing = errors[i];
+		counted = 0;
+		assert_int_equal(write_altered(&f, data, n, fails), 0);
+		assert_int_equal(counted, 1);
+	}
+	free(data);
+	ring_end(&f);
+	assert_bytes(s->path, 0, n);
 }
 
 /* --------------------------------------------------------- the ring does not work */
@@ -404,6 +430,8 @@ int main(void)
 		ring_test(test_submit_few),
 		ring_test(test_wait_passing),
 		ring_test(test_wait_fails),
+		/* Last: for a second after it a full disk is asked about twice. */
+		ring_test(test_waits_for_room),
 	};
 
 	real = ob__sys_uring_table;
