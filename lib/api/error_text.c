@@ -85,9 +85,11 @@ static void say_reason(struct text *t, int error)
 	case -EFBIG:
 		say(t, "larger than the output, the file or the process's limit allows");
 		break;
+#ifdef ESTALE /* not on Windows */
 	case -ESTALE:
 		say(t, "somebody else has replaced the file under its temporary name");
 		break;
+#endif
 	case -EDEADLK:
 		say(t, "opened inside a call that waits for it");
 		break;
