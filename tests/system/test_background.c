@@ -339,6 +339,18 @@ static int full_in_child(void *arg)
 	exit(3);
 }
 
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+static int start_a_thread(void *arg)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, nothing, arg) == 0 ? pthread_join(thread, NULL) : 1;
+}
+
 static void test_fork(void **state)
 {
 #ifdef __SANITIZE_THREAD__
@@ -351,7 +363,11 @@ static void test_fork(void **state)
 	needs_room = 0;
 	let_fail(0);
 	begin_closing();
-	assert_int_equal(in_exiting_child(full_in_child), 3);
+	/* qemu-user 7.2 ends a child that starts a thread, by an assertion of its own. */
+	if (in_child(0, start_a_thread, NULL) == 0)
+		assert_int_equal(in_exiting_child(full_in_child), 3);
+	else
+		print_message("left out: a child cannot start a thread here\n");
 	wait_until_closed();
 	close(file);
 	close(dir);

@@ -74,14 +74,17 @@ static int is_pending_for_thread(int signal)
 }
 
 /*
- * Is it the signal that a call of ours raised? For a lease it tells the file's descriptor. The others tell that this
- * process raised them; one that another thread has directed to this one (pthread_kill(3)) has a negative code.
+ * Is it the signal that a call of ours raised? For a lease it tells the file's descriptor, unless another one has asked
+ * for this signal: qemu 7.2 puts the descriptor where si_band should be, and 0 into si_fd. The other signals tell that
+ * this process raised them; one that another thread has directed to this one (pthread_kill(3)) has a negative code.
  */
-static int is_ours(const siginfo_t *info, int fd)
+static int is_ours(const siginfo_t *info, int signal, int fd)
 {
-	if (fd >= 0)
-		return info->si_code > 0 && info->si_fd == fd;
-	return info->si_code >= 0;
+	if (fd < 0)
+		return info->si_code >= 0;
+	if (info->si_code <= 0 || info->si_code == SI_KERNEL)
+		return 0;
+	return info->si_fd == fd || ob__sys_table.fcntl(info->si_fd, F_GETSIG, NULL) != signal;
 }
 
 #ifndef SYS_rt_sigtimedwait /* 32-bit machines that are younger than 2038's problem */
@@ -102,6 +105,15 @@ static int take_at_once(int signal, siginfo_t *info)
 	return (int)syscall(SYS_rt_sigtimedwait, &set, info, no_time, _NSIG / 8);
 }
 
+/* Take the signal if it is pending, for this thread before the process. Never waits. */
+static void take_any(int signal)
+{
+	siginfo_t info;
+
+	while (take_at_once(signal, &info) < 0 && errno == EINTR)
+		continue;
+}
+
 /* Take the signal, which is pending for this thread, unless it is another than that of our call. */
 static void take_from_thread(int signal, int fd)
 {
@@ -111,7 +123,7 @@ static void take_from_thread(int signal, int fd)
 	do
 		got = take_at_once(signal, &info);
 	while (got < 0 && errno == EINTR);
-	if (got == signal && !is_ours(&info, fd) &&
+	if (got == signal && !is_ours(&info, signal, fd) &&
 	    syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), signal, &info) < 0)
 		pthread_kill(pthread_self(), signal);
 }
@@ -127,6 +139,26 @@ static int is_pending_for_thread(int signal)
 static void take_from_thread(int signal, int fd)
 {
 	(void)signal, (void)fd;
+}
+
+/* Not every system has sigtimedwait(2). A signal that was sent to this thread is there, unless it is now ignored. */
+static void take_any(int signal)
+{
+#ifdef HAVE_SIGTIMEDWAIT
+	static const struct timespec no_time;
+#else
+	int got;
+#endif
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, signal);
+#ifdef HAVE_SIGTIMEDWAIT
+	sigtimedwait(&set, NULL, &no_time);
+#else
+	if (is_pending(signal))
+		sigwait(&set, &got);
+#endif
 }
 
 #endif
@@ -149,9 +181,6 @@ void ob__sys_signals_hold(struct sys_signals *s, int a, int b)
 
 void ob__sys_signals_take(const struct sys_signals *s, int signal, int fd)
 {
-	sigset_t set;
-	int got;
-
 	if (sigismember(&s->programs, signal) || !is_pending(signal))
 		return;
 	if (is_pending_for_thread(signal) == 1) {
@@ -162,10 +191,8 @@ void ob__sys_signals_take(const struct sys_signals *s, int signal, int fd)
 	 * It is the process's, or that is not known. Once it is pending for this thread too, there is something to
 	 * take, which nobody else can take.
 	 */
-	sigemptyset(&set);
-	sigaddset(&set, signal);
 	if (pthread_kill(pthread_self(), signal) == 0)
-		sigwait(&set, &got);
+		take_any(signal);
 }
 
 void ob__sys_signals_restore(const struct sys_signals *s)
