@@ -27,8 +27,9 @@
  * empty output: convert it to bool, destroy it, and assign to it.
  *
  * Views can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved. All
- * Views must have ended before their output is committed or destroyed, but for those that the same thread opened that
- * opened the output: commit() ends these.
+ * Views must have ended before their output is committed, else commit() fails by EBUSY; but for those that the same
+ * thread opened that opened the output, and that were not moved: commit() ends these. A View that was moved may be
+ * another thread's, which still writes.
  */
 #ifndef OUTBUF_HPP
 #define OUTBUF_HPP
@@ -154,14 +155,19 @@ inline void check(::outbuf *ob, int result)
 #endif
 
 /*
- * The Views that were opened by the thread that opened their output, and are open. So commit() can end them: of `auto
- * v = out.view(0, 5); v.write("hello"); out.commit();` everybody expects that it works. Views of other threads are
- * not here, so they do not pay for a lock.
+ * What an output and the Views share that were opened by the thread that opened the output. So commit() can end them:
+ * of `auto v = out.view(0, 5); v.write("hello"); out.commit();` everybody expects that it works. And a View that
+ * outlives its output does not use it. Views of other threads do not share it, so they pay for no lock.
  */
 struct own_views {
-	std::atomic_flag busy = ATOMIC_FLAG_INIT; /* a lock: a View may be moved to another thread and end there */
-	view *first = nullptr;                    /* under the lock, as their next_ and previous_ */
-	const void *thread = this_thread();
+	std::atomic_flag busy = ATOMIC_FLAG_INIT; /* the lock of all below: a View may be moved to another thread */
+	::outbuf *ob = nullptr;                   /* nullptr once it is closed */
+	/*
+	 * Lists of the open ones: those that are where view() or edit() put them, and those that were moved. A View
+	 * that was moved may be another thread's by now, which still writes. So commit() does not end it.
+	 */
+	view *first[2] = { nullptr, nullptr };
+	const void *const thread = this_thread();
 
 	void lock() noexcept
 	{
@@ -173,7 +179,10 @@ struct own_views {
 
 } // namespace detail
 
-/* A View. It belongs to one thread at a time. */
+/*
+ * A View. It belongs to one thread at a time. If it was opened by another thread than the output, it must not be used
+ * after the output is closed.
+ */
 class view {
 public:
 	view() noexcept = default;
@@ -269,6 +278,35 @@ private:
 			used(write64(&v_, static_cast<std::uint64_t>(x)));
 	}
 
+	using opener = int(::outbuf *, struct ::outbuf_view *, std::uint64_t, std::uint64_t);
+
+	/* Made where the caller wants it, and not moved there: only such a View is ended by commit(). */
+	view(opener *open, ::outbuf *ob, const std::shared_ptr<detail::own_views> &shared, std::uint64_t offset,
+	     std::uint64_t length, std::error_code &error) noexcept
+	{
+		error = detail::code(open_by(open, ob, shared, offset, length));
+	}
+#if defined(__cpp_exceptions)
+	view(opener *open, ::outbuf *ob, const std::shared_ptr<detail::own_views> &shared, std::uint64_t offset,
+	     std::uint64_t length)
+	{
+		detail::check(ob, open_by(open, ob, shared, offset, length));
+	}
+#endif
+
+	int open_by(opener *open, ::outbuf *ob, const std::shared_ptr<detail::own_views> &shared, std::uint64_t offset,
+	            std::uint64_t length) noexcept
+	{
+		int result = open(ob, &v_, offset, length);
+
+		of_ = ob;
+		if (shared && shared->thread == detail::this_thread())
+			shared_ = shared;
+		if (result == 0)
+			link(0);
+		return result;
+	}
+
 	/*
 	 * The result of a write. These functions return nothing, and a View that has ended or was moved from belongs
 	 * to no output any more: so the error is made the sticky error of the output that it belonged to. The
@@ -277,66 +315,81 @@ private:
 	int used(int result) noexcept
 	{
 		if (OUTBUF_RARELY(result < 0) && !v_.ob && of_)
-			::outbuf_fail(of_, result);
+			fail(result);
 		return result;
+	}
+
+	void fail(int result) noexcept
+	{
+		if (!shared_) {
+			::outbuf_fail(of_, result);
+			return;
+		}
+		shared_->lock();
+		if (shared_->ob)
+			::outbuf_fail(shared_->ob, result);
+		shared_->unlock();
 	}
 
 	/* Ends the View if it is open: outbuf_view_end() of one that is not would return -EBADF. */
 	void close() noexcept
 	{
 		/* In the list, and not open: it was ended by C's function. */
-		if (v_.ob || list_)
+		if (v_.ob || is_linked_)
 			end_it();
 	}
 
 	int end_it() noexcept
 	{
-		forget();
+		unlink();
 		return ::outbuf_view_end(&v_);
 	}
 
 	/* Be what the other one was. That one belonged to the same output, and is not open. */
 	void take(view &other) noexcept
 	{
-		detail::own_views *list = other.list_;
-
-		other.forget();
+		other.unlink();
 		v_ = std::exchange(other.v_, {});
 		of_ = other.of_;
-		remember(list);
+		shared_ = other.shared_;
+		if (v_.ob)
+			link(1);
 	}
 
-	void remember(detail::own_views *list) noexcept
+	void link(unsigned char list) noexcept
 	{
-		list_ = list;
-		if (!list)
+		if (!shared_)
 			return;
-		list->lock();
+		shared_->lock();
+		is_linked_ = true;
+		list_ = list;
 		previous_ = nullptr;
-		next_ = list->first;
+		next_ = shared_->first[list];
 		if (next_)
 			next_->previous_ = this;
-		list->first = this;
-		list->unlock();
+		shared_->first[list] = this;
+		shared_->unlock();
 	}
 
-	void forget() noexcept
+	void unlink() noexcept
 	{
-		if (!list_)
+		if (!is_linked_)
 			return;
-		list_->lock();
-		(previous_ ? previous_->next_ : list_->first) = next_;
+		shared_->lock();
+		(previous_ ? previous_->next_ : shared_->first[list_]) = next_;
 		if (next_)
 			next_->previous_ = previous_;
-		list_->unlock();
-		list_ = nullptr;
+		is_linked_ = false;
+		shared_->unlock();
 	}
 
 	friend class output;
 	struct ::outbuf_view v_ = {};
-	struct ::outbuf *of_ = nullptr;         /* the output that it belongs or belonged to */
-	detail::own_views *list_ = nullptr;     /* the list that it is in, or nullptr */
-	view *next_ = nullptr, *previous_ = nullptr; /* in that list */
+	struct ::outbuf *of_ = nullptr; /* the output that it belongs or belonged to; with shared_, shared_->ob tells */
+	std::shared_ptr<detail::own_views> shared_;  /* nullptr: opened by another thread than the output */
+	view *next_ = nullptr, *previous_ = nullptr; /* in the list; these and list_ only if it is linked */
+	unsigned char list_ = 0;                     /* which one of shared_->first */
+	bool is_linked_ = false;
 };
 
 /* An output. The destructor closes it, and discards it if it is neither committed nor discarded. */
@@ -385,7 +438,11 @@ public:
 	}
 	void flush(std::error_code &error) noexcept { error = detail::code(::outbuf_flush(ob_)); }
 	void sync(std::error_code &error) noexcept { error = detail::code(::outbuf_sync(ob_)); }
-	/* Views that the thread that opened the output has opened, and has not ended, are ended first. */
+	/*
+	 * Views that this thread has opened, and has not ended or moved, are ended first, if this thread opened the
+	 * output, too. Any other View that is open makes it fail with EBUSY. A thread that uses a View of this one by
+	 * reference must be done with it.
+	 */
 	void commit(std::error_code &error) noexcept
 	{
 		end_own_views();
@@ -411,15 +468,11 @@ public:
 	/* Any thread. The error is also sticky for the output. */
 	liboutbuf::view view(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
 	{
-		liboutbuf::view v;
-		error = detail::code(opened(v, ::outbuf_view(ob_, v.get(), offset, length)));
-		return v;
+		return liboutbuf::view(::outbuf_view, ob_, own_, offset, length, error);
 	}
 	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length, std::error_code &error) noexcept
 	{
-		liboutbuf::view v;
-		error = detail::code(opened(v, ::outbuf_view_edit(ob_, v.get(), offset, length)));
-		return v;
+		return liboutbuf::view(::outbuf_view_edit, ob_, own_, offset, length, error);
 	}
 
 	/* Raw access to the memory. Any thread. */
@@ -496,15 +549,11 @@ public:
 	}
 	liboutbuf::view view(std::uint64_t offset, std::uint64_t length)
 	{
-		liboutbuf::view v;
-		detail::check(ob_, opened(v, ::outbuf_view(ob_, v.get(), offset, length)));
-		return v;
+		return liboutbuf::view(::outbuf_view, ob_, own_, offset, length);
 	}
 	liboutbuf::view edit(std::uint64_t offset, std::uint64_t length)
 	{
-		liboutbuf::view v;
-		detail::check(ob_, opened(v, ::outbuf_view_edit(ob_, v.get(), offset, length)));
-		return v;
+		return liboutbuf::view(::outbuf_view_edit, ob_, own_, offset, length);
 	}
 	bytes data(std::uint64_t offset, std::size_t length)
 	{
@@ -526,42 +575,64 @@ public:
 #endif
 
 private:
-	/* The output was opened or not, as `result` says. Without memory for the list commit() ends no Views. */
+	/*
+	 * The output was opened or not, as `result` says. Without memory for the lists commit() ends no Views.
+	 * std::shared_ptr has no constructor without exceptions, so they end here.
+	 */
 	int created(int result) noexcept
 	{
-		if (result == 0)
-			own_.reset(new (std::nothrow) detail::own_views);
-		return result;
-	}
-
-	/* A View was opened or not, as `result` says. */
-	int opened(liboutbuf::view &v, int result) noexcept
-	{
-		v.of_ = ob_;
 		if (result < 0)
 			return result;
-		if (own_ && own_->thread == detail::this_thread())
-			v.remember(own_.get());
+#if defined(__cpp_exceptions)
+		try {
+			own_ = std::make_shared<detail::own_views>();
+		} catch (const std::bad_alloc &) {
+			return result;
+		}
+#else
+		own_ = std::make_shared<detail::own_views>();
+#endif
+		own_->ob = ob_;
 		return result;
 	}
 
 	void end_own_views() noexcept
 	{
 		if (own_ && own_->thread == detail::this_thread())
-			while (own_->first)
-				own_->first->end_it();
+			end_all(0);
 	}
 
-	/* Views of this thread that outlive the output are ended, and do not refer to it any more. */
+	void end_all(int list) noexcept
+	{
+		while (liboutbuf::view *v = first(list))
+			v->end_it();
+	}
+
+	liboutbuf::view *first(int list) noexcept
+	{
+		own_->lock();
+		liboutbuf::view *v = own_->first[list];
+		own_->unlock();
+		return v;
+	}
+
+	/* Views that outlive the output are ended, and do not use it any more. */
 	void close() noexcept
 	{
-		end_own_views();
+		if (own_) {
+			end_all(0);
+			end_all(1);
+			own_->lock();
+			own_->ob = nullptr;
+			own_->unlock();
+		}
 		::outbuf_close(ob_);
 		ob_ = nullptr;
+		own_.reset();
 	}
 
 	::outbuf *ob_ = nullptr;
-	std::unique_ptr<detail::own_views> own_;
+	std::shared_ptr<detail::own_views> own_;
 };
 
 } // inline namespace

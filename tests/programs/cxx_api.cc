@@ -5,6 +5,7 @@
  */
 #include <outbuf.hpp>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <ios>
@@ -25,8 +26,8 @@ static_assert(!std::is_copy_constructible_v<liboutbuf::view> && !std::is_copy_as
 static_assert(!std::is_copy_constructible_v<liboutbuf::output> && !std::is_copy_assignable_v<liboutbuf::output>);
 static_assert(std::is_nothrow_move_constructible_v<liboutbuf::view> && std::is_nothrow_move_assignable_v<liboutbuf::output>);
 /* Little more than the C structs. */
-static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 4 * sizeof(void *) &&
-              sizeof(liboutbuf::output) == 2 * sizeof(void *));
+static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 6 * sizeof(void *) &&
+              sizeof(liboutbuf::output) == 3 * sizeof(void *));
 
 static int plain_function(std::uint64_t, std::uint64_t, const std::byte *, std::size_t size)
 {
@@ -108,23 +109,76 @@ static int everything(const char *path)
 		}
 	}
 	{
-		/* Committed in the scope of its Views: one as it is, one moved, one ended by C's function, one in a vector. */
+		/* Committed in the scope of its Views: one as it is, one ended by C's function, some in an array. */
 		liboutbuf::output scoped = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
 		auto v = scoped.view(0, 5, error);
 		v.write("hello");
 		auto comma = scoped.view(5, 1, error), ended = scoped.view(6, 1, error);
-		auto w = std::move(comma);
-		w.write(",");
+		comma.write(",");
 		ended.write(" ");
 		CHECK(::outbuf_view_end(ended.get()) == 0);
-		std::vector<liboutbuf::view> more;
-		for (unsigned i = 0; i < 5; i++) {
-			more.push_back(scoped.view(7 + i, 1, error));
-			more.back().write(std::string_view("world").substr(i, 1));
-		}
+		liboutbuf::view more[] = { scoped.view(7, 3, error), scoped.view(10, 2, error) };
+		more[0].write("wor");
+		more[1].write("ld");
 		liboutbuf::output moved = std::move(scoped);
 		moved.commit(error);
-		CHECK(!error && moved.memory() == "hello, world" && !v.is_open() && !w.is_open() && !more[4].is_open());
+		CHECK(!error && moved.memory() == "hello, world" && !v.is_open() && !more[1].is_open());
+	}
+	{
+		/* One that was moved may be another thread's, which still writes: commit leaves it alone, and fails. */
+		liboutbuf::options complete = liboutbuf::default_options();
+		complete.check_complete = 1;
+		liboutbuf::output busy = liboutbuf::output::in_memory(complete, error);
+		auto sent = busy.view(0, 2, error);
+		std::atomic<int> step{ 0 };
+		std::thread worker([&step, view = std::move(sent)]() mutable {
+			view.write("a");
+			step = 1;
+			while (step < 2)
+				std::this_thread::yield();
+			view.write("b");
+			std::error_code ignored;
+			view.end(ignored);
+		});
+		while (step < 1)
+			std::this_thread::yield();
+		busy.commit(error);
+		CHECK(error == std::errc::device_or_resource_busy);
+		step = 2;
+		worker.join();
+		busy.commit(error);
+		CHECK(!error && busy.memory() == "ab");
+	}
+	{
+		/* Views that outlive their output: they end with it, and a write to one is nobody's error. */
+		liboutbuf::view assigned, early, late;
+		{
+			liboutbuf::output gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+			assigned = gone.view(0, 1, error);
+			early = gone.view(1, 1, error);
+			early.write("x");
+			early.end(error);
+			CHECK(!error);
+			/* It is closed by another thread than the one that opened it. */
+			std::thread([away = std::move(gone)] {}).join();
+		}
+		CHECK(!assigned.is_open() && !early.is_open());
+		assigned.put(std::uint8_t{ 1 });
+		early.put(std::uint8_t{ 1 });
+		CHECK(assigned.error() == std::errc::bad_file_descriptor);
+		{
+			liboutbuf::output gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+			late = gone.view(0, 1, error);
+			late.write("x");
+			late.end(error);
+			gone.commit(error);
+			CHECK(!error);
+			gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+			late.put(std::uint8_t{ 1 });
+			CHECK(!gone.error());
+		}
+	}
+	{
 		/* A View of another thread is not ended by anybody but it. */
 		liboutbuf::output busy = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
 		liboutbuf::view other;
