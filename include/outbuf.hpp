@@ -258,7 +258,15 @@ public:
 	struct ::outbuf_view *get() noexcept { return &v_; }
 
 #if defined(__cpp_exceptions)
-	void end() { detail::check(of_, end_it()); }
+	void end()
+	{
+		int result = end_it();
+
+		/* The output may be gone. */
+		if (result == -EBADF)
+			throw failure(detail::code(result), "the View is not open");
+		detail::check(of_, result);
+	}
 #endif
 
 private:

@@ -69,7 +69,7 @@ static int check_complete(struct outbuf *ob)
 int outbuf_commit(struct outbuf *ob)
 {
 	struct failure what = { .operation = FAILED_COMMIT };
-	int state = ob__state_begin_exclusive(ob);
+	int state = ob__state_begin_exclusive(ob, what);
 	int r;
 
 	if (state == -EINVAL && ob != NULL && atomic_load(&ob->state) == STATE_DISCARDED)
@@ -97,7 +97,7 @@ int outbuf_commit(struct outbuf *ob)
 		what.operation = FAILED_PUBLISH;
 		r = publish(ob);
 	}
-	state_result(ob, r, what);
+	ob__state_result(ob, r, what);
 	if (r < 0)
 		ob__state_give_up(ob, r, what);
 	/* r may be an error although the file is published: of the last steps, which follow that. */

@@ -73,9 +73,6 @@ static void say_reason(struct text *t, int error)
 	char buffer[128];
 
 	switch (error) {
-	case -EBUSY:
-		say(t, "a View is still open");
-		break;
 	case -EINVAL:
 		say(t, "not possible in this state, or a wrong argument");
 		break;
@@ -192,11 +189,19 @@ static void say_failure(struct text *t, struct outbuf *ob, int error, const stru
 	case FAILED_SIZE:
 		say(t, "setting the size to %" PRIu64 " bytes: ", f->end);
 		break;
+	case FAILED_DATA:
+		say(t, "memory of ");
+		say_range(t, f->begin, f->end);
+		say(t, ": ");
+		break;
 	default:
 		say(t, "%s", operation_name(f->operation));
 		break;
 	}
-	say_reason(t, error);
+	if (error == -EBUSY && f->refused)
+		say(t, "a View was still open");
+	else
+		say_reason(t, error);
 }
 
 static void say_open_views(struct text *t, struct outbuf *ob, uint64_t n)
@@ -235,17 +240,18 @@ size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
 		return t.length;
 	}
 	error = state_error(ob);
-	if (error != 0 && atomic_load_explicit(&ob->failure_known, memory_order_acquire))
+	if (error == 0)
+		error = ob__state_last_error(ob, &f);
+	else if (atomic_load_explicit(&ob->failure_known, memory_order_acquire))
 		f = ob->failure;
 	opened = atomic_load(&ob->views_opened);
 	ended = atomic_load(&ob->views_ended);
 	say_path(&t, ob->path);
-	if (error == 0 && opened != ended) {
+	if (opened != ended && (error == 0 || (error == -EBUSY && f.refused)))
 		say_open_views(&t, ob, opened - ended);
-	} else if (error == 0 && ob->last_error == 0) {
+	else if (error == 0)
 		say(&t, "no error");
-	} else {
-		say_failure(&t, ob, error != 0 ? error : ob->last_error, error != 0 ? &f : &ob->last_failure);
-	}
+	else
+		say_failure(&t, ob, error, &f);
 	return t.length;
 }

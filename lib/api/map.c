@@ -12,21 +12,21 @@
 int outbuf_map(struct outbuf *ob, uint64_t size)
 {
 	const struct failure what = { .operation = FAILED_MAP, .end = size };
-	int state = ob__state_begin_exclusive(ob);
+	int state = ob__state_begin_exclusive(ob, what);
 	uint64_t began;
 	int r;
 
 	if (state < 0)
 		return state;
 	if (size < state_size(ob) || size > INT64_MAX - ob__space_page_size()) {
-		r = state_result(ob, size < state_size(ob) ? -EINVAL : -EFBIG, what);
+		r = ob__state_result(ob, size < state_size(ob) ? -EINVAL : -EFBIG, what);
 		ob__state_end_exclusive(ob, state);
 		return r;
 	}
 	began = ob__state_begin_phase(ob, OUTBUF_PHASE_MAP, size);
 	r = ob__mapping_extend(ob, size, state);
 	ob__state_end_phase(ob, OUTBUF_PHASE_MAP, size, began);
-	state_result(ob, r, what);
+	ob__state_result(ob, r, what);
 	if (r == 0) {
 		ob->stated_size = size;
 		state = STATE_OPEN;
@@ -62,13 +62,14 @@ static int unmap(struct outbuf *ob, int *state)
 
 int outbuf_unmap(struct outbuf *ob)
 {
-	int state = ob__state_begin_exclusive(ob);
+	const struct failure what = { .operation = FAILED_UNMAP };
+	int state = ob__state_begin_exclusive(ob, what);
 	int r = 0;
 
 	if (state < 0)
 		return state;
 	if (state == STATE_OPEN && ob->mapped_end > 0)
-		r = state_result(ob, unmap(ob, &state), (struct failure){ .operation = FAILED_UNMAP });
+		r = ob__state_result(ob, unmap(ob, &state), what);
 	ob__state_end_exclusive(ob, state);
 	return r;
 }
@@ -106,7 +107,8 @@ static int forget_beyond(struct outbuf *ob, uint64_t size)
 
 int outbuf_set_size(struct outbuf *ob, uint64_t size)
 {
-	int state = ob__state_begin_exclusive(ob);
+	const struct failure what = { .operation = FAILED_SIZE, .end = size };
+	int state = ob__state_begin_exclusive(ob, what);
 	int r;
 
 	if (state < 0)
@@ -121,7 +123,7 @@ int outbuf_set_size(struct outbuf *ob, uint64_t size)
 		r = ob__mapping_shorten(ob, size);
 	if (r == 0)
 		r = forget_beyond(ob, size);
-	state_result(ob, r, (struct failure){ .operation = FAILED_SIZE, .end = size });
+	ob__state_result(ob, r, what);
 	ob__state_end_exclusive(ob, state);
 	return r;
 }

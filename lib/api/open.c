@@ -138,6 +138,7 @@ static int open_to(struct outbuf **result, const struct destination *to,
 	ob = calloc(1, sizeof *ob);
 	if (ob == NULL)
 		return ob__error_text_note_open(to->path, -ENOMEM);
+	atomic_flag_clear(&ob->noting);
 	ob->options = checked;
 	ob->swap = (checked.order == OUTBUF_BIG_ENDIAN) != OUTBUF_HOST_BIG;
 	ob->file_limit = ob__sys_file_limit();

@@ -44,7 +44,7 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 		*data = ob->heap.space.base + offset;
 	}
 	state_leave_view(ob);
-	return r;
+	return ob__state_result(ob, r, (struct failure){ .operation = FAILED_DATA, .begin = offset, .end = end });
 }
 
 static int release(struct outbuf *ob, uint64_t offset, uint64_t end)
@@ -60,7 +60,7 @@ static int release(struct outbuf *ob, uint64_t offset, uint64_t end)
 }
 
 /* After a failure nothing is written any more, and the memory stays for those who still write. */
-static int release_unless_failed(struct outbuf *ob, uint64_t offset, uint64_t length)
+static int release_unless_failed(struct outbuf *ob, uint64_t offset, uint64_t length, struct failure what)
 {
 	int r = state_error(ob);
 
@@ -70,12 +70,13 @@ static int release_unless_failed(struct outbuf *ob, uint64_t offset, uint64_t le
 		return -EFBIG;
 	r = release(ob, offset, offset + length);
 	if (r < 0)
-		ob__state_fail_at(ob, r, (struct failure){ FAILED_RELEASE, offset, offset + length, 0, 0 });
+		ob__state_fail_at(ob, r, what);
 	return r;
 }
 
 int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 {
+	const struct failure what = { .operation = FAILED_RELEASE, .begin = offset, .end = offset + length };
 	int r;
 
 	if (ob == NULL)
@@ -85,10 +86,10 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 		return state_error(ob);
 	r = ob__state_enter_view(ob);
 	if (r == 0)
-		r = release_unless_failed(ob, offset, length);
+		r = release_unless_failed(ob, offset, length, what);
 	else if (r == -EINVAL && atomic_load(&ob->state) != STATE_COMMITTED)
 		/* It waited for outbuf_unmap(). While it counts as a View, no call leads on from that state. */
 		r = state_error(ob);
 	state_leave_view(ob);
-	return r;
+	return ob__state_result(ob, r, what);
 }

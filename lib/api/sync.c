@@ -8,7 +8,8 @@
 
 int outbuf_flush(struct outbuf *ob)
 {
-	int state = ob__state_begin_exclusive(ob);
+	const struct failure what = { .operation = FAILED_FLUSH };
+	int state = ob__state_begin_exclusive(ob, what);
 	int r = 0;
 
 	if (state < 0)
@@ -17,7 +18,7 @@ int outbuf_flush(struct outbuf *ob)
 		r = ob__write_back_heap(ob);
 	if (r == 0)
 		r = state_error(ob);
-	state_result(ob, r, (struct failure){ .operation = FAILED_FLUSH });
+	ob__state_result(ob, r, what);
 	ob__state_end_exclusive(ob, state);
 	return r;
 }
@@ -42,7 +43,8 @@ static int sync_file(struct outbuf *ob, int state)
 
 int outbuf_sync(struct outbuf *ob)
 {
-	int state = ob__state_begin_exclusive(ob);
+	const struct failure what = { .operation = FAILED_SYNC };
+	int state = ob__state_begin_exclusive(ob, what);
 	int r = 0;
 
 	if (state < 0)
@@ -53,7 +55,7 @@ int outbuf_sync(struct outbuf *ob)
 	} else {
 		r = sync_file(ob, state);
 	}
-	state_result(ob, r, (struct failure){ .operation = FAILED_SYNC });
+	ob__state_result(ob, r, what);
 	ob__state_end_exclusive(ob, state);
 	return r;
 }

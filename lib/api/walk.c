@@ -176,11 +176,12 @@ static int walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 
 int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void *arg)
 {
+	const struct failure what = { .operation = FAILED_WALK };
 	int state, r;
 
 	if (block == NULL || block_size == 0)
 		return -EINVAL;
-	state = ob__state_begin_exclusive(ob);
+	state = ob__state_begin_exclusive(ob, what);
 	if (state < 0)
 		return state;
 	/* While no View is open the old output's bytes in a recycled file can be zeroed. */
@@ -190,10 +191,9 @@ int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	if (r == 0)
 		atomic_fetch_add(&ob->views_opened, 1);
 	ob__state_end_exclusive(ob, state);
-	if (r < 0)
-		return r;
-	r = state_result(ob, walk(ob, block_size, block, arg, state == STATE_UNMAPPED),
-	                 (struct failure){ .operation = FAILED_WALK });
-	state_leave_view(ob);
-	return r;
+	if (r == 0) {
+		r = walk(ob, block_size, block, arg, state == STATE_UNMAPPED);
+		state_leave_view(ob);
+	}
+	return ob__state_result(ob, r, what);
 }

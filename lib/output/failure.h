@@ -11,6 +11,7 @@ enum failed_operation {
 	FAILED_WRITE,   /* storing n bytes at `offset` through a View on [begin, end) */
 	FAILED_SEEK,    /* moving a View on [begin, end) to `offset` */
 	FAILED_RELEASE, /* outbuf_release() of [begin, end) */
+	FAILED_DATA,    /* outbuf_data() of [begin, end) */
 	FAILED_PROGRAM, /* the program called outbuf_fail() */
 	FAILED_MAP,     /* outbuf_map() of `end` bytes */
 	FAILED_UNMAP,
@@ -26,6 +27,7 @@ struct failure {
 	enum failed_operation operation;
 	uint64_t begin, end; /* file offsets; `end` UINT64_MAX: of a View without a length */
 	uint64_t offset, n;  /* a file offset, and bytes */
+	int refused;         /* 1: the call was not begun: a View was open (-EBUSY), or the state is wrong (-EINVAL) */
 };
 
 #endif

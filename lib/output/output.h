@@ -82,8 +82,6 @@ struct outbuf {
 	int given_up;                     /* 1: it failed inside an owner's call, which ends with STATE_DISCARDED */
 	int sync_wanted;                  /* 1: commit of a sequential output waits for the disk */
 	uint64_t phase_ns[OUTBUF_PHASES]; /* wall time spent in each phase, so far */
-	int last_error;                   /* of the last owner's call that failed, sticky or not; 0: none has */
-	struct failure last_failure;      /* what that was about */
 	struct range gap;                 /* the first gap that commit found; length 0: none */
 	int map_error;                    /* why the last outbuf_map() did not map: a negative errno, or 0 */
 	int prealloc_error;               /* why no blocks could be preallocated: a negative errno, or 0 */
@@ -91,6 +89,9 @@ struct outbuf {
 
 	/* -------- Any thread, each by its own rules. */
 
+	atomic_flag noting;          /* the lock of last_error and last_failure, which any thread reads and writes */
+	int last_error;              /* of the last call that failed, sticky or not, but for writes; 0: none has */
+	struct failure last_failure; /* what that was about */
 	struct heap heap;
 	struct coverage coverage; /* used with options.check_overlap */
 	struct blocks blocks;     /* write buffers of staged Views */

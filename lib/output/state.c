@@ -37,22 +37,23 @@ void ob__state_end_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t by
 		ob->options.observe(ob->options.observe_arg, phase, 1, bytes);
 }
 
-int ob__state_begin_exclusive(struct outbuf *ob)
+int ob__state_begin_exclusive(struct outbuf *ob, struct failure what)
 {
 	int state;
 
 	if (ob == NULL)
 		return -EINVAL;
+	what.refused = 1;
 	state = atomic_load(&ob->state);
 	if (state != STATE_OPEN && state != STATE_UNMAPPED)
-		return -EINVAL;
+		return ob__state_result(ob, -EINVAL, what);
 	if (state_has_views(ob))
-		return -EBUSY;
+		return ob__state_result(ob, -EBUSY, what);
 	/* A View may have been opened since. From this store on none can be. */
 	atomic_store(&ob->state, STATE_EXCLUSIVE);
 	if (state_has_views(ob)) {
 		atomic_store(&ob->state, state);
-		return -EBUSY;
+		return ob__state_result(ob, -EBUSY, what);
 	}
 	ob->outer = exclusive_here;
 	exclusive_here = ob;
@@ -104,6 +105,39 @@ int ob__state_fail_at(struct outbuf *ob, int error, struct failure what)
 		return none;
 	ob->failure = what;
 	atomic_store_explicit(&ob->failure_known, 1, memory_order_release);
+	return error;
+}
+
+static void lock_notes(struct outbuf *ob)
+{
+	while (atomic_flag_test_and_set_explicit(&ob->noting, memory_order_acquire))
+		ob__sys_pause();
+}
+
+static void unlock_notes(struct outbuf *ob)
+{
+	atomic_flag_clear_explicit(&ob->noting, memory_order_release);
+}
+
+int ob__state_result(struct outbuf *ob, int r, struct failure what)
+{
+	if (r >= 0)
+		return r;
+	lock_notes(ob);
+	ob->last_error = r;
+	ob->last_failure = what;
+	unlock_notes(ob);
+	return r;
+}
+
+int ob__state_last_error(struct outbuf *ob, struct failure *what)
+{
+	int error;
+
+	lock_notes(ob);
+	error = ob->last_error;
+	*what = ob->last_failure;
+	unlock_notes(ob);
 	return error;
 }
 

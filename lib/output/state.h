@@ -12,9 +12,9 @@ void ob__state_end_phase(struct outbuf *ob, enum outbuf_phase phase, uint64_t by
 /*
  * No View can be open from here to ob__state_end_exclusive(): threads that want to open one wait. Owner. Returns the
  * state to go back to, or a negative errno: -EBUSY while a View is open, -EINVAL if `ob` is NULL, committed or
- * discarded.
+ * discarded. That is noted, as the failure of the call that `what` says.
  */
-int ob__state_begin_exclusive(struct outbuf *ob);
+int ob__state_begin_exclusive(struct outbuf *ob, struct failure what);
 void ob__state_end_exclusive(struct outbuf *ob, int state);
 
 /*
@@ -60,15 +60,14 @@ static inline int state_fail(struct outbuf *ob, int error, enum failed_operation
 	return ob__state_fail_at(ob, error, (struct failure){ .operation = operation });
 }
 
-/* An owner's call returns `r`: if that is an error, note what it is about. Owner. Returns `r`. */
-static inline int state_result(struct outbuf *ob, int r, struct failure what)
-{
-	if (r < 0) {
-		ob->last_error = r;
-		ob->last_failure = what;
-	}
-	return r;
-}
+/*
+ * A call returns `r`: if that is an error, sticky or not, note what it is about, for outbuf_error_text(). Any thread.
+ * Returns `r`.
+ */
+int ob__state_result(struct outbuf *ob, int r, struct failure what);
+
+/* The last error that was noted, 0 if none was, and what it is about. Any thread. */
+int ob__state_last_error(struct outbuf *ob, struct failure *what);
 
 /* The length that the file would have if it were committed now. Owner. */
 static inline uint64_t state_size(const struct outbuf *ob)

@@ -111,6 +111,42 @@ static void test_whole_output(void **state)
 	end(ob);
 }
 
+/* The last call that failed decides, whether or not the error is sticky. */
+static void test_last_call(void **state)
+{
+	const struct sandbox *s = *state;
+	struct outbuf *ob = open_checking(s);
+	struct outbuf_view v;
+	char text[200];
+	void *data;
+
+	outbuf_view(ob, &v, 0, 10);
+	assert_int_equal(outbuf_data(ob, 2 << 20, 10, &data), -EFBIG);
+	assert_text(s, ob, "memory of [2097152, 2097162): larger than the output, the file or the process's limit allows");
+	assert_int_equal(outbuf_release(ob, UINT64_MAX - 5, 5), -EFBIG);
+	assert_text(s, ob,
+	            "releasing [18446744073709551610, ...): larger than the output, the file or the process's limit allows");
+	assert_int_equal(outbuf_flush(ob), -EBUSY);
+	assert_text(s, ob, "1 view is still open: [0, 10)");
+	/* It has ended by the time somebody asks. */
+	assert_int_equal(commit(ob), -EBUSY);
+	outbuf_view_end(&v);
+	assert_text(s, ob, "completing the file: a View was still open");
+	assert_int_equal(commit(ob), 0);
+	assert_int_equal(commit(ob), -EINVAL);
+	assert_text(s, ob, "completing the file: not possible in this state, or a wrong argument");
+	assert_int_equal(outbuf_map(ob, 10), -EINVAL);
+	assert_text(s, ob, "planning 10 bytes: not possible in this state, or a wrong argument");
+	end(ob);
+
+	/* No View of the output: the program's own words for its own trouble, and rename(2)'s for a mount point. */
+	ob = open_checking(s);
+	outbuf_fail(ob, -EBUSY);
+	snprintf(text, sizeof text, "the program gave it up: %s", strerror(EBUSY));
+	assert_text(s, ob, text);
+	end(ob);
+}
+
 /* As snprintf(3): cut, ended by NUL, and how long it would be. */
 static void test_buffers(void **state)
 {
@@ -138,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		sandbox_test(test_views),
 		sandbox_test(test_whole_output),
+		sandbox_test(test_last_call),
 		sandbox_test(test_buffers),
 	};
 
