@@ -99,6 +99,16 @@ static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged
 	return r;
 }
 
+/* The guard was armed for a mapping that is not made after all. */
+static void guard_as_before(struct outbuf *ob)
+{
+	int r = guard_up_to(ob, ob->mapped_end);
+
+	/* The guard's copy of the descriptor is closed, and close(2) reports lost writes once. */
+	if (r < 0)
+		state_fail(ob, r, FAILED_MAP);
+}
+
 /*
  * Map the file over the heap up to `end`. `tail` was loaded into the heap behind it. *lost: the system took memory away
  * and did not map (space_vm.c), or the mapping could not be noted; bytes may be gone then.
@@ -106,15 +116,12 @@ static int prepare(struct outbuf *ob, uint64_t end, int *map_error, int *damaged
 static int map_over_heap(struct outbuf *ob, uint64_t end, struct range tail, int *map_error, int *lost)
 {
 	struct range mapped = { ob->mapped_end, end - ob->mapped_end };
-	int r, ended;
+	int r;
 
 	*map_error = ob__heap_map_file(&ob->heap, ob->target.fd, ob->mapped_end, end, lost);
 	if (*map_error < 0) {
 		r = *lost ? -ENOMEM : error_if_map_required(ob, *map_error);
-		ended = guard_up_to(ob, ob->mapped_end);
-		/* The guard's copy of the descriptor is closed, and close(2) reports lost writes once. */
-		if (ended < 0)
-			state_fail(ob, ended, FAILED_MAP);
+		guard_as_before(ob);
 		return r;
 	}
 	ob->mapped_end = end;
@@ -150,8 +157,11 @@ static int map_file(struct outbuf *ob, uint64_t size, int state, int *map_error)
 	}
 	if (r == 0 && *map_error == 0)
 		r = prepare(ob, end, map_error, &lost);
-	if (r == 0 && *map_error == 0 && state == STATE_UNMAPPED)
+	if (r == 0 && *map_error == 0 && state == STATE_UNMAPPED) {
 		r = load_tail(ob, end, &tail);
+		if (r < 0)
+			guard_as_before(ob);
+	}
 	if (r == 0 && *map_error == 0 && end > ob->mapped_end)
 		r = map_over_heap(ob, end, tail, map_error, &lost);
 	if (lost)

@@ -75,6 +75,7 @@ static void keep(struct pool_call *call)
 int ob__pool_run(pool_function *run, void *run_arg, size_t n, void (*task)(void *arg, size_t i), void *arg)
 {
 	struct pool_call *call = calloc(1, sizeof *call + (n / 32 + 1) * sizeof *call->begun);
+	size_t left;
 	int r, complete;
 
 	if (call == NULL)
@@ -84,7 +85,8 @@ int ob__pool_run(pool_function *run, void *run_arg, size_t n, void (*task)(void 
 	call->n = n;
 	r = run(run_arg, n, run_task, call);
 	atomic_store(&call->closed, 1);
-	while (atomic_load_explicit(&call->left, memory_order_acquire) != atomic_load(&call->entered))
+	/* `left` first: a call that begins and ends between the two reads would hide one that is still running. */
+	while (left = atomic_load_explicit(&call->left, memory_order_acquire), left != atomic_load(&call->entered))
 		ob__sys_pause();
 	complete = atomic_load_explicit(&call->done, memory_order_relaxed) == n;
 	if (r == 0 && complete)

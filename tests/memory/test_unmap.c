@@ -54,6 +54,7 @@ static int live_near_limit(void *arg)
 	o.map = n->map;
 	o.stage = n->stage;
 	o.prealloc = n->prealloc;
+	o.guard = 1;
 	if (outbuf_open(&ob, n->s->path, &o) != 0)
 		return __LINE__;
 	if (full == 0 && n->map == OUTBUF_REQUIRE) {
@@ -79,6 +80,9 @@ static int live_near_limit(void *arg)
 		/* It cannot be loaded: nothing is mapped, and nothing lost. */
 		ob__sys_table.pread = no_pread;
 		if (mapped && (outbuf_map(ob, n->size) != -EIO || outbuf_is_mapped(ob) || outbuf_error(ob) != 0))
+			return __LINE__;
+		/* And nothing is guarded: the addresses were given back. */
+		if (ob->guard.slot != NULL)
 			return __LINE__;
 		ob__sys_table = real;
 		if (outbuf_map(ob, n->size) != 0 || outbuf_size(ob) != n->size)
