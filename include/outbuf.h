@@ -610,10 +610,10 @@ OUTBUF_API int outbuf_error(const struct outbuf *ob);
  * Write to `buffer`, which has `size` bytes, one sentence for a person: which output failed, in which operation, and
  * why. It ends in a NUL, and has no newline: "out.img: view [4096, 8192): a write of 13 bytes at 8190 passes its
  * end". It is about the sticky error. If there is none, it is about the last call for the output that failed, on any
- * thread; a View's own calls do not count. If no call has failed, or the last one failed because a View was open, it
- * says how many Views are still open (with options.check_complete it says which, if it is one). Any thread, in every
- * state until close. If `ob` is NULL it is about the last output that could not be opened on this thread. The texts
- * are for people and may change.
+ * thread; calls of a View, outbuf_discard(), outbuf_stats() and wrong arguments like NULL do not count. If that call
+ * failed because a View was open, it says how many are open now (with options.check_complete it says which, if it is
+ * one). Any thread, in every state until close. If `ob` is NULL it is about the last output that could not be opened
+ * on this thread. The texts are for people and may change.
  *
  * Returns the length of the sentence without its NUL, as snprintf(3): it was cut if that is `size` or more.
  */

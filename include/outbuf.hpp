@@ -29,7 +29,7 @@
  * Views can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved. All
  * Views must have ended before their output is committed, else commit() fails by EBUSY; but for those that the same
  * thread opened that opened the output, and that were not moved: commit() ends these. A View that was moved may be
- * another thread's, which still writes.
+ * another thread's, which still writes. No thread may be using a View while its output is destroyed.
  */
 #ifndef OUTBUF_HPP
 #define OUTBUF_HPP
@@ -128,7 +128,11 @@ int block(void *function, std::uint64_t index, std::uint64_t offset, const void 
 class view;
 
 #if defined(__cpp_exceptions)
-/* What is thrown: what() is the sentence of outbuf_error_text(), which names the output's path once. */
+/*
+ * What is thrown. code() is the result of the call. what() is the sentence of outbuf_error_text(), which names the
+ * output's path once. It is about the output's sticky error if there is one, and that is not always the code: the
+ * output may have failed before, by something else.
+ */
 class failure : public std::system_error {
 public:
 	failure(std::error_code error, std::string text) : std::system_error(error), text_(std::move(text)) {}
@@ -147,9 +151,14 @@ inline void check(::outbuf *ob, int result)
 {
 	if (result >= 0)
 		return;
-	std::string text(::outbuf_error_text(ob, nullptr, 0) + 1, '\0');
-	::outbuf_error_text(ob, &text[0], text.size());
-	text.pop_back();
+	std::string text;
+	std::size_t length = 0;
+	/* Another thread may fail in between, and the sentence be longer then. */
+	do {
+		text.resize(length + 1);
+		length = ::outbuf_error_text(ob, &text[0], text.size());
+	} while (length >= text.size());
+	text.resize(length);
 	throw failure(code(result), std::move(text));
 }
 #endif
@@ -168,6 +177,7 @@ struct own_views {
 	 */
 	view *first[2] = { nullptr, nullptr };
 	const void *const thread = this_thread();
+	std::atomic<unsigned> users{ 1 }; /* the output, and Views that may still fail it */
 
 	void lock() noexcept
 	{
@@ -177,11 +187,40 @@ struct own_views {
 	void unlock() noexcept { busy.clear(std::memory_order_release); }
 };
 
+/* A user of it, or nullptr. Not a std::shared_ptr: that cannot be made without exceptions when memory is short. */
+class own_views_ref {
+public:
+	own_views_ref() noexcept = default;
+	explicit own_views_ref(own_views *shared) noexcept : shared_(shared) {}
+	own_views_ref(const own_views_ref &other) noexcept : shared_(other.shared_)
+	{
+		if (shared_)
+			shared_->users.fetch_add(1, std::memory_order_relaxed);
+	}
+	own_views_ref(own_views_ref &&other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
+	own_views_ref &operator=(own_views_ref other) noexcept
+	{
+		std::swap(shared_, other.shared_);
+		return *this;
+	}
+	~own_views_ref()
+	{
+		if (shared_ && shared_->users.fetch_sub(1, std::memory_order_acq_rel) == 1)
+			delete shared_;
+	}
+	own_views *operator->() const noexcept { return shared_; }
+	explicit operator bool() const noexcept { return shared_ != nullptr; }
+
+private:
+	own_views *shared_ = nullptr;
+};
+
 } // namespace detail
 
 /*
- * A View. It belongs to one thread at a time. If it was opened by another thread than the output, it must not be used
- * after the output is closed.
+ * A View. It belongs to one thread at a time. No thread may be using one while its output is destroyed or assigned to.
+ * Afterwards writes do nothing to Views that the thread opened that opened the output. All others must have ended
+ * before, and may only be destroyed or assigned to.
  */
 class view {
 public:
@@ -260,10 +299,11 @@ public:
 #if defined(__cpp_exceptions)
 	void end()
 	{
+		bool was_open = is_open();
 		int result = end_it();
 
 		/* The output may be gone. */
-		if (result == -EBADF)
+		if (!was_open && result < 0)
 			throw failure(detail::code(result), "the View is not open");
 		detail::check(of_, result);
 	}
@@ -289,20 +329,20 @@ private:
 	using opener = int(::outbuf *, struct ::outbuf_view *, std::uint64_t, std::uint64_t);
 
 	/* Made where the caller wants it, and not moved there: only such a View is ended by commit(). */
-	view(opener *open, ::outbuf *ob, const std::shared_ptr<detail::own_views> &shared, std::uint64_t offset,
+	view(opener *open, ::outbuf *ob, const detail::own_views_ref &shared, std::uint64_t offset,
 	     std::uint64_t length, std::error_code &error) noexcept
 	{
 		error = detail::code(open_by(open, ob, shared, offset, length));
 	}
 #if defined(__cpp_exceptions)
-	view(opener *open, ::outbuf *ob, const std::shared_ptr<detail::own_views> &shared, std::uint64_t offset,
+	view(opener *open, ::outbuf *ob, const detail::own_views_ref &shared, std::uint64_t offset,
 	     std::uint64_t length)
 	{
 		detail::check(ob, open_by(open, ob, shared, offset, length));
 	}
 #endif
 
-	int open_by(opener *open, ::outbuf *ob, const std::shared_ptr<detail::own_views> &shared, std::uint64_t offset,
+	int open_by(opener *open, ::outbuf *ob, const detail::own_views_ref &shared, std::uint64_t offset,
 	            std::uint64_t length) noexcept
 	{
 		int result = open(ob, &v_, offset, length);
@@ -394,7 +434,7 @@ private:
 	friend class output;
 	struct ::outbuf_view v_ = {};
 	struct ::outbuf *of_ = nullptr; /* the output that it belongs or belonged to; with shared_, shared_->ob tells */
-	std::shared_ptr<detail::own_views> shared_;  /* nullptr: opened by another thread than the output */
+	detail::own_views_ref shared_;               /* none: opened by another thread than the output */
 	view *next_ = nullptr, *previous_ = nullptr; /* in the list; these and list_ only if it is linked */
 	unsigned char list_ = 0;                     /* which one of shared_->first */
 	bool is_linked_ = false;
@@ -447,9 +487,9 @@ public:
 	void flush(std::error_code &error) noexcept { error = detail::code(::outbuf_flush(ob_)); }
 	void sync(std::error_code &error) noexcept { error = detail::code(::outbuf_sync(ob_)); }
 	/*
-	 * Views that this thread has opened, and has not ended or moved, are ended first, if this thread opened the
-	 * output, too. Any other View that is open makes it fail with EBUSY. A thread that uses a View of this one by
-	 * reference must be done with it.
+	 * If this thread opened the output, the Views that it has opened are ended first, unless they were moved. Those
+	 * of `v = out.view(...)` and `views.push_back(out.view(...))` were moved. Any View that is then open makes
+	 * commit fail with EBUSY. A thread that uses a View of this one by reference must be done with it.
 	 */
 	void commit(std::error_code &error) noexcept
 	{
@@ -583,24 +623,13 @@ public:
 #endif
 
 private:
-	/*
-	 * The output was opened or not, as `result` says. Without memory for the lists commit() ends no Views.
-	 * std::shared_ptr has no constructor without exceptions, so they end here.
-	 */
+	/* The output was opened or not, as `result` says. Without memory for the lists commit() ends no Views. */
 	int created(int result) noexcept
 	{
-		if (result < 0)
-			return result;
-#if defined(__cpp_exceptions)
-		try {
-			own_ = std::make_shared<detail::own_views>();
-		} catch (const std::bad_alloc &) {
-			return result;
-		}
-#else
-		own_ = std::make_shared<detail::own_views>();
-#endif
-		own_->ob = ob_;
+		if (result == 0)
+			own_ = detail::own_views_ref(new (std::nothrow) detail::own_views);
+		if (own_)
+			own_->ob = ob_;
 		return result;
 	}
 
@@ -636,11 +665,11 @@ private:
 		}
 		::outbuf_close(ob_);
 		ob_ = nullptr;
-		own_.reset();
+		own_ = {};
 	}
 
 	::outbuf *ob_ = nullptr;
-	std::shared_ptr<detail::own_views> own_;
+	detail::own_views_ref own_;
 };
 
 } // inline namespace

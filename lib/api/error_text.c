@@ -88,7 +88,7 @@ static void say_reason(struct text *t, int error)
 		break;
 #endif
 	case -EDEADLK:
-		say(t, "opened inside a call that waits for it");
+		say(t, "made inside a call that it would wait for");
 		break;
 	case -ECANCELED:
 		say(t, "it was discarded");
@@ -244,10 +244,11 @@ size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
 		error = ob__state_last_error(ob, &f);
 	else if (atomic_load_explicit(&ob->failure_known, memory_order_acquire))
 		f = ob->failure;
-	opened = atomic_load(&ob->views_opened);
+	/* In this order: a View that is opened and ended between the two must not count as ended alone. */
 	ended = atomic_load(&ob->views_ended);
+	opened = atomic_load(&ob->views_opened);
 	say_path(&t, ob->path);
-	if (opened != ended && (error == 0 || (error == -EBUSY && f.refused)))
+	if (opened != ended && error == -EBUSY && f.refused)
 		say_open_views(&t, ob, opened - ended);
 	else if (error == 0)
 		say(&t, "no error");

@@ -17,8 +17,15 @@
 #include "output/store.h"
 #include "output/zero_stale.h"
 
+/* The end of a range for a person: UINT64_MAX, which is told as "...", if no offset can express it. */
+static uint64_t end_or_max(uint64_t offset, uint64_t end)
+{
+	return end < offset ? UINT64_MAX : end;
+}
+
 int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data)
 {
+	struct failure what = { .operation = FAILED_DATA, .begin = offset };
 	uint64_t end = offset + length;
 	int r;
 
@@ -43,8 +50,10 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 			ob__heap_note_written(&ob->heap, end);
 		*data = ob->heap.space.base + offset;
 	}
+	what.end = end_or_max(offset, end);
+	ob__state_result(ob, r, what);
 	state_leave_view(ob);
-	return ob__state_result(ob, r, (struct failure){ .operation = FAILED_DATA, .begin = offset, .end = end });
+	return r;
 }
 
 static int release(struct outbuf *ob, uint64_t offset, uint64_t end)
@@ -76,7 +85,11 @@ static int release_unless_failed(struct outbuf *ob, uint64_t offset, uint64_t le
 
 int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 {
-	const struct failure what = { .operation = FAILED_RELEASE, .begin = offset, .end = offset + length };
+	const struct failure what = {
+		.operation = FAILED_RELEASE,
+		.begin = offset,
+		.end = end_or_max(offset, offset + length),
+	};
 	int r;
 
 	if (ob == NULL)
@@ -90,6 +103,7 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 	else if (r == -EINVAL && atomic_load(&ob->state) != STATE_COMMITTED)
 		/* It waited for outbuf_unmap(). While it counts as a View, no call leads on from that state. */
 		r = state_error(ob);
+	ob__state_result(ob, r, what);
 	state_leave_view(ob);
-	return ob__state_result(ob, r, what);
+	return r;
 }

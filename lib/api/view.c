@@ -152,7 +152,7 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	ob__state_fail_at(ob, r, (struct failure){
 		.operation = FAILED_VIEW,
 		.begin = offset,
-		.end = length == OUTBUF_UNBOUNDED ? UINT64_MAX : offset + length,
+		.end = length > UINT64_MAX - offset ? UINT64_MAX : offset + length,
 	});
 	state_leave_view(ob);
 	return r;

@@ -191,9 +191,9 @@ int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	if (r == 0)
 		atomic_fetch_add(&ob->views_opened, 1);
 	ob__state_end_exclusive(ob, state);
-	if (r == 0) {
-		r = walk(ob, block_size, block, arg, state == STATE_UNMAPPED);
-		state_leave_view(ob);
-	}
-	return ob__state_result(ob, r, what);
+	if (r < 0)
+		return ob__state_result(ob, r, what);
+	r = ob__state_result(ob, walk(ob, block_size, block, arg, state == STATE_UNMAPPED), what);
+	state_leave_view(ob);
+	return r;
 }

@@ -10,8 +10,8 @@ typedef int pool_function(void *run_arg, size_t n, void (*task)(void *arg, size_
 
 /*
  * Have the pool call task(arg, i) once for each i below n. No call is under way when this returns, and none is made
- * later, whatever the pool does until it returns. It may do whatever it wants later, too, if tasks are missing. If none
- * is, it must not call our function once more. Any thread. 0, or a negative errno:
+ * later, whatever the pool does before it returns. After that it may call our function again only if it has failed or
+ * tasks are missing, and such calls do nothing. Otherwise the memory is freed. Any thread. 0, or a negative errno:
  *   the pool's error   it returned a negative number
  *   -EINVAL            it returned a positive number
  *   -EIO               it returned 0 and has not done all tasks

@@ -43,6 +43,8 @@ static void test_views(void **state)
 
 	assert_text(s, ob, "no error");
 	outbuf_view(ob, &v, 4096, 4096);
+	assert_text(s, ob, "no error");
+	assert_int_equal(outbuf_flush(ob), -EBUSY);
 	assert_text(s, ob, "1 view is still open: [4096, 8192)");
 	outbuf_view(ob, &w, 10000, OUTBUF_UNBOUNDED);
 	assert_text(s, ob, "2 views are still open");
@@ -123,7 +125,10 @@ static void test_last_call(void **state)
 	outbuf_view(ob, &v, 0, 10);
 	assert_int_equal(outbuf_data(ob, 2 << 20, 10, &data), -EFBIG);
 	assert_text(s, ob, "memory of [2097152, 2097162): larger than the output, the file or the process's limit allows");
-	assert_int_equal(outbuf_release(ob, UINT64_MAX - 5, 5), -EFBIG);
+	assert_int_equal(outbuf_data(ob, UINT64_MAX - 5, 10, &data), -EFBIG);
+	assert_text(s, ob,
+	            "memory of [18446744073709551610, ...): larger than the output, the file or the process's limit allows");
+	assert_int_equal(outbuf_release(ob, UINT64_MAX - 5, 10), -EFBIG);
 	assert_text(s, ob,
 	            "releasing [18446744073709551610, ...): larger than the output, the file or the process's limit allows");
 	assert_int_equal(outbuf_flush(ob), -EBUSY);

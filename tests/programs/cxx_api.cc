@@ -26,8 +26,8 @@ static_assert(!std::is_copy_constructible_v<liboutbuf::view> && !std::is_copy_as
 static_assert(!std::is_copy_constructible_v<liboutbuf::output> && !std::is_copy_assignable_v<liboutbuf::output>);
 static_assert(std::is_nothrow_move_constructible_v<liboutbuf::view> && std::is_nothrow_move_assignable_v<liboutbuf::output>);
 /* Little more than the C structs. */
-static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 6 * sizeof(void *) &&
-              sizeof(liboutbuf::output) == 3 * sizeof(void *));
+static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 5 * sizeof(void *) &&
+              sizeof(liboutbuf::output) == 2 * sizeof(void *));
 
 static int plain_function(std::uint64_t, std::uint64_t, const std::byte *, std::size_t size)
 {
@@ -151,7 +151,7 @@ static int everything(const char *path)
 	}
 	{
 		/* Views that outlive their output: they end with it, and a write to one is nobody's error. */
-		liboutbuf::view assigned, early, late;
+		liboutbuf::view assigned, early, late, refused;
 		{
 			liboutbuf::output gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
 			assigned = gone.view(0, 1, error);
@@ -159,6 +159,8 @@ static int everything(const char *path)
 			early.write("x");
 			early.end(error);
 			CHECK(!error);
+			refused = gone.view(UINT64_MAX - 5, 10, error);
+			CHECK(error == std::errc::file_too_large);
 			/* It is closed by another thread than the one that opened it. */
 			std::thread([away = std::move(gone)] {}).join();
 		}
@@ -166,6 +168,17 @@ static int everything(const char *path)
 		assigned.put(std::uint8_t{ 1 });
 		early.put(std::uint8_t{ 1 });
 		CHECK(assigned.error() == std::errc::bad_file_descriptor);
+#if defined(__cpp_exceptions)
+		for (liboutbuf::view *v : { &early, &refused }) {
+			std::string what;
+			try {
+				v->end();
+			} catch (const std::system_error &e) {
+				what = e.what();
+			}
+			CHECK(what == "the View is not open");
+		}
+#endif
 		{
 			liboutbuf::output gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
 			late = gone.view(0, 1, error);

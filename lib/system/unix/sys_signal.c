@@ -14,8 +14,10 @@
  * zero. If the signal that was taken turns out to be another one than that of our call, it is queued again for this
  * thread, with all that it says.
  *
- * Where the system does not tell (no /proc, another kernel), the thread sends itself the signal before it waits. A
- * signal is pending at most once for a thread, so this adds nothing, and makes sure that the wait ends.
+ * Where the system does not tell (no /proc, another kernel, an emulator that keeps signals of its own), the thread
+ * sends itself the signal, and then takes one. A signal is pending at most once for a thread, so this adds nothing. And
+ * the one that is taken is the thread's, not the process's. This has no time either: another thread may set the signal
+ * to SIG_IGN, which discards what is pending, and then nothing would end a wait.
  *
  * Limit: a signal that the program directs to this thread while ours is pending is lost, because the kernel keeps one
  * of each. This is so for all signals below SIGRTMIN.
@@ -74,17 +76,28 @@ static int is_pending_for_thread(int signal)
 }
 
 /*
- * Is it the signal that a call of ours raised? For a lease it tells the file's descriptor, unless another one has asked
- * for this signal: qemu 7.2 puts the descriptor where si_band should be, and 0 into si_fd. The other signals tell that
- * this process raised them; one that another thread has directed to this one (pthread_kill(3)) has a negative code.
+ * qemu-user 7.2 takes si_band for an int where it is a long, and so tells the descriptor in its second half. si_fd is
+ * what it was before then: 0. The kernel's si_band is less than 65,536, so one of the halves is 0.
  */
-static int is_ours(const siginfo_t *info, int signal, int fd)
+static int is_descriptor_in_band(const siginfo_t *info, int fd)
+{
+	int halves[2];
+
+	if (sizeof info->si_band != sizeof halves || info->si_fd != 0)
+		return 0;
+	memcpy(halves, &info->si_band, sizeof halves);
+	return halves[0] != 0 && halves[1] == fd;
+}
+
+/*
+ * Is it the signal that a call of ours raised? For a lease it tells the file's descriptor. The others tell that this
+ * process raised them; one that another thread has directed to this one (pthread_kill(3)) has a negative code.
+ */
+static int is_ours(const siginfo_t *info, int fd)
 {
 	if (fd < 0)
 		return info->si_code >= 0;
-	if (info->si_code <= 0 || info->si_code == SI_KERNEL)
-		return 0;
-	return info->si_fd == fd || ob__sys_table.fcntl(info->si_fd, F_GETSIG, NULL) != signal;
+	return info->si_code > 0 && (info->si_fd == fd || is_descriptor_in_band(info, fd));
 }
 
 #ifndef SYS_rt_sigtimedwait /* 32-bit machines that are younger than 2038's problem */
@@ -117,13 +130,13 @@ static void take_any(int signal)
 /* Take the signal, which is pending for this thread, unless it is another than that of our call. */
 static void take_from_thread(int signal, int fd)
 {
-	siginfo_t info;
+	siginfo_t info = { .si_signo = 0 }; /* all of it 0, for is_descriptor_in_band() */
 	int got;
 
 	do
 		got = take_at_once(signal, &info);
 	while (got < 0 && errno == EINTR);
-	if (got == signal && !is_ours(&info, signal, fd) &&
+	if (got == signal && !is_ours(&info, fd) &&
 	    syscall(SYS_rt_tgsigqueueinfo, getpid(), (pid_t)syscall(SYS_gettid), signal, &info) < 0)
 		pthread_kill(pthread_self(), signal);
 }
@@ -141,7 +154,10 @@ static void take_from_thread(int signal, int fd)
 	(void)signal, (void)fd;
 }
 
-/* Not every system has sigtimedwait(2). A signal that was sent to this thread is there, unless it is now ignored. */
+/*
+ * Not every system has sigtimedwait(2). There it waits if another thread sets the signal to SIG_IGN between the two
+ * calls.
+ */
 static void take_any(int signal)
 {
 #ifdef HAVE_SIGTIMEDWAIT
