@@ -39,8 +39,7 @@
 #include "workqueue.h"
 
 /*
- * The last piece that starts at or before file offset `offset`, or else the first one. There must be at least one
- * piece.
+ * The last piece that starts at or before file offset `offset`, or else the first one. 0 if there is none.
  */
 static size_t piece_at(const struct layout *l, uint64_t offset)
 {
@@ -56,10 +55,10 @@ static size_t piece_at(const struct layout *l, uint64_t offset)
 	return low;
 }
 
-/* How many bytes phase 1 writes. These are cut into blocks. */
+/* How many bytes phase 1 writes, which may be padding only: sections without a byte are aligned, too. */
 static uint64_t contents_size(const struct layout *l)
 {
-	return l->n_pieces ? l->contents_end - l->contents_start : 0;
+	return l->contents_end - l->contents_start;
 }
 
 /*
@@ -69,9 +68,14 @@ static uint64_t contents_size(const struct layout *l)
 static uint64_t block_start(const struct layout *l, size_t i)
 {
 	uint64_t at = l->contents_start + workqueue_block_start(contents_size(l), i);
-	const struct piece *piece = &l->pieces[piece_at(l, at)];
-	uint64_t offset_in_piece = at - piece->file_offset, record = piece->section->entsize;
+	uint64_t offset_in_piece, record;
+	const struct piece *piece;
 
+	if (l->n_pieces == 0)
+		return at;
+	piece = &l->pieces[piece_at(l, at)];
+	offset_in_piece = at - piece->file_offset;
+	record = piece->section->entsize;
 	if (at <= piece->file_offset || offset_in_piece >= piece->section->size ||
 	    piece->section->kind != SECTION_RELOCATIONS)
 		return at;
