@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of bench_emit share: the sections, the tasks, and the ways to emit them. A "way" is a method of
- * writing the output file; the benchmark compares them. Functions are called on the main thread, unless it says
- * otherwise.
+ * writing the output file. The benchmark compares the ways. Functions are called on the main thread, unless their
+ * comment says otherwise.
  */
 #ifndef BENCH_EMIT_H
 #define BENCH_EMIT_H

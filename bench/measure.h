@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the bench programs share: a clock, medians, a line about the machine, and fatal errors. */
+/* The bench programs include this: a clock, medians, a line about the machine, and fatal errors. */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 

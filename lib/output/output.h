@@ -96,7 +96,7 @@ struct outbuf {
 	struct coverage coverage; /* used with options.check_overlap */
 	struct blocks blocks;     /* write buffers of staged Views */
 	struct dirty dirty;       /* of the heap: which copy of a byte is authoritative */
-	struct unwritten stale;       /* which bytes of a recycled file are the old output's */
+	struct unwritten stale;   /* which bytes of a recycled file are the old output's */
 	struct unwritten gaps;    /* which bytes nobody wrote; used with options.check_complete */
 	_Atomic uint64_t bytes_put; /* bytes that Views and outbuf_release() wrote to the file, so far */
 	_Atomic uint64_t zeroed;  /* bytes of a recycled file that were overwritten by zeros, so far */

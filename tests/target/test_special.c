@@ -557,32 +557,31 @@ static int put_on_full(void *arg)
 }
 #endif
 
-static void test_read_only_file_system(void **state)
+/* In a child, as the mount namespace is its own. NULL: not on this system. */
+static void on_file_system(void **state, int (*put_on)(void *arg))
 {
-	int r = SKIPPED;
-#ifdef __linux__
-	r = in_child(0, put_on_read_only, *state);
-#endif
+	int r = put_on == NULL ? SKIPPED : in_child(0, put_on, *state);
+
 	if (r == SKIPPED) {
 		print_message("cannot mount a file system\n");
 		skip();
 	}
 	assert_int_equal(r, 0);
-	(void)state;
+}
+
+#ifndef __linux__
+#define put_on_read_only NULL
+#define put_on_full NULL
+#endif
+
+static void test_read_only_file_system(void **state)
+{
+	on_file_system(state, put_on_read_only);
 }
 
 static void test_full_file_system(void **state)
 {
-	int r = SKIPPED;
-#ifdef __linux__
-	r = in_child(0, put_on_full, *state);
-#endif
-	if (r == SKIPPED) {
-		print_message("cannot mount a file system\n");
-		skip();
-	}
-	assert_int_equal(r, 0);
-	(void)state;
+	on_file_system(state, put_on_full);
 }
 
 /* -------------------------------------------------------------------------- programs */
