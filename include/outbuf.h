@@ -611,9 +611,10 @@ OUTBUF_API int outbuf_error(const struct outbuf *ob);
  * why. It ends in a NUL, and has no newline: "out.img: view [4096, 8192): a write of 13 bytes at 8190 passes its
  * end". It is about the sticky error. If there is none, it is about the last call for the output that failed, on any
  * thread; calls of a View, outbuf_discard(), outbuf_stats() and wrong arguments like NULL do not count. If that call
- * failed because a View was open, it says how many are open now (with options.check_complete it says which, if it is
- * one). Any thread, in every state until close. If `ob` is NULL it is about the last output that could not be opened
- * on this thread. The texts are for people and may change.
+ * failed because a View was open, it says how many are open now, and which: the first three of those that are known.
+ * Of a thread that has more than five open at once the others may be unknown. Any thread, in every state until close.
+ * If `ob` is NULL it is about the last output that could not be opened on this thread. The texts are for people and
+ * may change.
  *
  * Returns the length of the sentence without its NUL, as snprintf(3): it was cut if that is `size` or more.
  */
@@ -650,7 +651,7 @@ struct outbuf_view {
 	int32_t error;        /* the first error of this View, sticky; 0: none */
 	uint8_t swap;         /* 1: integers in the output's byte order are byte-swapped */
 	uint8_t flags;        /* private to the library */
-	uint16_t reserved;
+	uint16_t place;       /* private to the library */
 };
 
 /* Length of a View that ends where its writer stops. */

@@ -120,7 +120,7 @@ int outbuf_discard(struct outbuf *ob)
 	state_fail(ob, -ECANCELED, FAILED_NOTHING);
 	atomic_store(&ob->state, STATE_DISCARDED);
 	/* A View may be writing to the file's descriptor at this moment: then it stays open until close. */
-	if (state_has_views(ob))
+	if (ob__open_views_any(&ob->views))
 		ob__target_remove(&ob->target);
 	else
 		ob__state_release_file(ob);
@@ -155,6 +155,7 @@ int outbuf_close(struct outbuf *ob)
 	ob__dirty_destroy(&ob->dirty);
 	ob__blocks_destroy(&ob->blocks);
 	ob__coverage_destroy(&ob->coverage);
+	ob__open_views_destroy(&ob->views);
 	free(ob->path);
 	free(ob);
 	return 0;

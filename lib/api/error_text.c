@@ -204,14 +204,23 @@ static void say_failure(struct text *t, struct outbuf *ob, int error, const stru
 		say_reason(t, error);
 }
 
-static void say_open_views(struct text *t, struct outbuf *ob, uint64_t n)
+/* How many Views are open, and which. Says nothing and returns 0 if none is. */
+static int say_open_views(struct text *t, struct outbuf *ob)
 {
+	struct range ranges[3];
+	size_t known, i;
+	uint64_t n = ob__open_views_list(&ob->views, ranges, sizeof ranges / sizeof *ranges, &known);
+
+	if (n == 0)
+		return 0;
 	say(t, n == 1 ? "1 view is still open" : "%" PRIu64 " views are still open", n);
-	if (n == 1 && ob->options.check_complete) {
-		say(t, ": ");
-		say_range(t, atomic_load_explicit(&ob->open_begins, memory_order_relaxed),
-		          atomic_load_explicit(&ob->open_ends, memory_order_relaxed));
+	for (i = 0; i < known; i++) {
+		say(t, i == 0 ? ": " : ", ");
+		say_range(t, ranges[i].offset, range_end(ranges[i]));
 	}
+	if (known > 0 && n > known)
+		say(t, " and %" PRIu64 " more", n - known);
+	return 1;
 }
 
 static void say_failed_open(struct text *t)
@@ -227,7 +236,6 @@ size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
 {
 	struct text t = { buffer, size, 0 };
 	struct failure f = { .operation = FAILED_NOTHING };
-	uint64_t opened, ended;
 	int error;
 
 	if (size > 0)
@@ -244,13 +252,10 @@ size_t outbuf_error_text(struct outbuf *ob, char *buffer, size_t size)
 		error = ob__state_last_error(ob, &f);
 	else if (atomic_load_explicit(&ob->failure_known, memory_order_acquire))
 		f = ob->failure;
-	/* In this order: a View that is opened and ended between the two must not count as ended alone. */
-	ended = atomic_load(&ob->views_ended);
-	opened = atomic_load(&ob->views_opened);
 	say_path(&t, ob->path);
-	if (opened != ended && error == -EBUSY && f.refused)
-		say_open_views(&t, ob, opened - ended);
-	else if (error == 0)
+	if (error == -EBUSY && f.refused && say_open_views(&t, ob))
+		return t.length;
+	if (error == 0)
 		say(&t, "no error");
 	else
 		say_failure(&t, ob, error, &f);

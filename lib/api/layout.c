@@ -69,7 +69,7 @@ AT(outbuf_view, ob, 80, 60, 56);
 AT(outbuf_view, error, 88, 64, 60);
 AT(outbuf_view, swap, 92, 68, 64);
 AT(outbuf_view, flags, 93, 69, 65);
-AT(outbuf_view, reserved, 94, 70, 66);
+AT(outbuf_view, place, 94, 70, 66);
 
 SIZE(outbuf_stats, 184, 160, 156);
 AT(outbuf_stats, size, 0, 0, 0);

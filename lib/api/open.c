@@ -92,6 +92,9 @@ static int open_parts(struct outbuf *ob, const struct destination *to)
 
 	if (r < 0)
 		return r;
+	r = ob__open_views_init(&ob->views);
+	if (r < 0)
+		goto no_views;
 	r = ob__coverage_init(&ob->coverage);
 	if (r < 0)
 		goto no_coverage;
@@ -122,6 +125,8 @@ no_dirty:
 no_blocks:
 	ob__coverage_destroy(&ob->coverage);
 no_coverage:
+	ob__open_views_destroy(&ob->views);
+no_views:
 	ob__heap_destroy(&ob->heap);
 	return r;
 }

@@ -25,8 +25,9 @@ static uint64_t end_or_max(uint64_t offset, uint64_t end)
 
 int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data)
 {
-	struct failure what = { .operation = FAILED_DATA, .begin = offset };
 	uint64_t end = offset + length;
+	const struct failure what = { .operation = FAILED_DATA, .begin = offset, .end = end_or_max(offset, end) };
+	uint16_t place;
 	int r;
 
 	if (data == NULL)
@@ -35,7 +36,7 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 	if (ob == NULL)
 		return -EINVAL;
 	/* During this call it counts as a View, so that no owner's call runs beside it. */
-	r = ob__state_enter_view(ob);
+	r = ob__state_enter_view(ob, offset, what.end, &place);
 	if (r == 0 && (end < offset || length > SIZE_MAX))
 		r = -EFBIG;
 	if (r == 0)
@@ -50,9 +51,8 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 			ob__heap_note_written(&ob->heap, end);
 		*data = ob->heap.space.base + offset;
 	}
-	what.end = end_or_max(offset, end);
 	ob__state_result(ob, r, what);
-	state_leave_view(ob);
+	state_leave_view(ob, place);
 	return r;
 }
 
@@ -90,6 +90,7 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 		.begin = offset,
 		.end = end_or_max(offset, offset + length),
 	};
+	uint16_t place;
 	int r;
 
 	if (ob == NULL)
@@ -97,13 +98,13 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 	/* All bytes are in the file, and there is no memory. */
 	if (atomic_load(&ob->state) == STATE_UNMAPPED)
 		return state_error(ob);
-	r = ob__state_enter_view(ob);
+	r = ob__state_enter_view(ob, offset, what.end, &place);
 	if (r == 0)
 		r = release_unless_failed(ob, offset, length, what);
 	else if (r == -EINVAL && atomic_load(&ob->state) != STATE_COMMITTED)
 		/* It waited for outbuf_unmap(). While it counts as a View, no call leads on from that state. */
 		r = state_error(ob);
 	ob__state_result(ob, r, what);
-	state_leave_view(ob);
+	state_leave_view(ob, place);
 	return r;
 }

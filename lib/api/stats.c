@@ -42,7 +42,7 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	now.heap = now.output_size - now.mapped;
 	now.reserved = ob__heap_reserved(&ob->heap);
 	now.flushed = ob->flushed + atomic_load_explicit(&ob->bytes_put, memory_order_relaxed);
-	now.views = atomic_load_explicit(&ob->views_opened, memory_order_relaxed);
+	now.views = ob__open_views_total(&ob->views);
 	now.heap_grown = atomic_load_explicit(&ob->heap.grown, memory_order_relaxed);
 	memcpy(now.phase_ns, ob->phase_ns, sizeof now.phase_ns);
 	now.backend = ob->flush.backend->name;

@@ -51,7 +51,7 @@ static void set_empty(struct outbuf_view *v, struct outbuf *ob, int error, uint8
 	v->error = error;
 	v->swap = 0;
 	v->flags = flags;
-	v->reserved = 0;
+	v->place = 0;
 }
 
 static int set_range(struct outbuf_view *v, uint64_t offset, uint64_t length)
@@ -91,17 +91,6 @@ static struct failure about(const struct outbuf_view *v, enum failed_operation o
 	};
 }
 
-/* Add the View's range to those that are open, or take it away: `times` is 1 or -1. */
-static void note_open(struct outbuf_view *v, int times)
-{
-	uint64_t end = v->flags & VIEW_BOUNDED ? v->end : OUTBUF_UNBOUNDED;
-
-	if (!v->ob->options.check_complete)
-		return;
-	atomic_fetch_add_explicit(&v->ob->open_begins, times > 0 ? v->begin : 0 - v->begin, memory_order_relaxed);
-	atomic_fetch_add_explicit(&v->ob->open_ends, times > 0 ? end : 0 - end, memory_order_relaxed);
-}
-
 /* The View ends, and its range counts as written. */
 static void end_range(struct outbuf_view *v, uint64_t length)
 {
@@ -113,7 +102,6 @@ static void end_range(struct outbuf_view *v, uint64_t length)
 		ob__heap_note_written(&ob->heap, range_end(range));
 	if (ob->options.check_complete)
 		r = ob__unwritten_mark(&ob->gaps, range, 0);
-	note_open(v, -1);
 	if (ob->options.check_overlap) {
 		if (r == 0 && !(v->flags & VIEW_BOUNDED))
 			r = check_overlap(v, length);
@@ -127,6 +115,9 @@ static void end_range(struct outbuf_view *v, uint64_t length)
 static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint64_t length,
                  uint8_t flags)
 {
+	/* For messages. */
+	uint64_t end = length > UINT64_MAX - offset ? UINT64_MAX : offset + length;
+	uint16_t place;
 	int r;
 
 	if (v == NULL)
@@ -138,23 +129,18 @@ static int begin(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, uint
 	}
 	v->swap = (uint8_t)ob->swap;
 
-	r = ob__state_enter_view(ob);
+	r = ob__state_enter_view(ob, offset, end, &place);
+	v->place = place;
 	if (r == 0)
 		r = set_range(v, offset, length);
 	if (r == 0 && ob->options.check_overlap && (v->flags & VIEW_BOUNDED))
 		r = check_overlap(v, length);
-	if (r == 0) {
-		note_open(v, 1);
+	if (r == 0)
 		return 0;
-	}
 	set_empty(v, NULL, r, 0);
-	/* The error is set before the View is counted out: an owner who finds no View open must find the error. */
-	ob__state_fail_at(ob, r, (struct failure){
-		.operation = FAILED_VIEW,
-		.begin = offset,
-		.end = length > UINT64_MAX - offset ? UINT64_MAX : offset + length,
-	});
-	state_leave_view(ob);
+	/* The error is set before the View leaves the table: an owner who finds no View open must find the error. */
+	ob__state_fail_at(ob, r, (struct failure){ .operation = FAILED_VIEW, .begin = offset, .end = end });
+	state_leave_view(ob, place);
 	return r;
 }
 
@@ -171,6 +157,7 @@ int outbuf_view_edit(struct outbuf *ob, struct outbuf_view *v, uint64_t offset, 
 int outbuf_view_end(struct outbuf_view *v)
 {
 	struct outbuf *ob = v->ob;
+	uint16_t place = v->place;
 	uint64_t length;
 	int error;
 
@@ -183,7 +170,7 @@ int outbuf_view_end(struct outbuf_view *v)
 	end_range(v, length);
 	error = v->error;
 	set_empty(v, NULL, -EBADF, 0);
-	atomic_fetch_add_explicit(&ob->views_ended, 1, memory_order_release);
+	ob__open_views_leave(&ob->views, place, 1);
 	return error;
 }
 

@@ -177,6 +177,7 @@ static int walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void *arg)
 {
 	const struct failure what = { .operation = FAILED_WALK };
+	uint16_t place = 0;
 	int state, r;
 
 	if (block == NULL || block_size == 0)
@@ -189,11 +190,11 @@ int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	if (r == 0)
 		r = ob__zero_stale(ob);
 	if (r == 0)
-		atomic_fetch_add(&ob->views_opened, 1);
+		place = ob__open_views_enter(&ob->views, 0, UINT64_MAX);
 	ob__state_end_exclusive(ob, state);
 	if (r < 0)
 		return ob__state_result(ob, r, what);
 	r = ob__state_result(ob, walk(ob, block_size, block, arg, state == STATE_UNMAPPED), what);
-	state_leave_view(ob);
+	state_leave_view(ob, place);
 	return r;
 }

@@ -21,6 +21,7 @@
 #include "memory/guard.h"
 #include "memory/heap.h"
 #include "output/failure.h"
+#include "output/open_views.h"
 #include "policy/choice.h"
 #include "system/parallel.h"
 #include "target/target.h"
@@ -102,21 +103,10 @@ struct outbuf {
 	_Atomic uint64_t zeroed;  /* bytes of a recycled file that were overwritten by zeros, so far */
 	_Atomic uint64_t faults;  /* faults that the guard's handler caught, so far */
 	/*
-	 * views_opened and state are a Dekker pair, both sequentially consistent: a View increments the counter, then
-	 * reads the state; the owner sets the state, then reads the counter. At least one of them sees the other.
-	 *
-	 * Views that ended are counted apart, with release order, and only state_has_views() reads that counter with
-	 * acquire order. With one counter for both, each View would synchronise with those that ended before it. That
-	 * hides two Views on the same bytes from race detectors, unless both write at the same moment.
+	 * The open Views and the state are a Dekker pair, both sequentially consistent: a View enters the table, then
+	 * reads the state; the owner sets the state, then reads the table. At least one of them sees the other.
 	 */
-	_Atomic uint64_t views_opened;
-	_Atomic uint64_t views_ended;
-	/*
-	 * With options.check_complete: the sums, modulo 2^64, of where the open Views begin and end (UINT64_MAX: they
-	 * were opened without a length). If one View is open that is its range.
-	 */
-	_Atomic uint64_t open_begins;
-	_Atomic uint64_t open_ends;
+	struct open_views views;
 	_Atomic int state; /* enum outbuf_state; written by the owner */
 	/*
 	 * What the sticky error is about. Written once, by the thread that set the error; complete when failure_known

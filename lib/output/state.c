@@ -3,10 +3,10 @@
  * Who may use an output now, and whether it has failed.
  *
  * Owner's calls that need the whole output (map, flush, commit, ...) must not run while a thread writes through a
- * View, and writers must not pay for that: opening and ending a View is one atomic increment each. So there is no
- * lock. The owner sets STATE_EXCLUSIVE and looks at the counters; a View counts itself and looks at the state
- * (output.h says why that is enough). If both happen at once the View waits: it takes its count back and tries again
- * every 20 us, which is rare, because linkers map and commit while no thread writes.
+ * View, and writers must not pay for that. So there is no lock. The owner sets STATE_EXCLUSIVE and looks whether a View
+ * is open; a View enters the table of open ones (open_views.h) and looks at the state (output.h says why that is
+ * enough). If both happen at once the View waits: it leaves the table and tries again every 20 us, which is rare,
+ * because linkers map and commit while no thread writes.
  */
 #include "config.h"
 
@@ -47,11 +47,11 @@ int ob__state_begin_exclusive(struct outbuf *ob, struct failure what)
 	state = atomic_load(&ob->state);
 	if (state != STATE_OPEN && state != STATE_UNMAPPED)
 		return ob__state_result(ob, -EINVAL, what);
-	if (state_has_views(ob))
+	if (ob__open_views_any(&ob->views))
 		return ob__state_result(ob, -EBUSY, what);
 	/* A View may have been opened since. From this store on none can be. */
 	atomic_store(&ob->state, STATE_EXCLUSIVE);
-	if (state_has_views(ob)) {
+	if (ob__open_views_any(&ob->views)) {
 		atomic_store(&ob->state, state);
 		return ob__state_result(ob, -EBUSY, what);
 	}
@@ -79,12 +79,12 @@ static int is_exclusive_here(const struct outbuf *ob)
 	return here != NULL;
 }
 
-int ob__state_enter_view(struct outbuf *ob)
+int ob__state_enter_view(struct outbuf *ob, uint64_t begin, uint64_t end, uint16_t *place)
 {
 	for (;;) {
 		int state;
 
-		atomic_fetch_add(&ob->views_opened, 1);
+		*place = ob__open_views_enter(&ob->views, begin, end);
 		state = atomic_load(&ob->state);
 		if (state == STATE_DISCARDED)
 			return state_error(ob);
@@ -92,7 +92,7 @@ int ob__state_enter_view(struct outbuf *ob)
 			return state == STATE_OPEN ? 0 : -EINVAL;
 		if (is_exclusive_here(ob))
 			return -EDEADLK;
-		state_leave_view(ob);
+		state_leave_view(ob, *place);
 		ob__sys_pause();
 	}
 }

@@ -18,28 +18,20 @@ int ob__state_begin_exclusive(struct outbuf *ob, struct failure what);
 void ob__state_end_exclusive(struct outbuf *ob, int state);
 
 /*
- * Count a View in. Any thread. While the owner is exclusive, the View takes its count back and waits. If the owner's
- * call ends with -EBUSY, it has changed nothing that the View could notice. If it runs, the View then finds the state
- * that the call leaves.
+ * A View of [begin, end) enters the table of open ones (open_views.h). Any thread. While the owner is exclusive, the
+ * View leaves again and waits. If the owner's call ends with -EBUSY, it has changed nothing that the View could notice.
+ * If it runs, the View then finds the state that the call leaves.
  *
  * Returns 0, or why the output takes no View: -EINVAL; -EDEADLK if this very thread is inside the owner's exclusive
- * call, which would wait for itself; or the sticky error of a discarded output. The View is counted
- * in either case; the caller has to count it out by state_leave_view(), or as one that ended (views_ended).
+ * call, which would wait for itself; or the sticky error of a discarded output. The View has entered
+ * in either case, at *place; the caller has to take it out by state_leave_view() or ob__open_views_leave().
  */
-int ob__state_enter_view(struct outbuf *ob);
+int ob__state_enter_view(struct outbuf *ob, uint64_t begin, uint64_t end, uint16_t *place);
 
 /* The View counts as never opened. */
-static inline void state_leave_view(struct outbuf *ob)
+static inline void state_leave_view(struct outbuf *ob, uint16_t place)
 {
-	atomic_fetch_sub(&ob->views_opened, 1);
-}
-
-/* Is a View open? Owner. If none is, what all Views wrote is visible to this thread. */
-static inline int state_has_views(struct outbuf *ob)
-{
-	uint64_t opened = atomic_load(&ob->views_opened);
-
-	return atomic_load_explicit(&ob->views_ended, memory_order_acquire) != opened;
+	ob__open_views_leave(&ob->views, place, 0);
 }
 
 /* The sticky error, 0 if there is none. Any thread. */

@@ -259,16 +259,6 @@ int ob__window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t 
 	return 0;
 }
 
-/*
- * Is this the only View? Relaxed loads are enough, because a wrong answer only costs time. Acquire loads would hide
- * races between Views from race detectors (output.h).
- */
-static int is_only_view(struct outbuf *ob)
-{
-	return atomic_load_explicit(&ob->views_opened, memory_order_relaxed) -
-	               atomic_load_explicit(&ob->views_ended, memory_order_relaxed) <= 1;
-}
-
 /* Write the first *did of the n bytes straight to the file; *did is 0 if other Views are open. */
 static int copy_straight(struct outbuf_view *v, const void *data, size_t n, size_t *did)
 {
@@ -277,7 +267,7 @@ static int copy_straight(struct outbuf_view *v, const void *data, size_t n, size
 	int r;
 
 	*did = 0;
-	if (!(v->flags & VIEW_STAGED) || n < STRAIGHT_MIN || !is_only_view(ob))
+	if (!(v->flags & VIEW_STAGED) || n < STRAIGHT_MIN || ob__open_views_several(&ob->views))
 		return 0;
 	end = at + (n < STRAIGHT_MAX ? n : STRAIGHT_MAX - at % STRAIGHT_MAX);
 	r = empty_block(v);

@@ -47,7 +47,7 @@ static void test_views(void **state)
 	assert_int_equal(outbuf_flush(ob), -EBUSY);
 	assert_text(s, ob, "1 view is still open: [4096, 8192)");
 	outbuf_view(ob, &w, 10000, OUTBUF_UNBOUNDED);
-	assert_text(s, ob, "2 views are still open");
+	assert_text(s, ob, "2 views are still open: [4096, 8192), [10000, ...)");
 	outbuf_view_end(&v);
 	assert_int_equal(commit(ob), -EBUSY);
 	assert_text(s, ob, "1 view is still open: [10000, ...)");
@@ -174,10 +174,34 @@ static void test_buffers(void **state)
 	assert_string_equal(text, "no output");
 }
 
+/* No option is needed for it. Of more than three it names three; those that one thread opened last may be unknown. */
+static void test_many_views(void **state)
+{
+	const struct sandbox *s = *state;
+	struct outbuf *ob = open_with(s->path, NULL);
+	struct outbuf_view v[12];
+	unsigned i;
+
+	for (i = 0; i < 12; i++)
+		assert_int_equal(outbuf_view(ob, &v[i], 10 * i, 10), 0);
+	assert_int_equal(commit(ob), -EBUSY);
+	assert_text(s, ob, "12 views are still open: [0, 10), [10, 20), [20, 30) and 9 more");
+	for (i = 0; i < 12; i++) {
+		if (i != 2)
+			outbuf_view_end(&v[i]);
+	}
+	assert_int_equal(commit(ob), -EBUSY);
+	assert_text(s, ob, "1 view is still open: [20, 30)");
+	outbuf_view_end(&v[2]);
+	assert_int_equal(commit(ob), 0);
+	end(ob);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		sandbox_test(test_views),
+		sandbox_test(test_many_views),
 		sandbox_test(test_whole_output),
 		sandbox_test(test_last_call),
 		sandbox_test(test_buffers),

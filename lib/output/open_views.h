@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/* Which Views of an output are open: a table of their ranges, which is also their count. */
+#ifndef OUTBUF_LIB_OPEN_VIEWS_H
+#define OUTBUF_LIB_OPEN_VIEWS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bytes/ranges.h"
+
+struct open_views_stripe;
+
+/* One per output. */
+struct open_views {
+	/* Constant until it is destroyed. */
+	void *memory;                      /* what the stripes lie in */
+	struct open_views_stripe *stripes; /* a power of two of them; a thread uses one of them */
+	unsigned mask;                     /* their number less 1 */
+	/*
+	 * Those that found their stripe full, whose ranges are not known: how many were opened, and how many of these
+	 * have ended. Written by any thread. With one counter for both, each would synchronise with those before it,
+	 * which hides races (open_views.c).
+	 */
+	_Atomic uint64_t more_opened;
+	_Atomic uint64_t more_ended;
+};
+
+/* 0 or -ENOMEM. */
+int ob__open_views_init(struct open_views *o);
+void ob__open_views_destroy(struct open_views *o);
+
+/*
+ * A View of [begin, end) is open now; `end` is UINT64_MAX if it has no length. Any thread. Returns its place, which the
+ * caller gives back. It is sequentially consistent, as is ob__open_views_any(): of a thread that enters and then loads
+ * X, and one that stores X and then looks whether any View is open, at least one sees the other.
+ */
+uint16_t ob__open_views_enter(struct open_views *o, uint64_t begin, uint64_t end);
+
+/*
+ * It is open no more. Any thread, not only the one that opened it. `counts` is 0 if it was never opened, as far as the
+ * program knows: then it does not count for ob__open_views_total(). What this thread wrote before is visible to a
+ * thread that finds that no View is open.
+ */
+void ob__open_views_leave(struct open_views *o, uint16_t place, int counts);
+
+/* Is a View open? Any thread; what is opened meanwhile may be missed. */
+int ob__open_views_any(const struct open_views *o);
+
+/* Are there two or more? Any thread. It synchronises with nobody, so it is only good for choosing what is faster. */
+int ob__open_views_several(const struct open_views *o);
+
+/* How many have been opened, those that are open included. Any thread. */
+uint64_t ob__open_views_total(const struct open_views *o);
+
+/*
+ * How many are open. Any thread. The first `size` of them by offset, as far as their ranges are known, are stored in
+ * `ranges`, and their number in *known. A View that is opened or ended meanwhile may be missed, or have another's end.
+ */
+uint64_t ob__open_views_list(const struct open_views *o, struct range *ranges, size_t size, size_t *known);
+
+#endif
