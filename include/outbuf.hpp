@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outbuf.hpp - outbuf.h for C++17 and later: owning classes that can be moved, and errors as codes or as exceptions
+ * outbuf.hpp - outbuf.h for C++17 and later: owning classes, and errors as codes or as exceptions
  *
  *     liboutbuf::output out("program", options);        // throws std::system_error
  *     out.map(size);
@@ -20,16 +20,18 @@
  * exceptions (-fno-exceptions). Error codes are of std::generic_category(), so they compare with std::errc.
  *
  * A View's writes return nothing. Its first error is sticky for the output, and commit() reports it. To learn of it
- * earlier, call end() or error() of the View. So is a write to a View that has ended or was moved from: commit()
- * fails by EBADF then. The destructors end the View and close the output, and report no errors.
+ * earlier, call end() or error() of the View. So is a write to a View that has ended: commit() fails by EBADF then. The
+ * destructors end the View and close the output, and report no errors.
  *
  * An output may be empty: after it was moved from, or if it was not opened. Only three things may be done with an
  * empty output: convert it to bool, destroy it, and assign to it.
  *
- * Views can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved. All
- * Views must have ended before their output is committed, else commit() fails by EBUSY; but for those that the same
- * thread opened that opened the output, and that were not moved: commit() ends these. A View that was moved may be
- * another thread's, which still writes. No thread may be using a View while its output is destroyed.
+ * Outputs can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved.
+ *
+ * Views can be neither copied nor moved: a View is a local variable, or a member, and ends with its scope. commit()
+ * ends those of its own thread, if that thread opened the output. If they could be moved, one of them might be in the
+ * hands of another thread that still writes. A View of another thread that is open makes commit() fail by EBUSY. So a
+ * thread opens the Views that it writes to itself, as above; any thread may, at any time.
  */
 #ifndef OUTBUF_HPP
 #define OUTBUF_HPP
@@ -169,13 +171,9 @@ inline void check(::outbuf *ob, int result)
  * outlives its output does not use it. Views of other threads do not share it, so they pay for no lock.
  */
 struct own_views {
-	std::atomic_flag busy = ATOMIC_FLAG_INIT; /* the lock of all below: a View may be moved to another thread */
+	std::atomic_flag busy = ATOMIC_FLAG_INIT; /* the lock of all below: any thread may end a View */
 	::outbuf *ob = nullptr;                   /* nullptr once it is closed */
-	/*
-	 * Lists of the open ones: those that are where view() or edit() put them, and those that were moved. A View
-	 * that was moved may be another thread's by now, which still writes. So commit() does not end it.
-	 */
-	view *first[2] = { nullptr, nullptr };
+	view *first = nullptr;                    /* the list of the open ones */
 	const void *const thread = this_thread();
 	std::atomic<unsigned> users{ 1 }; /* the output, and Views that may still fail it */
 
@@ -218,24 +216,22 @@ private:
 } // namespace detail
 
 /*
- * A View. It belongs to one thread at a time. No thread may be using one while its output is destroyed or assigned to.
- * Afterwards writes do nothing to Views that the thread opened that opened the output. All others must have ended
- * before, and may only be destroyed or assigned to.
+ * A View, which output::view() and output::edit() make where the caller wants it. One thread uses it at a time. It
+ * cannot be moved. For Views in a container or in std::optional, give a class a View as its member, and emplace that
+ * class:
+ *
+ *     struct section_writer {
+ *             liboutbuf::view v;
+ *             section_writer(liboutbuf::output &out, const section &s) : v(out.view(s.offset, s.size)) {}
+ *     };
+ *
+ * No thread may be using a View while its output is destroyed or assigned to. Afterwards writes do nothing to Views
+ * that the thread opened that opened the output. All others must have ended before, and may only be destroyed.
  */
 class view {
 public:
-	view() noexcept = default;
-	view(view &&other) noexcept { take(other); }
 	view(const view &) = delete;
 	view &operator=(const view &) = delete;
-	view &operator=(view &&other) noexcept
-	{
-		if (this != &other) {
-			close();
-			take(other);
-		}
-		return *this;
-	}
 	~view() { close(); }
 
 	bool is_open() const noexcept { return v_.ob != nullptr; }
@@ -328,7 +324,6 @@ private:
 
 	using opener = int(::outbuf *, struct ::outbuf_view *, std::uint64_t, std::uint64_t);
 
-	/* Made where the caller wants it, and not moved there: only such a View is ended by commit(). */
 	view(opener *open, ::outbuf *ob, const detail::own_views_ref &shared, std::uint64_t offset,
 	     std::uint64_t length, std::error_code &error) noexcept
 	{
@@ -351,13 +346,13 @@ private:
 		if (shared && shared->thread == detail::this_thread())
 			shared_ = shared;
 		if (result == 0)
-			link(0);
+			link();
 		return result;
 	}
 
 	/*
-	 * The result of a write. These functions return nothing, and a View that has ended or was moved from belongs
-	 * to no output any more: so the error is made the sticky error of the output that it belonged to. The
+	 * The result of a write. These functions return nothing, and a View that has ended belongs to no output any
+	 * more: so the error is made the sticky error of the output that it belonged to. The
 	 * comparison is only made on the slow path, as the inline functions return the constant 0 on the fast one.
 	 */
 	int used(int result) noexcept
@@ -393,29 +388,17 @@ private:
 		return ::outbuf_view_end(&v_);
 	}
 
-	/* Be what the other one was. That one belonged to the same output, and is not open. */
-	void take(view &other) noexcept
-	{
-		other.unlink();
-		v_ = std::exchange(other.v_, {});
-		of_ = other.of_;
-		shared_ = other.shared_;
-		if (v_.ob)
-			link(1);
-	}
-
-	void link(unsigned char list) noexcept
+	void link() noexcept
 	{
 		if (!shared_)
 			return;
 		shared_->lock();
 		is_linked_ = true;
-		list_ = list;
 		previous_ = nullptr;
-		next_ = shared_->first[list];
+		next_ = shared_->first;
 		if (next_)
 			next_->previous_ = this;
-		shared_->first[list] = this;
+		shared_->first = this;
 		shared_->unlock();
 	}
 
@@ -424,7 +407,7 @@ private:
 		if (!is_linked_)
 			return;
 		shared_->lock();
-		(previous_ ? previous_->next_ : shared_->first[list_]) = next_;
+		(previous_ ? previous_->next_ : shared_->first) = next_;
 		if (next_)
 			next_->previous_ = previous_;
 		is_linked_ = false;
@@ -435,8 +418,7 @@ private:
 	struct ::outbuf_view v_ = {};
 	struct ::outbuf *of_ = nullptr; /* the output that it belongs or belonged to; with shared_, shared_->ob tells */
 	detail::own_views_ref shared_;               /* none: opened by another thread than the output */
-	view *next_ = nullptr, *previous_ = nullptr; /* in the list; these and list_ only if it is linked */
-	unsigned char list_ = 0;                     /* which one of shared_->first */
+	view *next_ = nullptr, *previous_ = nullptr; /* in the list, if it is linked */
 	bool is_linked_ = false;
 };
 
@@ -487,9 +469,9 @@ public:
 	void flush(std::error_code &error) noexcept { error = detail::code(::outbuf_flush(ob_)); }
 	void sync(std::error_code &error) noexcept { error = detail::code(::outbuf_sync(ob_)); }
 	/*
-	 * If this thread opened the output, the Views that it has opened are ended first, unless they were moved. Those
-	 * of `v = out.view(...)` and `views.push_back(out.view(...))` were moved. Any View that is then open makes
-	 * commit fail with EBUSY. A thread that uses a View of this one by reference must be done with it.
+	 * If this thread opened the output, the Views that it has opened are ended first. Any View that is then open,
+	 * of another thread, makes commit fail with EBUSY. A thread that uses a View of this one, by a reference or a
+	 * pointer, must be done with it, as with any object that is shared.
 	 */
 	void commit(std::error_code &error) noexcept
 	{
@@ -636,19 +618,19 @@ private:
 	void end_own_views() noexcept
 	{
 		if (own_ && own_->thread == detail::this_thread())
-			end_all(0);
+			end_all();
 	}
 
-	void end_all(int list) noexcept
+	void end_all() noexcept
 	{
-		while (liboutbuf::view *v = first(list))
+		while (liboutbuf::view *v = first())
 			v->end_it();
 	}
 
-	liboutbuf::view *first(int list) noexcept
+	liboutbuf::view *first() noexcept
 	{
 		own_->lock();
-		liboutbuf::view *v = own_->first[list];
+		liboutbuf::view *v = own_->first;
 		own_->unlock();
 		return v;
 	}
@@ -657,8 +639,7 @@ private:
 	void close() noexcept
 	{
 		if (own_) {
-			end_all(0);
-			end_all(1);
+			end_all();
 			own_->lock();
 			own_->ob = nullptr;
 			own_->unlock();

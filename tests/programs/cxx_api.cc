@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * outbuf.hpp, all of it: argument 1 is the output's path, argument 2 a path that cannot be. Compiled as C++17 and C++20,
- * with exceptions and without; exits with the number of the line that found something wrong.
+ * outbuf.hpp, all of it: argument 1 is the output's path, argument 2 a path that cannot be. Compiled as C++17 and
+ * C++20, with exceptions and without; exits with the number of the line that found something wrong.
  */
 #include <outbuf.hpp>
 
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <ios>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -20,11 +22,24 @@
 		}                                                                    \
 	} while (0)
 
+/* How a View gets into a container. */
+struct writer {
+	liboutbuf::view v;
+	writer(liboutbuf::output &out, std::uint64_t offset, std::error_code &error) : v(out.view(offset, 1, error)) {}
+};
+
 enum class kind : std::uint16_t { code = 0x0102 };
 
 static_assert(!std::is_copy_constructible_v<liboutbuf::view> && !std::is_copy_assignable_v<liboutbuf::view>);
 static_assert(!std::is_copy_constructible_v<liboutbuf::output> && !std::is_copy_assignable_v<liboutbuf::output>);
-static_assert(std::is_nothrow_move_constructible_v<liboutbuf::view> && std::is_nothrow_move_assignable_v<liboutbuf::output>);
+static_assert(std::is_nothrow_move_constructible_v<liboutbuf::output> &&
+              std::is_nothrow_move_assignable_v<liboutbuf::output>);
+/*
+ * A View that could be moved could be another thread's when its output is committed: `v = out.view(...)`,
+ * `views.push_back(out.view(...))` and a thread's `[view = std::move(v)]` do not compile.
+ */
+static_assert(!std::is_move_constructible_v<liboutbuf::view> && !std::is_move_assignable_v<liboutbuf::view> &&
+              !std::is_default_constructible_v<liboutbuf::view>);
 /* Little more than the C structs. */
 static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 5 * sizeof(void *) &&
               sizeof(liboutbuf::output) == 2 * sizeof(void *));
@@ -47,12 +62,11 @@ static int everything(const char *path)
 	out.map(100, error);
 	CHECK(!error && out.size() == 100);
 	{
-		liboutbuf::view v = out.view(0, 64, error), w;
-		CHECK(!error && v.is_open() && !w.is_open());
-		v.put(std::uint8_t{ 1 });
-		v.put(kind::code);
-		w = std::move(v);
-		CHECK(!v.is_open() && w.tell() == 3);
+		liboutbuf::view w = out.view(0, 64, error);
+		CHECK(!error && w.is_open());
+		w.put(std::uint8_t{ 1 });
+		w.put(kind::code);
+		CHECK(w.tell() == 3);
 		w.put(std::int32_t{ -2 });
 		w.put(std::uint64_t{ 0x0102030405060708 });
 		w.put_le(std::uint16_t{ 0x0304 });
@@ -90,23 +104,16 @@ static int everything(const char *path)
 		CHECK(error == first_error);
 	}
 	{
-		/* A View that has ended, or that was moved from, is written to: nothing is returned, so commit must fail. */
-		for (int how = 0; how < 2; how++) {
-			liboutbuf::output lost = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
-			liboutbuf::view v = lost.view(0, 4, error), w;
-			v.put(std::uint8_t{ 1 });
-			if (how == 0) {
-				v.end(error);
-			} else {
-				w = std::move(v);
-				w.end(error);
-			}
-			CHECK(!error && !lost.error());
-			v.put(std::uint16_t{ 1 });
-			CHECK(lost.error() == std::errc::bad_file_descriptor);
-			lost.commit(error);
-			CHECK(error == std::errc::bad_file_descriptor);
-		}
+		/* A View that has ended is written to: nothing is returned, so commit must fail. */
+		liboutbuf::output lost = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		liboutbuf::view v = lost.view(0, 4, error);
+		v.put(std::uint8_t{ 1 });
+		v.end(error);
+		CHECK(!error && !lost.error());
+		v.put(std::uint16_t{ 1 });
+		CHECK(lost.error() == std::errc::bad_file_descriptor);
+		lost.commit(error);
+		CHECK(error == std::errc::bad_file_descriptor);
 	}
 	{
 		/* Committed in the scope of its Views: one as it is, one ended by C's function, some in an array. */
@@ -125,49 +132,63 @@ static int everything(const char *path)
 		CHECK(!error && moved.memory() == "hello, world" && !v.is_open() && !more[1].is_open());
 	}
 	{
-		/* One that was moved may be another thread's, which still writes: commit leaves it alone, and fails. */
-		liboutbuf::options complete = liboutbuf::default_options();
-		complete.check_complete = 1;
-		liboutbuf::output busy = liboutbuf::output::in_memory(complete, error);
-		auto sent = busy.view(0, 2, error);
+		/* In a container, as the member of a class that is made there. */
+		liboutbuf::output scoped = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		std::deque<writer> writers;
+		std::optional<writer> one;
+		for (unsigned i = 0; i < 100; i++) {
+			writers.emplace_back(scoped, i, error);
+			writers.back().v.put(static_cast<char>('a' + i % 26));
+		}
+		one.emplace(scoped, 100, error);
+		one->v.write("?");
+		one.emplace(scoped, 101, error);
+		one->v.write("!");
+		scoped.commit(error);
+		CHECK(!error && scoped.memory().substr(98) == "uv?!" && !writers[0].v.is_open());
+	}
+	{
+		/* A thread's own View, which it still writes to: commit leaves it alone, fails, and tells which. */
+		liboutbuf::output busy = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
 		std::atomic<int> step{ 0 };
-		std::thread worker([&step, view = std::move(sent)]() mutable {
-			view.write("a");
+		auto own = busy.view(0, 1, error);
+		own.write("a");
+		std::thread worker([&] {
+			std::error_code ignored;
+			auto view = busy.view(1, 2, ignored);
+			view.write("b");
 			step = 1;
 			while (step < 2)
 				std::this_thread::yield();
-			view.write("b");
-			std::error_code ignored;
-			view.end(ignored);
+			view.write("c");
 		});
 		while (step < 1)
 			std::this_thread::yield();
 		busy.commit(error);
-		CHECK(error == std::errc::device_or_resource_busy);
+		CHECK(error == std::errc::device_or_resource_busy && !own.is_open());
+		char text[100];
+		::outbuf_error_text(busy.get(), text, sizeof text);
+		CHECK(std::string_view(text) == "output: 1 view is still open: [1, 3)");
 		step = 2;
 		worker.join();
 		busy.commit(error);
-		CHECK(!error && busy.memory() == "ab");
+		CHECK(!error && busy.memory() == "abc");
 	}
 	{
 		/* Views that outlive their output: they end with it, and a write to one is nobody's error. */
-		liboutbuf::view assigned, early, late, refused;
-		{
-			liboutbuf::output gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
-			assigned = gone.view(0, 1, error);
-			early = gone.view(1, 1, error);
-			early.write("x");
-			early.end(error);
-			CHECK(!error);
-			refused = gone.view(UINT64_MAX - 5, 10, error);
-			CHECK(error == std::errc::file_too_large);
-			/* It is closed by another thread than the one that opened it. */
-			std::thread([away = std::move(gone)] {}).join();
-		}
-		CHECK(!assigned.is_open() && !early.is_open());
-		assigned.put(std::uint8_t{ 1 });
+		liboutbuf::output gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		auto open = gone.view(0, 1, error), early = gone.view(1, 1, error);
+		early.write("x");
+		early.end(error);
+		CHECK(!error);
+		auto refused = gone.view(UINT64_MAX - 5, 10, error);
+		CHECK(error == std::errc::file_too_large);
+		/* It is closed by another thread than the one that opened it. */
+		std::thread([away = std::move(gone)] {}).join();
+		CHECK(!open.is_open() && !early.is_open());
+		open.put(std::uint8_t{ 1 });
 		early.put(std::uint8_t{ 1 });
-		CHECK(assigned.error() == std::errc::bad_file_descriptor);
+		CHECK(open.error() == std::errc::bad_file_descriptor);
 #if defined(__cpp_exceptions)
 		for (liboutbuf::view *v : { &early, &refused }) {
 			std::string what;
@@ -179,30 +200,30 @@ static int everything(const char *path)
 			CHECK(what == "the View is not open");
 		}
 #endif
-		{
-			liboutbuf::output gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
-			late = gone.view(0, 1, error);
-			late.write("x");
-			late.end(error);
-			gone.commit(error);
-			CHECK(!error);
-			gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
-			late.put(std::uint8_t{ 1 });
-			CHECK(!gone.error());
-		}
+		gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		auto late = gone.view(0, 1, error);
+		late.write("x");
+		late.end(error);
+		gone.commit(error);
+		CHECK(!error);
+		gone = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		late.put(std::uint8_t{ 1 });
+		CHECK(!gone.error());
 	}
 	{
-		/* A View of another thread is not ended by anybody but it. */
+		/* A View of another thread is not ended by anybody but it; one of this thread's may end in another. */
 		liboutbuf::output busy = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
-		liboutbuf::view other;
-		std::thread([&] { other = busy.view(0, 1, error); }).join();
+		std::optional<writer> other, sent;
+		std::thread([&] { other.emplace(busy, 0, error); }).join();
 		busy.commit(error);
-		CHECK(error == std::errc::device_or_resource_busy && other.is_open());
-		/* One of this thread's that ends in another. */
-		auto sent = busy.view(1, 1, error);
-		std::thread([view = std::move(sent)]() mutable { view.write("b"); }).join();
-		other.write("a");
-		other.end(error);
+		CHECK(error == std::errc::device_or_resource_busy && other->v.is_open());
+		sent.emplace(busy, 1, error);
+		std::thread([&] {
+			sent->v.write("b");
+			sent.reset();
+		}).join();
+		other->v.write("a");
+		other->v.end(error);
 		CHECK(!error);
 		busy.commit(error);
 		CHECK(!error && busy.memory() == "ab");
