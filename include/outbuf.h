@@ -362,9 +362,9 @@ struct outbuf_options {
 	 * Non-zero: commit fails by -ENODATA if nobody wrote some byte below the size that outbuf_map() or
 	 * outbuf_set_size() stated last, and outbuf_gap() tells the first such range. Written are the ranges of Views
 	 * that have ended, pointers of outbuf_data(), and what outbuf_set_size() made longer. For programs that write
-	 * every byte of what they plan, padding too: a worker that was forgotten is an error then and no zeros. It
-	 * also makes errors of commit say which View is still open. Costs 25 ns and more per View, and 24 bytes per
-	 * 64 KiB up to the last byte that is written: a sparse output of 1 TiB takes 400 MB.
+	 * every byte of what they plan, padding too: a worker that was forgotten is an error then and no zeros. Costs
+	 * 25 ns and more per View, and 24 bytes per 64 KiB up to the last byte that is written: a sparse output of 1
+	 * TiB takes 400 MB.
 	 */
 	uint32_t check_complete;
 };
@@ -611,10 +611,10 @@ OUTBUF_API int outbuf_error(const struct outbuf *ob);
  * why. It ends in a NUL, and has no newline: "out.img: view [4096, 8192): a write of 13 bytes at 8190 passes its
  * end". It is about the sticky error. If there is none, it is about the last call for the output that failed, on any
  * thread; calls of a View, outbuf_discard(), outbuf_stats() and wrong arguments like NULL do not count. If that call
- * failed because a View was open, it says how many are open now, and which: the first three of those that are known.
- * Of a thread that has more than five open at once the others may be unknown. Any thread, in every state until close.
- * If `ob` is NULL it is about the last output that could not be opened on this thread. The texts are for people and
- * may change.
+ * failed because a View was open, it says how many are open now, and which: up to three, those with the lowest
+ * offsets. (If more than 20 were open at once, some of them may not be known, and are only counted.) outbuf_walk(),
+ * and the raw calls while they run, count as a View. Any thread, in every state until close. If `ob` is NULL it is
+ * about the last output that could not be opened on this thread. The texts are for people and may change.
  *
  * Returns the length of the sentence without its NUL, as snprintf(3): it was cut if that is `size` or more.
  */

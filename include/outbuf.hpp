@@ -28,10 +28,12 @@
  *
  * Outputs can be moved. A View refers to the C library's output, which stays where it is when an `output` is moved.
  *
- * Views can be neither copied nor moved: a View is a local variable, or a member, and ends with its scope. commit()
- * ends those of its own thread, if that thread opened the output. If they could be moved, one of them might be in the
- * hands of another thread that still writes. A View of another thread that is open makes commit() fail by EBUSY. So a
- * thread opens the Views that it writes to itself, as above; any thread may, at any time.
+ * Views can be neither copied nor moved: a View is a local variable, or a member, and ends with its scope. A thread
+ * opens the Views that it writes to itself, as above; any thread may, at any time. commit() ends the Views that the
+ * calling thread opened, if it is the owner: the thread that opened the output, or that last called map(), unmap(),
+ * set_size(), flush() or sync(). A View that another thread opened makes commit() fail by EBUSY as long as it is open.
+ * If a program lends a View to another thread, by a reference or inside an object on the heap, that thread must be done
+ * with it when commit() is called: nothing detects that, and bytes would be lost.
  */
 #ifndef OUTBUF_HPP
 #define OUTBUF_HPP
@@ -174,7 +176,7 @@ struct own_views {
 	std::atomic_flag busy = ATOMIC_FLAG_INIT; /* the lock of all below: any thread may end a View */
 	::outbuf *ob = nullptr;                   /* nullptr once it is closed */
 	view *first = nullptr;                    /* the list of the open ones */
-	const void *const thread = this_thread();
+	std::atomic<const void *> thread{ this_thread() }; /* of the owner; written by it */
 	std::atomic<unsigned> users{ 1 }; /* the output, and Views that may still fail it */
 
 	void lock() noexcept
@@ -217,8 +219,8 @@ private:
 
 /*
  * A View, which output::view() and output::edit() make where the caller wants it. One thread uses it at a time. It
- * cannot be moved. For Views in a container or in std::optional, give a class a View as its member, and emplace that
- * class:
+ * cannot be moved. For Views in a std::deque, std::list or std::optional, give a class a View as its member, and
+ * emplace that class:
  *
  *     struct section_writer {
  *             liboutbuf::view v;
@@ -232,6 +234,8 @@ class view {
 public:
 	view(const view &) = delete;
 	view &operator=(const view &) = delete;
+	/* Not alone on the heap: its owner might be another thread then, and commit() must not end it. */
+	static void *operator new(std::size_t) = delete;
 	~view() { close(); }
 
 	bool is_open() const noexcept { return v_.ob != nullptr; }
@@ -343,7 +347,8 @@ private:
 		int result = open(ob, &v_, offset, length);
 
 		of_ = ob;
-		if (shared && shared->thread == detail::this_thread())
+		thread_ = detail::this_thread();
+		if (shared && shared->thread.load(std::memory_order_relaxed) == thread_)
 			shared_ = shared;
 		if (result == 0)
 			link();
@@ -417,7 +422,8 @@ private:
 	friend class output;
 	struct ::outbuf_view v_ = {};
 	struct ::outbuf *of_ = nullptr; /* the output that it belongs or belonged to; with shared_, shared_->ob tells */
-	detail::own_views_ref shared_;               /* none: opened by another thread than the output */
+	detail::own_views_ref shared_;               /* none: opened by another thread than the owner */
+	const void *thread_ = nullptr;               /* that opened it */
 	view *next_ = nullptr, *previous_ = nullptr; /* in the list, if it is linked */
 	bool is_linked_ = false;
 };
@@ -460,18 +466,20 @@ public:
 
 	explicit operator bool() const noexcept { return ob_ != nullptr; }
 
-	void map(std::uint64_t size, std::error_code &error) noexcept { error = detail::code(::outbuf_map(ob_, size)); }
-	void unmap(std::error_code &error) noexcept { error = detail::code(::outbuf_unmap(ob_)); }
+	void map(std::uint64_t size, std::error_code &error) noexcept
+	{
+		error = detail::code(::outbuf_map(owned(), size));
+	}
+	void unmap(std::error_code &error) noexcept { error = detail::code(::outbuf_unmap(owned())); }
 	void set_size(std::uint64_t size, std::error_code &error) noexcept
 	{
-		error = detail::code(::outbuf_set_size(ob_, size));
+		error = detail::code(::outbuf_set_size(owned(), size));
 	}
-	void flush(std::error_code &error) noexcept { error = detail::code(::outbuf_flush(ob_)); }
-	void sync(std::error_code &error) noexcept { error = detail::code(::outbuf_sync(ob_)); }
+	void flush(std::error_code &error) noexcept { error = detail::code(::outbuf_flush(owned())); }
+	void sync(std::error_code &error) noexcept { error = detail::code(::outbuf_sync(owned())); }
 	/*
-	 * If this thread opened the output, the Views that it has opened are ended first. Any View that is then open,
-	 * of another thread, makes commit fail with EBUSY. A thread that uses a View of this one, by a reference or a
-	 * pointer, must be done with it, as with any object that is shared.
+	 * The Views that the owner's thread opened are ended first (see the top of this file). Any View that is then
+	 * open makes commit fail with EBUSY.
 	 */
 	void commit(std::error_code &error) noexcept
 	{
@@ -567,11 +575,11 @@ public:
 		detail::check(nullptr, out.created(::outbuf_open_memory(&out.ob_, &o)));
 		return out;
 	}
-	void map(std::uint64_t size) { detail::check(ob_, ::outbuf_map(ob_, size)); }
-	void unmap() { detail::check(ob_, ::outbuf_unmap(ob_)); }
-	void set_size(std::uint64_t size) { detail::check(ob_, ::outbuf_set_size(ob_, size)); }
-	void flush() { detail::check(ob_, ::outbuf_flush(ob_)); }
-	void sync() { detail::check(ob_, ::outbuf_sync(ob_)); }
+	void map(std::uint64_t size) { detail::check(ob_, ::outbuf_map(owned(), size)); }
+	void unmap() { detail::check(ob_, ::outbuf_unmap(owned())); }
+	void set_size(std::uint64_t size) { detail::check(ob_, ::outbuf_set_size(owned(), size)); }
+	void flush() { detail::check(ob_, ::outbuf_flush(owned())); }
+	void sync() { detail::check(ob_, ::outbuf_sync(owned())); }
 	void commit()
 	{
 		end_own_views();
@@ -615,22 +623,33 @@ private:
 		return result;
 	}
 
-	void end_own_views() noexcept
+	/* For the calls that only the owner makes: an output may have been moved to another thread. */
+	::outbuf *owned() noexcept
 	{
-		if (own_ && own_->thread == detail::this_thread())
-			end_all();
+		if (own_)
+			own_->thread.store(detail::this_thread(), std::memory_order_relaxed);
+		return ob_;
 	}
 
-	void end_all() noexcept
+	void end_own_views() noexcept
 	{
-		while (liboutbuf::view *v = first())
+		if (own_)
+			end_all(detail::this_thread());
+	}
+
+	/* End the open Views of this thread; nullptr: of any. */
+	void end_all(const void *thread) noexcept
+	{
+		while (liboutbuf::view *v = first(thread))
 			v->end_it();
 	}
 
-	liboutbuf::view *first() noexcept
+	liboutbuf::view *first(const void *thread) noexcept
 	{
 		own_->lock();
 		liboutbuf::view *v = own_->first;
+		while (v && thread && v->thread_ != thread)
+			v = v->next_;
 		own_->unlock();
 		return v;
 	}
@@ -639,7 +658,7 @@ private:
 	void close() noexcept
 	{
 		if (own_) {
-			end_all();
+			end_all(nullptr);
 			own_->lock();
 			own_->ob = nullptr;
 			own_->unlock();

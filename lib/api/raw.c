@@ -52,7 +52,7 @@ int outbuf_data(struct outbuf *ob, uint64_t offset, uint64_t length, void **data
 		*data = ob->heap.space.base + offset;
 	}
 	ob__state_result(ob, r, what);
-	state_leave_view(ob, place);
+	ob__open_views_leave(&ob->views, place);
 	return r;
 }
 
@@ -105,6 +105,6 @@ int outbuf_release(struct outbuf *ob, uint64_t offset, uint64_t length)
 		/* It waited for outbuf_unmap(). While it counts as a View, no call leads on from that state. */
 		r = state_error(ob);
 	ob__state_result(ob, r, what);
-	state_leave_view(ob, place);
+	ob__open_views_leave(&ob->views, place);
 	return r;
 }

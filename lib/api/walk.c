@@ -195,6 +195,6 @@ int outbuf_walk(struct outbuf *ob, size_t block_size, outbuf_block *block, void 
 	if (r < 0)
 		return ob__state_result(ob, r, what);
 	r = ob__state_result(ob, walk(ob, block_size, block, arg, state == STATE_UNMAPPED), what);
-	state_leave_view(ob, place);
+	ob__open_views_leave(&ob->views, place);
 	return r;
 }

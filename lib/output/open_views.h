@@ -18,12 +18,13 @@ struct open_views {
 	struct open_views_stripe *stripes; /* a power of two of them; a thread uses one of them */
 	unsigned mask;                     /* their number less 1 */
 	/*
-	 * Those that found their stripe full, whose ranges are not known: how many were opened, and how many of these
-	 * have ended. Written by any thread. With one counter for both, each would synchronise with those before it,
-	 * which hides races (open_views.c).
+	 * Views that found no place, so that their ranges are not known: how many entered, how many of these have
+	 * left, and how many were opened. Written by any thread. With one counter for the first two, each View would
+	 * synchronise with those before it, which hides races (open_views.c).
 	 */
+	_Atomic uint64_t more_entered;
+	_Atomic uint64_t more_left;
 	_Atomic uint64_t more_opened;
-	_Atomic uint64_t more_ended;
 };
 
 /* 0 or -ENOMEM. */
@@ -37,20 +38,22 @@ void ob__open_views_destroy(struct open_views *o);
  */
 uint16_t ob__open_views_enter(struct open_views *o, uint64_t begin, uint64_t end);
 
-/*
- * It is open no more. Any thread, not only the one that opened it. `counts` is 0 if it was never opened, as far as the
- * program knows: then it does not count for ob__open_views_total(). What this thread wrote before is visible to a
- * thread that finds that no View is open.
- */
-void ob__open_views_leave(struct open_views *o, uint16_t place, int counts);
+/* It is a View of the program's, and was opened: it counts for ob__open_views_total(). The thread that entered. */
+void ob__open_views_count(struct open_views *o, uint16_t place);
 
-/* Is a View open? Any thread; what is opened meanwhile may be missed. */
+/*
+ * It is open no more. Any thread, not only the one that entered. What this thread wrote before is visible to a thread
+ * that finds that no View is open.
+ */
+void ob__open_views_leave(struct open_views *o, uint16_t place);
+
+/* Is a View open? Any thread. What is opened meanwhile may be missed. */
 int ob__open_views_any(const struct open_views *o);
 
 /* Are there two or more? Any thread. It synchronises with nobody, so it is only good for choosing what is faster. */
 int ob__open_views_several(const struct open_views *o);
 
-/* How many have been opened, those that are open included. Any thread. */
+/* How many have been opened, so far. Any thread. */
 uint64_t ob__open_views_total(const struct open_views *o);
 
 /*

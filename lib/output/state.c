@@ -92,7 +92,7 @@ int ob__state_enter_view(struct outbuf *ob, uint64_t begin, uint64_t end, uint16
 			return state == STATE_OPEN ? 0 : -EINVAL;
 		if (is_exclusive_here(ob))
 			return -EDEADLK;
-		state_leave_view(ob, *place);
+		ob__open_views_leave(&ob->views, *place);
 		ob__sys_pause();
 	}
 }

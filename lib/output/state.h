@@ -24,15 +24,9 @@ void ob__state_end_exclusive(struct outbuf *ob, int state);
  *
  * Returns 0, or why the output takes no View: -EINVAL; -EDEADLK if this very thread is inside the owner's exclusive
  * call, which would wait for itself; or the sticky error of a discarded output. The View has entered
- * in either case, at *place; the caller has to take it out by state_leave_view() or ob__open_views_leave().
+ * in either case, at *place; the caller has to take it out by ob__open_views_leave().
  */
 int ob__state_enter_view(struct outbuf *ob, uint64_t begin, uint64_t end, uint16_t *place);
-
-/* The View counts as never opened. */
-static inline void state_leave_view(struct outbuf *ob, uint16_t place)
-{
-	ob__open_views_leave(&ob->views, place, 0);
-}
 
 /* The sticky error, 0 if there is none. Any thread. */
 static inline int state_error(const struct outbuf *ob)

@@ -40,8 +40,11 @@ static_assert(std::is_nothrow_move_constructible_v<liboutbuf::output> &&
  */
 static_assert(!std::is_move_constructible_v<liboutbuf::view> && !std::is_move_assignable_v<liboutbuf::view> &&
               !std::is_default_constructible_v<liboutbuf::view>);
+template <typename T, typename = void> struct can_be_new : std::false_type {};
+template <typename T> struct can_be_new<T, std::void_t<decltype(T::operator new(1))>> : std::true_type {};
+static_assert(!can_be_new<liboutbuf::view>::value);
 /* Little more than the C structs. */
-static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 5 * sizeof(void *) &&
+static_assert(sizeof(liboutbuf::view) == sizeof(struct outbuf_view) + 6 * sizeof(void *) &&
               sizeof(liboutbuf::output) == 2 * sizeof(void *));
 
 static int plain_function(std::uint64_t, std::uint64_t, const std::byte *, std::size_t size)
@@ -146,6 +149,20 @@ static int everything(const char *path)
 		one->v.write("!");
 		scoped.commit(error);
 		CHECK(!error && scoped.memory().substr(98) == "uv?!" && !writers[0].v.is_open());
+	}
+	{
+		/* An output that was moved to another thread, which is its owner from its first map() on. */
+		liboutbuf::output given = liboutbuf::output::in_memory(liboutbuf::default_options(), error);
+		std::string content;
+		std::thread([&content, taken = std::move(given)]() mutable {
+			std::error_code wrong;
+			taken.map(5, wrong);
+			auto v = taken.view(0, 5, wrong);
+			v.write("hello");
+			taken.commit(wrong);
+			content = wrong ? wrong.message() : std::string(taken.memory());
+		}).join();
+		CHECK(content == "hello");
 	}
 	{
 		/* A thread's own View, which it still writes to: commit leaves it alone, fails, and tells which. */

@@ -21,7 +21,7 @@ struct OutbufView {
     error: i32,
     swap: u8,
     flags: u8,
-    reserved: u16,
+    place: u16,
 }
 
 #[link(name = "outbuf")]
