@@ -263,6 +263,115 @@ static void test_removed_meanwhile(void **state)
 	assert_int_equal(sandbox_entries(s), 1);
 }
 
+/* ------------------------------------------------- file systems that lock in other ways */
+
+static int smb_flock(int fd, int operation)
+{
+	int r = real.flock(fd, operation);
+
+	if (r < 0 && errno == EWOULDBLOCK)
+		errno = EACCES;
+	return r;
+}
+
+static int only_tries; /* 0: flock(2) does not even try */
+
+/* virtiofs: a lock can be tried for, and not be waited for. */
+static int virtiofs_flock(int fd, int operation)
+{
+	waits++;
+	if (only_tries && (operation & LOCK_NB))
+		return real.flock(fd, operation);
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+static void test_other_answers(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob, *other;
+	pthread_t thread;
+	void *result;
+
+	assert_int_equal(open_locked(&ob, s->path, OUTBUF_LOCK_TRY), 0);
+	ob__sys_table.flock = smb_flock;
+	assert_int_equal(open_locked(&other, s->path, OUTBUF_LOCK_TRY), -EBUSY);
+	only_tries = 1;
+	first_done = waits = 0;
+	second_saw = -1;
+	ob__sys_table.flock = virtiofs_flock;
+	assert_int_equal(pthread_create(&thread, NULL, second, s), 0);
+	/* It asks to wait, and then again and again. */
+	wait_for(4);
+	first_done = 1;
+	outbuf_close(ob);
+	pthread_join(thread, &result);
+	assert_null(result);
+	assert_int_equal(second_saw, 1);
+	only_tries = 0;
+	assert_int_equal(open_locked(&ob, s->path, OUTBUF_LOCK_WAIT), -EOPNOTSUPP);
+	assert_int_equal(open_locked(&ob, s->path, OUTBUF_LOCK_TRY), -EOPNOTSUPP);
+}
+
+/* The lock's file is removed between two calls, as the server sees it: so many times. */
+static _Atomic int gone_times;
+static int gone_error, gone_in_open;
+
+static int is_lock_name(const char *path)
+{
+	char *name;
+	int r = ob__hidden_lock_name("out", &name) == 0 && strcmp(path, name) == 0;
+
+	free(name);
+	return r;
+}
+
+static int f_openat(int dirfd, const char *path, int flags, mode_t mode)
+{
+	if (gone_in_open && is_lock_name(path) && gone_times > 0) {
+		gone_times--;
+		errno = gone_error;
+		return -1;
+	}
+	return real.openat(dirfd, path, flags, mode);
+}
+
+static int f_fstat(int fd, struct stat *st)
+{
+	if (!gone_in_open && gone_times > 0) {
+		gone_times--;
+		errno = gone_error;
+		return -1;
+	}
+	return real.fstat(fd, st);
+}
+
+static void test_gone(void **state)
+{
+	static const int errors[] = { ENOENT, ESTALE };
+	struct sandbox *s = *state;
+	struct outbuf *ob;
+	unsigned fds = count_fds();
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		gone_error = errors[i / 2];
+		gone_in_open = i % 2;
+		gone_times = 5;
+		ob__sys_table.openat = f_openat;
+		ob__sys_table.fstat = f_fstat;
+		assert_int_equal(open_locked(&ob, s->path, i % 2 ? OUTBUF_LOCK_WAIT : OUTBUF_LOCK_TRY), 0);
+		assert_int_equal(gone_times, 0);
+		outbuf_close(ob);
+		/* For good: the directory is. That is an error, and no endless loop. */
+		gone_times = 1000000;
+		assert_int_equal(open_locked(&ob, s->path, OUTBUF_LOCK_WAIT), -gone_error);
+		assert_true(gone_times > 0);
+		gone_times = 0;
+		assert_int_equal(count_fds(), fds);
+	}
+}
+
 /* ----------------------------------------------------------------- other processes */
 
 static int told[2];
@@ -413,6 +522,8 @@ int main(void)
 		fault_test(test_processes),
 		fault_test(test_threads),
 		fault_test(test_unlocked),
+		fault_test(test_other_answers),
+		fault_test(test_gone),
 	};
 
 	/* Who waits for ever where it must not is to fail, not to hang. */

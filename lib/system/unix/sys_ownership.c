@@ -23,6 +23,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -33,13 +34,35 @@
 #include "system/unix/sys_vm.h"
 #endif
 
-int ob__sys_lock(int fd, int wait)
+static int call_flock(int fd, int operation)
 {
 	int r;
 
 	do
-		r = ob__sys_table.flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0 ? -errno : 0;
+		r = ob__sys_table.flock(fd, operation) < 0 ? -errno : 0;
 	while (r == -EINTR);
+	return r;
+}
+
+/* SMB says EACCES of a file that another client has locked. */
+static int try_lock(int fd)
+{
+	int r = call_flock(fd, LOCK_EX | LOCK_NB);
+
+	return r == -EACCES ? -EWOULDBLOCK : r;
+}
+
+int ob__sys_lock(int fd, int wait)
+{
+	int r = wait ? call_flock(fd, LOCK_EX) : try_lock(fd);
+
+	/* virtiofs locks, but does not wait for a lock. */
+	if (wait && r == -EOPNOTSUPP) {
+		const struct timespec poll_every = { .tv_nsec = 10 * 1000 * 1000 };
+
+		while ((r = try_lock(fd)) == -EWOULDBLOCK)
+			nanosleep(&poll_every, NULL);
+	}
 	return r;
 }
 

@@ -28,6 +28,9 @@
 #include "target/unix/hidden.h"
 #include "outbuf.h"
 
+/* So often in a row the lock file may be gone before it is locked. Each time another writer has finished. */
+#define GONE_TRIES 100
+
 /* NFS needs write permission for a lock. But a lock file of another user's may be only readable. */
 static int open_lock(struct target *t)
 {
@@ -37,7 +40,16 @@ static int open_lock(struct target *t)
 	return fd == -EACCES ? ob__sys_openat(t->dirfd, t->lock_name, O_RDONLY | flags, 0666) : fd;
 }
 
-/* 0; 1: the lock file was removed meanwhile, try again; or a negative errno. */
+/*
+ * Was the lock file removed between two calls? Where a server looks names up (9p, SMB, NFS), even a call for a file
+ * that is open fails then. So does everything in a directory that was removed: the caller does not try for ever.
+ */
+static int is_gone(int error)
+{
+	return error == -ENOENT || error == -ESTALE;
+}
+
+/* 0; 1: the lock file was removed meanwhile, try again; or a negative errno, which is is_gone() in that case, too. */
 static int try_lock(struct target *t)
 {
 	struct stat st;
@@ -62,16 +74,20 @@ static int try_lock(struct target *t)
 
 int ob__lock_acquire(struct target *t)
 {
-	int r;
+	int gone = 0, r;
 
 	if (t->request.lock == OUTBUF_LOCK_NONE)
 		return 0;
 	r = ob__hidden_lock_name(t->name, &t->lock_name);
 	if (r < 0)
 		return r;
-	do
+	do {
 		r = try_lock(t);
-	while (r == 1);
+		if (!is_gone(r))
+			gone = 0;
+		else if (++gone < GONE_TRIES)
+			ob__sys_pause();
+	} while (r == 1 || (is_gone(r) && gone < GONE_TRIES));
 	return r;
 }
 
