@@ -313,11 +313,13 @@ int ob__mapping_remove(struct outbuf *ob)
 	uint64_t began = ob__state_begin_phase(ob, OUTBUF_PHASE_UNMAP, bytes);
 	int verify = ob->mapped_end > 0 && ob->target.fs->verify;
 	struct samples samples;
-	int r;
+	int guarded, r = verify ? ob__target_check_length(&ob->target) : 0;
 
-	if (verify)
+	/* What somebody has truncated cannot be read: that would be SIGBUS. */
+	if (verify && r == 0)
 		ob__verify_record(&samples, ob->heap.space.base, bytes < ob->mapped_end ? bytes : ob->mapped_end);
-	r = ob__guard_end(&ob->guard);
+	guarded = ob__guard_end(&ob->guard);
+	r = r < 0 ? r : guarded;
 	if (r == 0 && ob->mapped_end > 0)
 		r = ob__space_prepare_unmap(&ob->heap.space, ob->mapped_end);
 	ob__heap_free(&ob->heap);

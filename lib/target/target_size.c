@@ -52,7 +52,11 @@ int ob__target_check_length(const struct target *t)
 	if (t->fs == NULL || t->old_content)
 		return 0;
 	r = ob__sys_fstat(t->fd, &st);
-	return r < 0 ? r : (uint64_t)st.st_size < t->size ? -EIO : 0;
+	if (r < 0 || (uint64_t)st.st_size >= t->size)
+		return r;
+	/* NFS 3: its server has no room for what the page cache took. That is a reason which fdatasync(2) tells. */
+	r = ob__sys_fdatasync(t->fd);
+	return r < 0 ? r : -EIO;
 }
 
 /*

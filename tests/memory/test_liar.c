@@ -6,12 +6,15 @@
 #include "config.h"
 
 #include "inject/faults.h"
+#include "output/output.h"
 #include "rigs/mixed.h"
+#include "system/unix/sys_table.h"
 #include "system/unix/sys_vm.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static struct sys_vm_table real_vm;
 
@@ -164,12 +167,43 @@ static int prepare(void **state)
 	return mixed_make(state);
 }
 
+static int no_room(int fd)
+{
+	(void)fd;
+	errno = ENOSPC;
+	return -1;
+}
+
+/* Somebody has truncated the file. To look into the mapping then would be SIGBUS; the disk may know a reason. */
+static void test_truncated(void **state)
+{
+	struct sandbox *s = *state;
+	int unmap, full;
+
+	skip_unmappable();
+	for (unmap = 0; unmap < 2; unmap++)
+		for (full = 0; full < 2; full++) {
+			struct outbuf *ob = open_liar(s, 1000, OUTBUF_REQUIRE, 0);
+
+			ob__sys_table.fdatasync = full ? no_room : fdatasync;
+			assert_int_equal(outbuf_map(ob, 1 << 20), 0);
+			assert_int_equal(fill_some(ob, 'n', 1000), 0);
+			assert_int_equal(ftruncate(ob->target.fd, 0), 0);
+			if (unmap)
+				assert_int_equal(outbuf_unmap(ob), full ? -ENOSPC : -EIO);
+			assert_int_equal(outbuf_commit(ob), full ? -ENOSPC : -EIO);
+			outbuf_close(ob);
+			assert_int_equal(sandbox_entries(s), 0);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fault_test(test_liar_is_found_out),
 		fault_test(test_trial_leaves_no_trace),
 		fault_test(test_liar_after_the_trial),
+		fault_test(test_truncated),
 	};
 
 	return cmocka_run_group_tests_name("liar", tests, prepare, NULL);
