@@ -314,6 +314,48 @@ static void test_resident(void **state)
 #endif
 }
 
+#ifdef HAVE_VM
+static int no_cachestat(int fd, uint64_t length, uint64_t *pages)
+{
+	(void)fd, (void)length, (void)pages;
+	errno = ENOSYS;
+	return -1;
+}
+
+/*
+ * Before cachestat(2), of Linux 6.5: a last block that is smaller than a page is in memory, and its page is not, says
+ * mincore(2).
+ */
+static void test_last_block(void **state)
+{
+	static const struct { size_t size; int resident, recycled; } sizes[] = {
+		{ 100, 0, 1 }, { 3 * 4096 + 100, 3, 1 }, { 3 * 4096 + 100, 0, 0 }, { 4096, 0, 0 }, { 4096, 1, 1 },
+	};
+	struct sandbox *s = *state;
+	size_t i;
+
+	skip_unrecycled(s);
+	if (sysconf(_SC_PAGESIZE) != 4096) {
+		print_message("pages are not of 4 KiB\n");
+		skip();
+	}
+	ob__sys_table.cachestat = no_cachestat;
+	ob__sys_vm_table.mincore = f_mincore;
+	for (i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct outbuf_stats stats;
+
+		write_file(s->path, "old", 3, 0644);
+		spare_plant(s, sizes[i].size);
+		resident = sizes[i].resident;
+		stats = run_once(s, 'n', 30000);
+		if (sizes[i].recycled)
+			assert_recycled(&stats);
+		else
+			assert_not_recycled(&stats, "the spare is not in memory");
+	}
+}
+#endif
+
 /* A spare that was dropped from memory. The next is hot. */
 static void test_cold(void **state)
 {
@@ -433,6 +475,9 @@ int main(void)
 		fault_test(test_moved),
 		fault_test(test_name_goes_first),
 		fault_test(test_resident),
+#ifdef HAVE_VM
+		fault_test(test_last_block),
+#endif
 		fault_test(test_cold),
 		fault_test(test_attributes),
 	};

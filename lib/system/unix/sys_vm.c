@@ -91,6 +91,15 @@ int ob__sys_advise(void *at, size_t n, enum sys_advice advice)
 /* How many pages are mapped and asked about at a time: 64 MiB of pages of 4 KiB. */
 #define PAGES_PER_CALL 16384
 
+/*
+ * Does the file end within this page? mincore(2) says that a page is not in memory unless all its blocks are, and where
+ * blocks are smaller than pages nobody has read those behind the end. So it is not asked for this page.
+ */
+static int is_partial(uint64_t at, uint64_t length, uint64_t page)
+{
+	return length - at < page;
+}
+
 int ob__sys_mincore_resident(int fd, uint64_t n, uint64_t *bytes)
 {
 	unsigned char pages[PAGES_PER_CALL];
@@ -107,7 +116,7 @@ int ob__sys_mincore_resident(int fd, uint64_t n, uint64_t *bytes)
 			break;
 		r = ob__sys_vm_table.mincore(mapping, length, pages) < 0 ? -errno : 0;
 		for (i = 0; r == 0 && i * page < length; i++)
-			*bytes += pages[i] & 1 ? page : 0;
+			*bytes += pages[i] & 1 || is_partial(i * page, length, page) ? page : 0;
 		ob__sys_munmap(mapping, length);
 	}
 	return r;
