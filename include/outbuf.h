@@ -112,8 +112,9 @@
  *   A system call that is given a pointer into the output, such as read(2), returns EFAULT instead of raising SIGBUS;
  *   the guard does not notice that.
  * - Atomic is not durable. Commit makes the new file visible to all processes in one step. After a power failure the
- *   path may lead to either file, and the new one may lack data that was still in the page cache. options.durability
- *   makes commit wait for the disk.
+ *   path may lead to either file, and the new one may lack data that was still in the page cache. Where blocks are
+ *   reserved it can have its full length and be all zeros: ext4 writes a file that replaces another one early
+ *   (auto_da_alloc), but not if its blocks are reserved. options.durability makes commit wait for the disk.
  * - Fork. If another thread forks while the output is open, the child inherits the output's descriptor until it calls
  *   exec (the descriptor is O_CLOEXEC). If the output is a program that is run at once, execve(2) fails with ETXTBSY
  *   until that child has called exec or exited, and a lock (options.lock) is held as long. Commit itself has closed
@@ -251,7 +252,11 @@ enum outbuf_flush {
 	OUTBUF_FLUSH_STREAM = 3  /* write(2), sequentially, at commit: for pipes, terminals, devices */
 };
 
-/* What commit waits for. Without waiting, a power failure may leave the old file or part of the new one. */
+/*
+ * What commit waits for. Without waiting, a power failure may leave the old file or part of the new one. On vfat and
+ * ntfs3 OUTBUF_DURABLE_DATA can leave an empty or a shorter file: they write a name and what it leads to at different
+ * times. There only OUTBUF_DURABLE_FULL helps, once commit has returned.
+ */
 enum outbuf_durability {
 	OUTBUF_DURABLE_NONE = 0, /* nothing: the data is in the page cache */
 	OUTBUF_DURABLE_DATA = 1, /* the file is on the disk before it takes the path's place: after a power failure the
@@ -567,7 +572,8 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_sync(struct outbuf *ob);
  *
  * There is one exception: with OUTBUF_DURABLE_FULL the directory may fail to be synced (on Windows: the file may fail
  * to be synced, closed or made read-only). Then the complete new file already stands at the path, and the output is
- * committed: discard returns -EINVAL. The file may be gone after a power failure.
+ * committed: discard returns -EINVAL. The file may be gone after a power failure. The same holds where a file system
+ * needs a file to be synced after it was renamed (vfat, ntfs3).
  *
  * A View or the kernel may also fail with -EBUSY or -EINVAL, for example rename(2) over a mount point. To tell these
  * errors from the first two, call outbuf_error(): 0 means that commit changed nothing, and may be tried again once no

@@ -16,6 +16,10 @@
  *   tmpfile        O_TMPFILE may be tried. 0 where an open file without a name is known to cause errors.
  *   recycle        writing over an old output that is in the page cache is faster than a new file.
  *   free_is_exact  what statfs(2) calls free can be stored to the last byte, so space can be checked before writing.
+ *   sync_renamed   what a name leads to (size and first cluster) is written with the inode, after rename(2). Until then
+ *                  the name leads to an empty or shorter file on the disk. Where nothing is known, it is assumed.
+ *   on_disk        it lies on a disk. Some 9p servers answer statfs(2) with the type of what their files lie on. So if
+ *                  the file has no disk, the row is looked up by name.
  *   remote         each block is sent to a server: larger blocks are better (blocks.h).
  *   threads        the number of threads of a flush, unless options.threads sets it.
  *
@@ -29,10 +33,12 @@
 #include "policy/fspolicy.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "system/sys.h"
 
 #define ROW(m, n, ...) { .magic = (m), .name = (n), __VA_ARGS__ }
+#define ON_DISK .on_disk = 1
 #define LOCAL .map = 1, .prealloc = 1, .tmpfile = 1
 #define LOCAL_RECYCLED LOCAL, .recycle = 1
 #define REMOTE .tmpfile = 1, .remote = 1
@@ -46,9 +52,13 @@
 #define ONE_WRITER .threads = 1
 
 static const struct fspolicy table[] = {
-	ROW(0xef53, "ext4", LOCAL_RECYCLED, ONE_WRITER, .why = "pages stay in one cache"),
-	ROW(0x58465342, "xfs", LOCAL_RECYCLED, ONE_WRITER, .why = "pages stay in one cache"),
-	ROW(0xf2f52010, "f2fs", LOCAL, .why = "pages stay in one cache; not measured"),
+	/*
+	 * ext2 and ext3 have this number too. They have no fallocate(2), so by default nothing is mapped there. ext2
+	 * cannot exchange two names, so nothing is recycled.
+	 */
+	ROW(0xef53, "ext4", LOCAL_RECYCLED, ONE_WRITER, ON_DISK, .why = "pages stay in one cache"),
+	ROW(0x58465342, "xfs", LOCAL_RECYCLED, ONE_WRITER, ON_DISK, .why = "pages stay in one cache"),
+	ROW(0xf2f52010, "f2fs", LOCAL, ON_DISK, .why = "pages stay in one cache; not measured"),
 	/*
 	 * With compression a link of 9 GB took 894 s with a mapping and 126 s with writes (llvm D69294). With copy on
 	 * write, reserved blocks do not ensure that a store succeeds, so a store into a mapping raises SIGBUS on a
@@ -95,15 +105,17 @@ static const struct fspolicy table[] = {
 	 * These two have neither holes nor fallocate(2): extending the file writes zeros, and on a full disk a store
 	 * into a mapping raises SIGBUS.
 	 */
-	ROW(0x4d44, "vfat", .why = "no holes, no reservation: SIGBUS when full"),
-	ROW(0x2011bab0, "exfat", .why = "no holes, no reservation: SIGBUS when full"),
+	ROW(0x4d44, "vfat", ON_DISK, .sync_renamed = 1,
+	    .why = "no holes, no reservation: SIGBUS when full"),
+	ROW(0x2011bab0, "exfat", ON_DISK, .why = "no holes, no reservation: SIGBUS when full"),
 	/*
 	 * NTFS on Windows; the number is invented by sys_windows.c. A mapped view of the file and WriteFile() use the
 	 * same cache, but that is not documented. Go's linker maps files there.
 	 */
 	ROW(0x5346544e, "ntfs", .map = 1, .verify = 1, .prealloc = 1, .why = "not measured: tried first"),
-	ROW(0x7366746e, "ntfs3", .map = 1, .verify = 1, .prealloc = 1, .why = "not measured: tried first"),
-	ROW(0, "unknown", .map = 1, .verify = 1, .prealloc = 1, .tmpfile = 1,
+	ROW(0x7366746e, "ntfs3", ON_DISK, .map = 1, .verify = 1, .prealloc = 1, .sync_renamed = 1,
+	    .why = "not measured: tried first"),
+	ROW(0, "unknown", .map = 1, .verify = 1, .prealloc = 1, .tmpfile = 1, .sync_renamed = 1,
 	    .why = "unknown: tried first"),
 };
 
@@ -116,10 +128,26 @@ const struct fspolicy *ob__fspolicy_of_magic(uint32_t magic)
 	return row;
 }
 
-const struct fspolicy *ob__fspolicy_of_file(int fd)
+static const struct fspolicy *find_by_name(const char *name)
 {
+	const struct fspolicy *row = table;
+
+	while (row->magic != 0 && strcmp(row->name, name) != 0)
+		row++;
+	return row;
+}
+
+int ob__fspolicy_of_file(int fd, const struct fspolicy **row)
+{
+	char name[SYS_FS_NAME];
 	uint32_t magic;
 	uint64_t room;
+	int r = 0;
 
-	return ob__fspolicy_of_magic(ob__sys_fs(fd, &magic, &room) < 0 ? 0 : magic);
+	*row = ob__fspolicy_of_magic(ob__sys_fs(fd, &magic, &room) < 0 ? 0 : magic);
+	if ((*row)->on_disk)
+		r = ob__sys_diskless_fs(fd, name);
+	if (r > 0)
+		*row = find_by_name(name);
+	return r < 0 ? r : 0;
 }

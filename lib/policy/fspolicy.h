@@ -14,13 +14,18 @@ struct fspolicy {
 	unsigned char tmpfile;       /* 1: O_TMPFILE may be tried */
 	unsigned char recycle;       /* 1: an old output may be written over, and that is faster than a new file */
 	unsigned char free_is_exact; /* 1: what statfs(2) calls free can be stored to the last byte */
+	unsigned char sync_renamed;  /* 1: rename(2) is on the disk only when the file, too, was synced after it */
+	unsigned char on_disk;       /* 1: it lies on a disk, so a file without one is on another file system */
 	unsigned char threads;       /* more threads do not make a flush faster; 0: no such limit is known */
 	unsigned char remote;        /* 1: writes go to a server, another process or another machine */
 	const char *why;             /* the reason for `map`, for outbuf_stats() */
 };
 
-/* The row for the file system of an open file or directory. If the system does not tell the type: the "unknown" row. */
-const struct fspolicy *ob__fspolicy_of_file(int fd);
+/*
+ * *row becomes the row for the file system of an open file or directory. If the system does not tell the type: the
+ * "unknown" row. 0, or the negative errno of fstat(2).
+ */
+int ob__fspolicy_of_file(int fd, const struct fspolicy **row);
 
 /* The row for a type of file system, the "unknown" row if the table does not have it. For tests. */
 const struct fspolicy *ob__fspolicy_of_magic(uint32_t magic);

@@ -34,6 +34,13 @@ int ob__sys_is_seekable(int fd);
  * call.
  */
 int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room);
+/* Bytes for the name of a file system. */
+#define SYS_FS_NAME 32
+/*
+ * Is the file on a file system that has no disk, as its device number tells? 0 if not, or if the system does not tell;
+ * 1 if so, and `name` becomes what mount(8) calls it, empty if that is not known; or the negative errno of fstat(2).
+ */
+int ob__sys_diskless_fs(int fd, char name[SYS_FS_NAME]);
 /*
  * To be called with the negative errno of a call that failed. If that says that the disk is full, or that there are too
  * many descriptors, wait until the files that this process removed are freed, 10 s at most. 1: some were; make the call

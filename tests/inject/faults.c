@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #ifdef __linux__
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #endif
 
@@ -71,10 +72,27 @@ static int pretending(int fd, struct statfs *st)
 	return r;
 }
 
+/* A disk's device number for what has none: tmpfs, overlay, btrfs. */
+static int with_disk(int r, struct stat *st)
+{
+	if (r == 0 && major(st->st_dev) == 0)
+		st->st_dev = makedev(200, minor(st->st_dev));
+	return r;
+}
+
+static int fstat_of_disk(int fd, struct stat *st) { return with_disk(real.fstat(fd, st), st); }
+
+static int fstatat_of_disk(int dirfd, const char *path, struct stat *st, int flags)
+{
+	return with_disk(real.fstatat(dirfd, path, st, flags), st);
+}
+
 void pretend_file_system(uint32_t magic)
 {
 	pretended = magic;
 	ob__sys_table.fstatfs = pretending;
+	ob__sys_table.fstat = fstat_of_disk;
+	ob__sys_table.fstatat = fstatat_of_disk;
 }
 #endif
 

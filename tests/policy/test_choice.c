@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #endif
 #ifdef HAVE_VM
@@ -445,6 +446,63 @@ static void test_table_is_overruled(void **state)
 	}
 }
 
+/* ------------------------------------------------------------------------- 9p */
+
+static dev_t claimed_device;
+
+static int claim_ext4(int fd, struct statfs *st)
+{
+	int r = real.fstatfs(fd, st);
+
+	st->f_type = 0xef53;
+	return r;
+}
+
+static int claim_device(int fd, struct stat *st)
+{
+	int r = real.fstat(fd, st);
+
+	st->st_dev = claimed_device;
+	return r;
+}
+
+static const char *name_of(int fd)
+{
+	const struct fspolicy *row;
+
+	assert_int_equal(ob__fspolicy_of_file(fd, &row), 0);
+	return row->name;
+}
+
+/*
+ * As 9p answers whose server has ext4: with ext4's number, on no disk. What such a device is called /proc tells: here
+ * those of /proc itself, which the table does not have, and of a tmpfs, if there is one.
+ */
+static void test_number_of_another(void **state)
+{
+	struct stat st;
+	struct statfs fs;
+	int fd = open(".", O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	ob__sys_table.fstatfs = claim_ext4;
+	ob__sys_table.fstat = claim_device;
+	claimed_device = makedev(8, 1);
+	assert_string_equal(name_of(fd), "ext4");
+	assert_int_equal(stat("/proc", &st), 0);
+	claimed_device = st.st_dev;
+	assert_string_equal(name_of(fd), "unknown");
+	/* No such mount. */
+	claimed_device = makedev(0, 0xfffff);
+	assert_string_equal(name_of(fd), "unknown");
+	if (statfs("/dev/shm", &fs) == 0 && fs.f_type == 0x01021994 && stat("/dev/shm", &st) == 0) {
+		claimed_device = st.st_dev;
+		assert_string_equal(name_of(fd), "tmpfs");
+	}
+	close(fd);
+}
+
 static int no_answer;
 
 static int failing_fstatfs(int fd, struct statfs *st)
@@ -482,6 +540,7 @@ int main(void)
 #ifdef __linux__
 		choice_test(test_each_file_system),
 		choice_test(test_table_is_overruled),
+		choice_test(test_number_of_another),
 		choice_test(test_no_answer),
 #endif
 	};

@@ -262,7 +262,7 @@ static int room_later(int fd, struct statfs *st)
 /* How much is free is asked again, too. */
 static void test_free_space(void **state)
 {
-	struct fspolicy fs = *ob__fspolicy_of_file(-1);
+	struct fspolicy fs = *ob__fspolicy_of_magic(0);
 	struct target t;
 
 	make_files(*state);

@@ -148,6 +148,13 @@ int ob__sys_is_seekable(int fd)
 	return handle == INVALID_HANDLE_VALUE ? -EBADF : GetFileType(handle) == FILE_TYPE_DISK;
 }
 
+int ob__sys_diskless_fs(int fd, char name[SYS_FS_NAME])
+{
+	(void)fd;
+	(void)name;
+	return 0;
+}
+
 int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
 {
 	/* Windows has names of file systems, and no numbers. The numbers are those of fspolicy.c. */

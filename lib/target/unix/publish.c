@@ -14,6 +14,12 @@
  *
  * The file that stood at the path is freed in the background (background.c).
  *
+ * With options.durability the file has its hidden name before fsync(2), also where nothing is at the path. The btrfs
+ * of Linux 6.1 and 6.12 does not log a file that has no name: after a power failure the path led to an empty file in
+ * 58 of 60 crash states, and in none if the name came first. On vfat and ntfs3 the name that rename(2) makes
+ * does not lead to the file's data until the inode is written back, so OUTBUF_DURABLE_FULL syncs the file once more
+ * after that (fspolicy.c).
+ *
  * Cost over an existing file: 290 to 330 us for a file of one byte, against 190 to 240 us for open(O_TRUNC), write,
  * close (ext4, Linux 6.18). It does not grow with the file.
  */
@@ -48,19 +54,6 @@ static int set_special_bits(const struct target *t, mode_t special)
 	return r < 0 ? r : (special & ~st.st_mode & S_ISGID) ? -EPERM : 0;
 }
 
-int ob__target_finish(struct target *t)
-{
-	mode_t special = t->request.mode & 07000;
-	int r = ob__target_cut_excess(t);
-
-	/* A file that is written in place and existed before keeps its permissions: they are its owner's decision. */
-	if (r == 0 && special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created))
-		r = set_special_bits(t, special);
-	if (r == 0 && t->fs != NULL && t->request.durability != OUTBUF_DURABLE_NONE)
-		r = ob__sys_fsync(t->fd);
-	return r;
-}
-
 /* Make the hidden name for this try. The one of the previous try is freed. 0 or a negative errno. */
 static int make_next_name(struct target *t, int try)
 {
@@ -70,17 +63,16 @@ static int make_next_name(struct target *t, int try)
 	return ob__hidden_name(t->name, try, &t->hidden);
 }
 
-/* Give the file without a name its name: the path if nothing is there, else a hidden name. 0 or a negative errno. */
-static int link_tmpfile(struct target *t)
+/* Give the file without a name a hidden one. 0 or a negative errno. */
+static int link_hidden(struct target *t)
 {
-	int try, r = ob__sys_link_fd(t->fd, t->dirfd, t->name);
+	int try, r = -EEXIST;
 
 	/*
 	 * With a hidden name other processes can find the file, so it is locked first. No other process can hold a
 	 * lock on it: nobody else can have opened the file yet.
 	 */
-	if (r == -EEXIST)
-		ob__sys_lock(t->fd, 0);
+	ob__sys_lock(t->fd, 0);
 	for (try = 0; try < HIDDEN_TRIES && r == -EEXIST; try++) {
 		r = make_next_name(t, try);
 		if (r < 0)
@@ -95,6 +87,35 @@ static int link_tmpfile(struct target *t)
 		free(t->hidden);
 		t->hidden = NULL;
 	}
+	return r;
+}
+
+/* Give the file without a name its name: the path if nothing is there, else a hidden name. 0 or a negative errno. */
+static int link_tmpfile(struct target *t)
+{
+	int r = ob__sys_link_fd(t->fd, t->dirfd, t->name);
+
+	return r == -EEXIST ? link_hidden(t) : r;
+}
+
+/* Wait until the disk has the file. 0 or a negative errno. */
+static int sync_file(struct target *t)
+{
+	int r = t->kind == TARGET_TMPFILE ? link_hidden(t) : 0;
+
+	return r < 0 ? r : ob__sys_fsync(t->fd);
+}
+
+int ob__target_finish(struct target *t)
+{
+	mode_t special = t->request.mode & 07000;
+	int r = ob__target_cut_excess(t);
+
+	/* A file that is written in place and existed before keeps its permissions: they are its owner's decision. */
+	if (r == 0 && special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created))
+		r = set_special_bits(t, special);
+	if (r == 0 && t->fs != NULL && t->request.durability != OUTBUF_DURABLE_NONE)
+		r = sync_file(t);
 	return r;
 }
 
@@ -183,7 +204,15 @@ static int move_to_path(struct target *t, const struct stat *at_path)
 	return r;
 }
 
-static int sync_directory(struct target *t)
+/* The file has been renamed. Where that is not enough, wait until its name leads to its bytes on the disk, too. */
+static int sync_renamed(const struct target *t)
+{
+	int needed = t->fs->sync_renamed && t->request.durability == OUTBUF_DURABLE_FULL;
+
+	return needed ? ob__sys_fsync(t->fd) : 0;
+}
+
+static int sync_directory(const struct target *t)
 {
 	return t->syncfd < 0 ? 0 : ob__sys_fsync(t->syncfd);
 }
@@ -193,17 +222,19 @@ int ob__target_publish(struct target *t)
 	int is_replacement = t->kind == TARGET_TMPFILE || t->kind == TARGET_NAMED || t->kind == TARGET_RECYCLED;
 	int is_file = is_replacement || t->kind == TARGET_IN_PLACE;
 	struct stat at_path;
-	int r = is_replacement ? ob__target_check_path(t, &at_path) : 0;
+	int sync_error = 0, r = is_replacement ? ob__target_check_path(t, &at_path) : 0;
 
 	if (t->borrowed)
 		t->fd = -1;
 	/* Also in place: a file that was created there can only be removed while it is open. */
 	if (r == 0 && is_file)
 		r = collect_close_error(t);
-	if (r == 0 && t->kind == TARGET_TMPFILE)
+	if (r == 0 && t->kind == TARGET_TMPFILE && t->hidden == NULL)
 		r = link_tmpfile(t);
 	if (r == 0 && t->hidden != NULL)
 		r = move_to_path(t, &at_path);
+	if (r == 0 && is_replacement)
+		sync_error = sync_renamed(t);
 	if (t->fd >= 0 && (r == 0 || !is_file)) {
 		int close_error = ob__sys_close(t->fd);
 
@@ -215,6 +246,7 @@ int ob__target_publish(struct target *t)
 		t->created = 0;
 		t->published = 1;
 		r = sync_directory(t);
+		r = sync_error < 0 ? sync_error : r;
 	}
 	ob__target_abandon(t);
 	return r;

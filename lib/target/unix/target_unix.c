@@ -234,11 +234,14 @@ static int open_tmpfile(struct target *t)
 /* Open a regular file: in place, recycled, without a name, or with a hidden name. 0 or a negative errno. */
 static int open_file(struct target *t, const struct stat *at_path)
 {
-	const struct fspolicy *fs = ob__fspolicy_of_file(t->dirfd);
+	const struct fspolicy *fs;
 	int r;
 
 	if (t->request.in_place)
 		return open_in_place(t, at_path);
+	r = ob__fspolicy_of_file(t->dirfd, &fs);
+	if (r < 0)
+		return r;
 	r = fs->tmpfile ? open_tmpfile(t) : -EOPNOTSUPP;
 	if (r < 0) {
 		t->kind = TARGET_NAMED;
@@ -285,7 +288,7 @@ static int open_as_requested(struct target *t)
 	if (r == 0)
 		r = open_file(t, &at_path);
 	if (r == 0)
-		t->fs = ob__fspolicy_of_file(t->fd);
+		r = ob__fspolicy_of_file(t->fd, &t->fs);
 	return r;
 }
 

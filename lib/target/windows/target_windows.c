@@ -261,7 +261,7 @@ static int open_path(struct target *t, const char *path)
 	if (r == 0)
 		r = t->request.in_place ? open_in_place(t) : open_hidden(t);
 	if (r == 0)
-		t->fs = ob__fspolicy_of_file(t->fd);
+		r = ob__fspolicy_of_file(t->fd, &t->fs);
 	return r;
 }
 
