@@ -350,6 +350,7 @@ static int start_a_thread(void *arg)
 	int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	pthread_t thread;
 
+	alarm(5);
 	if (quiet < 0 || dup2(quiet, STDOUT_FILENO) < 0 || dup2(quiet, STDERR_FILENO) < 0)
 		return 2;
 	return pthread_create(&thread, NULL, nothing, arg) == 0 ? pthread_join(thread, NULL) : 1;
@@ -357,9 +358,10 @@ static int start_a_thread(void *arg)
 
 static void test_fork(void **state)
 {
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+	/* gcc 12's AddressSanitizer waits for a lock in the child that another thread had when the process forked. */
 	(void)state;
-	print_message("ThreadSanitizer ends a child that starts a thread\n");
+	print_message("sanitizers end a child that starts a thread, or hang in it\n");
 	skip();
 #endif
 	make_files(*state);
