@@ -183,6 +183,20 @@ statistics() {
 }
 no_bar() { parwrite -o "$scratch/bar.o" $objects 2>"$scratch/bar" && ! test -s "$scratch/bar"; }
 
+durability() {
+	parwrite -o "$scratch/usual.o" "$scratch/strong.o" && for level in none data full; do
+		parwrite --stats --durability=$level -o "$scratch/durable.o" "$scratch/strong.o" >"$scratch/durable.stats" &&
+			cmp "$scratch/usual.o" "$scratch/durable.o" || return 1
+		# Without it, no time is spent in the phase that waits.
+		waited=$(sed -n 's/^library sync: \([0-9.]*\) ms$/\1/p' "$scratch/durable.stats")
+		echo "$level: library sync: $waited"
+		case $level:$waited in
+		none: | none:0.000 | data:*[1-9]* | full:*[1-9]*) ;;
+		*) return 1 ;;
+		esac
+	done
+}
+
 try "defined beats weak, common and undefined" resolves
 try "a common symbol has the largest size" common_size
 try "symbols are those of ld -r" like_ld
@@ -190,6 +204,7 @@ try "arguments from a file" response_file
 try "a stack note if all have one" stack_note
 try "the output may be an input" in_place_of_input
 try "-ffunction-sections -fdata-sections -g" function_sections
+try "--durability: the same bytes, and it waits for the disk" durability
 try "--stats" statistics
 try "no progress bar where there is no terminal" no_bar
 
@@ -226,6 +241,7 @@ try "no arguments: usage" refuses 2 'no output'
 try "no -o: usage" refuses 2 '' "$scratch/strong.o"
 try "no input: usage" refuses 2 '' -o "$out"
 try "unknown option: usage" refuses 2 'frobnicate' --frobnicate -o "$out" "$scratch/strong.o"
+try "--durability=most: usage" refuses 2 'takes none, data or full, not most' --durability=most -o "$out" "$scratch/strong.o"
 try "-j 0: usage" refuses 2 '' -j 0 -o "$out" "$scratch/strong.o"
 try "a strong symbol twice: both files are named" refuses 1 'strong.o.*again.o\|again.o.*strong.o' -o "$out" "$scratch/strong.o" "$scratch/again.o"
 try "a missing file" refuses 1 'missing.o: No such file' -o "$out" "$scratch/missing.o"

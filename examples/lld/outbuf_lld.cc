@@ -17,6 +17,7 @@
 // Environment variables:
 //     OUTBUF_GUARD=1     a full disk makes commit() fail instead of raising SIGBUS, where it cannot be found earlier
 //     OUTBUF_RECYCLE=1   write over the output before last, see outbuf.h
+//     OUTBUF_DURABILITY=data, or full: wait for the disk, see outbuf.h
 //     OUTBUF_STATS=1     print statistics to standard error
 //     OUTBUF_MAP=yes     map the output, however small it is: this takes half the memory, see fits_in_memory_twice()
 //
@@ -53,6 +54,15 @@ bool is_set_to_1(const char *variable)
 {
 	const char *value = getenv(variable);
 	return value && strcmp(value, "1") == 0;
+}
+
+// What the environment asks for. Unknown words count as none.
+uint32_t wanted_durability()
+{
+	const char *level = getenv("OUTBUF_DURABILITY");
+	if (level && strcmp(level, "data") == 0)
+		return OUTBUF_DURABLE_DATA;
+	return level && strcmp(level, "full") == 0 ? OUTBUF_DURABLE_FULL : OUTBUF_DURABLE_NONE;
 }
 
 // Do the flags ask for a buffer in memory, and not for a mapping? LLVM 21 replaced F_no_mmap by its opposite, F_mmap,
@@ -219,6 +229,8 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 	liboutbuf::options options = options_for(flags);
 	// A test is given up, and that would delete the spare.
 	options.recycle = !is_test(size) && is_set_to_1("OUTBUF_RECYCLE");
+	if (!is_test(size))
+		options.durability = wanted_durability();
 	bool we_chose_memory = options.map == OUTBUF_AUTO && !getenv("OUTBUF_MAP") && fits_in_memory_twice(size);
 	if (we_chose_memory)
 		options.map = OUTBUF_NO;

@@ -56,6 +56,7 @@ static int step_open(struct job *job)
 	options.check_complete = 1;
 	options.guard = 1;
 	options.recycle = (uint32_t)job->options.recycle;
+	options.durability = job->options.durability;
 	options.run = workqueue_pool;
 	options.run_arg = &job->queue;
 	return emit_result(&job->emission, outbuf_open(&job->ob, job->options.output, &options));

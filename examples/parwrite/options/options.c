@@ -40,12 +40,13 @@ static const char help[] =
 	"                          show a bar on standard error (default: on a terminal)\n"
 	"  --no-map                do not map the output, write it from memory\n"
 	"  --recycle               write over the output before last, and keep the last one\n"
+	"  --durability=LEVEL      wait until the disk has the file (data), and its name (full)\n"
 	"  --check-overlap         make sure that no two threads write the same bytes\n"
 	"  --help, --version       print this, or the version, and exit\n"
 	"  @FILE                   read more arguments from FILE";
 
 enum { OPT_INPUT = 1, OPT_WHOLE_ARCHIVE = 256, OPT_NO_WHOLE_ARCHIVE, OPT_STATS, OPT_PROGRESS, OPT_NO_PROGRESS,
-       OPT_NO_MAP, OPT_BUILD_ID, OPT_MAP, OPT_TRACE, OPT_RECYCLE, OPT_CHECK, OPT_HELP, OPT_VERSION };
+       OPT_NO_MAP, OPT_BUILD_ID, OPT_MAP, OPT_TRACE, OPT_RECYCLE, OPT_DURABILITY, OPT_CHECK, OPT_HELP, OPT_VERSION };
 
 /* The '-' in front: getopt returns words that are not options in their order among the options, as OPT_INPUT. */
 static const char short_options[] = "-:o:j:rL:l:SxX";
@@ -70,6 +71,7 @@ static const struct option long_options[] = {
 	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
 	{ "no-map", no_argument, NULL, OPT_NO_MAP },
 	{ "recycle", no_argument, NULL, OPT_RECYCLE },
+	{ "durability", required_argument, NULL, OPT_DURABILITY },
 	{ "check-overlap", no_argument, NULL, OPT_CHECK },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -195,6 +197,22 @@ static int parse_stats(struct options *options, const char *form)
 	return -1;
 }
 
+static int parse_durability(struct options *options, const char *level)
+{
+	static const char *const levels[] = {
+		[OUTBUF_DURABLE_NONE] = "none", [OUTBUF_DURABLE_DATA] = "data", [OUTBUF_DURABLE_FULL] = "full",
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof levels / sizeof *levels; i++) {
+		if (strcmp(level, levels[i]) == 0) {
+			options->durability = i;
+			return -1;
+		}
+	}
+	return usage_error("--durability takes none, data or full, not", level);
+}
+
 static int parse_build_id(struct options *options, const char *kind)
 {
 	const char *problem = build_id_parse(kind, &options->build_id);
@@ -254,6 +272,8 @@ static int apply_option(struct parsing *p, int option)
 	case OPT_RECYCLE:
 		options->recycle = 1;
 		return -1;
+	case OPT_DURABILITY:
+		return parse_durability(options, optarg);
 	case OPT_CHECK:
 		options->check_overlap = 1;
 		return -1;

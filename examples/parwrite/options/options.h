@@ -33,6 +33,7 @@ struct options {
 	unsigned threads; /* 1 to 1024 */
 	enum stats_form stats;
 	int no_map, recycle, check_overlap;
+	unsigned durability; /* enum outbuf_durability */
 	int progress; /* 1: show a progress bar */
 };
 
