@@ -94,7 +94,7 @@ suite() {
 		# Died on the way, or said nothing: as many as planned must have spoken. Or a tool has something
 		# to report (ThreadSanitizer's status is 66, valgrind's 99) though every test is content.
 		planned=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$log")
-		if [ "$f" -eq 0 ] && { [ "$((p + s))" -ne "${planned:-0}" ] || [ "$p" -eq 0 ] || [ "${status:-255}" -ne 0 ]; }; then
+		if [ "$f" -eq 0 ] && { [ "$((p + s))" -ne "${planned:-0}" ] || [ "$((p + s))" -eq 0 ] || [ "${status:-255}" -ne 0 ]; }; then
 			f=1
 		fi
 		if [ "$f" -gt 0 ]; then
