@@ -7,6 +7,7 @@
  */
 #include "config.h"
 
+#include "support/files.h"
 #include "support/support.h"
 
 #include <errno.h>
@@ -155,7 +156,8 @@ static int known_to_reserve(const char *dir)
 	if (statfs(dir, &fs) != 0)
 		return 0;
 	switch ((unsigned long)fs.f_type & 0xffffffffu) {
-	case 0xef53u:     /* ext4 */
+	case 0xef53u: /* ext4; ext2 and ext3 have no such call */
+		return strcmp(file_system_of(dir), "ext4") == 0;
 	case 0x58465342u: /* xfs */
 	case 0x9123683eu: /* btrfs */
 	case 0x01021994u: /* tmpfs */

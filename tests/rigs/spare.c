@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "policy/fspolicy.h"
+#include "support/files.h"
+#include "system/unix/sys_table.h"
 #include "target/hidden_name.h"
 
 struct outbuf_options recycling(void)
@@ -104,6 +106,22 @@ static int is_excuse(const struct sandbox *s, const char *why)
 	return 1;
 }
 
+/* Can two names be exchanged here? ext2 and vfat before Linux 6.0 cannot, so nothing becomes a spare. */
+static int can_exchange(const struct sandbox *s)
+{
+	char a[600], b[600];
+	int r;
+
+	beside(s, "exchange-a", a);
+	beside(s, "exchange-b", b);
+	write_file(a, "", 0, 0600);
+	write_file(b, "", 0, 0600);
+	r = ob__sys_table.exchange(AT_FDCWD, a, b) == 0;
+	unlink(a);
+	unlink(b);
+	return r;
+}
+
 void skip_unrecycled(const struct sandbox *s)
 {
 	struct outbuf_options options = recycling();
@@ -111,6 +129,10 @@ void skip_unrecycled(const struct sandbox *s)
 	struct outbuf_stats stats;
 	struct outbuf *ob;
 
+	if (!can_exchange(s) && strcmp(file_system_of(s->dir), "ext4") != 0) {
+		print_message("names cannot be exchanged here\n");
+		skip();
+	}
 	spare_plant(s, 10000);
 	ob = open_with(s->path, &options);
 	stats = stats_of(ob);

@@ -3,12 +3,13 @@
 # The suite in every way an output can be written, and on every file system that can be mounted, as
 # far as its tests can meet the difference. Called by scripts/check in a build folder:
 #
-#     each-way.sh backends|threads|uring|file-systems|full|machine|lld|full-lld
+#     each-way.sh backends|threads|uring|file-systems|full|machine|lld|full-lld|guest|guest-quota
 #
 # threads: the backends, as far as more than one thread writes.
 # full: on file systems that are too small for what is written.
 # machine: what changes the machine while it runs. So it runs alone, and puts back what it changed.
-# lld, full-lld: of the last two, what is done with ld.lld.
+# lld, full-lld: of file-systems and full, what is done with ld.lld.
+# guest, guest-quota: in a guest of scripts/uml, on its file system.
 # $UNDER is put before each program: a valgrind, say.
 #
 # Prints lines as automake's summaries have them, so they can be counted. A test that is not for a way (a
@@ -284,6 +285,17 @@ one-file-system)
 	lld
 	total
 	;;
+# In a guest, on the file system that was mounted there: what differs by file system, once.
+guest)
+	suite "$OUTBUF_FS" "$by_path" OUTBUF_TEST_DIR="$OUTBUF_TEST_DIR"
+	total
+	;;
+guest-quota)
+	UNDER='setpriv --reuid 65534 --regid 65534 --clear-groups'
+	export UNDER
+	suite "$OUTBUF_FS-quota" memory/test_full OUTBUF_TEST_FULL=EDQUOT OUTBUF_TEST_QUOTA=1
+	total
+	;;
 full) on_each full one-full -t tmpfs ext4 xfs btrfs ;;
 machine)
 	without_uring
@@ -322,7 +334,7 @@ one-full)
 	total
 	;;
 *)
-	echo "usage: $0 backends|threads|uring|file-systems|full|machine|lld|full-lld" >&2
+	echo "usage: $0 backends|threads|uring|file-systems|full|machine|lld|full-lld|guest|guest-quota" >&2
 	exit 2
 	;;
 esac

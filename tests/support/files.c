@@ -7,7 +7,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/sysmacros.h>
+#endif
 
 #ifdef _WIN32
 #include "support/port_windows.h"
@@ -70,4 +74,32 @@ unsigned count_beside(const char *path)
 		return 0;
 	*strrchr(dir, '/') = '\0';
 	return count_names(dir);
+}
+
+const char *file_system_of(const char *dir)
+{
+	static char name[40];
+
+	*name = '\0';
+#ifdef __linux__
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	char line[4096];
+	struct stat st;
+	unsigned a, b;
+
+	if (mounts == NULL || stat(dir, &st) < 0)
+		memset(&st, 0, sizeof st);
+	/* The fields are told in proc(5). btrfs has other numbers there: no matter, its name is not asked for. */
+	while (mounts != NULL && fgets(line, sizeof line, mounts) != NULL) {
+		const char *type = strstr(line, " - ");
+
+		if (type != NULL && sscanf(line, "%*d %*d %u:%u", &a, &b) == 2 && makedev(a, b) == st.st_dev)
+			snprintf(name, sizeof name, "%.*s", (int)strcspn(type + 3, " "), type + 3);
+	}
+	if (mounts != NULL)
+		fclose(mounts);
+#else
+	(void)dir;
+#endif
+	return name;
 }

@@ -11,6 +11,12 @@ int put_file(const char *path, const void *data, size_t size);
 /* 0 if the file has exactly these bytes, else -1. */
 int same_file(const char *path, const void *data, size_t size);
 
+/*
+ * What mount(8) calls the file system of a folder: tells ext2 from ext4, which have the same number. Empty where nobody
+ * says. Valid until the next call.
+ */
+const char *file_system_of(const char *dir);
+
 /* Names in a directory, "." and ".." not counted; 0 if there is none. */
 unsigned count_names(const char *dir);
 /* And in the directory that the path is in. */

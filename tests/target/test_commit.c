@@ -332,7 +332,8 @@ static void test_in_place(void **state)
 		assert_string_equal(stats_of(ob).placement, "in-place");
 		assert_file(s->path, old, sizeof old);
 		assert_int_equal(outbuf_map(ob, 5000), 0);
-		if (map == OUTBUF_NO || !can_map())
+		/* A file that is mapped, or that was tried for it, may be empty by now. */
+		if (map == OUTBUF_NO)
 			assert_file(s->path, old, sizeof old);
 		assert_int_equal(outbuf_view(ob, &v, 8999, 1), 0);
 		assert_int_equal(outbuf_write8(&v, 7), 0);

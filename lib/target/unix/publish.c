@@ -18,7 +18,8 @@
  * of Linux 6.1 and 6.12 does not log a file that has no name: after a power failure the path led to an empty file in
  * 58 of 60 crash states, and in none if the name came first. On vfat and ntfs3 the name that rename(2) makes
  * does not lead to the file's data until the inode is written back, so OUTBUF_DURABLE_FULL syncs the file once more
- * after that (fspolicy.c).
+ * after that (fspolicy.c). The file that was replaced is kept open until then: closing it would free its blocks, and on
+ * the disk the path could still lead to them.
  *
  * Cost over an existing file: 290 to 330 us for a file of one byte, against 190 to 240 us for open(O_TRUNC), write,
  * close (ext4, Linux 6.18). It does not grow with the file.
@@ -119,6 +120,17 @@ int ob__target_finish(struct target *t)
 	return r;
 }
 
+static int is_replacement(const struct target *t)
+{
+	return t->kind == TARGET_TMPFILE || t->kind == TARGET_NAMED || t->kind == TARGET_RECYCLED;
+}
+
+/* Does its name lead to the file on the disk only when the file was synced after rename(2)? */
+static int must_sync_renamed(const struct target *t)
+{
+	return is_replacement(t) && t->fs->sync_renamed && t->request.durability == OUTBUF_DURABLE_FULL;
+}
+
 /* The error that closing the file would report, or 0. The file stays open. */
 static int collect_close_error(const struct target *t)
 {
@@ -184,19 +196,25 @@ static int check_hidden_name(const struct target *t)
 	return r;
 }
 
-/* Move the file from its hidden name to the path. 0 or a negative errno. */
-static int move_to_path(struct target *t, const struct stat *at_path)
+/*
+ * Replace what is at the path by rename(2). 0 or a negative errno. *kept_fd and *old are the file that was replaced, to
+ * be closed by ob__background_close().
+ */
+static int rename_to_path(const struct target *t, int *kept_fd, struct stat *old)
 {
-	struct stat old;
-	int kept_fd, r = check_hidden_name(t);
+	*kept_fd = ob__background_keep_open(t->dirfd, t->name, must_sync_renamed(t), old);
+	return ob__sys_renameat(t->dirfd, t->hidden, t->name);
+}
+
+/* Move the file from its hidden name to the path. 0 or a negative errno. *kept_fd and *old as rename_to_path(). */
+static int move_to_path(struct target *t, const struct stat *at_path, int *kept_fd, struct stat *old)
+{
+	int r = check_hidden_name(t);
 
 	if (r == 0)
 		r = is_good_spare(t, at_path) ? exchange_with_path(t) : 1;
-	if (r == 1) {
-		kept_fd = ob__background_keep_open(t->dirfd, t->name, &old);
-		r = ob__sys_renameat(t->dirfd, t->hidden, t->name);
-		ob__background_close(kept_fd, &old);
-	}
+	if (r == 1)
+		r = rename_to_path(t, kept_fd, old);
 	if (r == 0) {
 		free(t->hidden);
 		t->hidden = NULL;
@@ -204,25 +222,19 @@ static int move_to_path(struct target *t, const struct stat *at_path)
 	return r;
 }
 
-/* The file has been renamed. Where that is not enough, wait until its name leads to its bytes on the disk, too. */
-static int sync_renamed(const struct target *t)
+/* The path leads to the file: wait until it does on the disk, as far as that is wanted. 0 or a negative errno. */
+static int sync_name(const struct target *t)
 {
-	int needed = t->fs->sync_renamed && t->request.durability == OUTBUF_DURABLE_FULL;
+	int r = must_sync_renamed(t) ? ob__sys_fsync(t->fd) : 0;
 
-	return needed ? ob__sys_fsync(t->fd) : 0;
-}
-
-static int sync_directory(const struct target *t)
-{
-	return t->syncfd < 0 ? 0 : ob__sys_fsync(t->syncfd);
+	return r == 0 && t->syncfd >= 0 ? ob__sys_fsync(t->syncfd) : r;
 }
 
 int ob__target_publish(struct target *t)
 {
-	int is_replacement = t->kind == TARGET_TMPFILE || t->kind == TARGET_NAMED || t->kind == TARGET_RECYCLED;
-	int is_file = is_replacement || t->kind == TARGET_IN_PLACE;
-	struct stat at_path;
-	int sync_error = 0, r = is_replacement ? ob__target_check_path(t, &at_path) : 0;
+	int is_file = is_replacement(t) || t->kind == TARGET_IN_PLACE;
+	struct stat at_path, old;
+	int kept_fd = -1, sync_error = 0, r = is_replacement(t) ? ob__target_check_path(t, &at_path) : 0;
 
 	if (t->borrowed)
 		t->fd = -1;
@@ -232,9 +244,10 @@ int ob__target_publish(struct target *t)
 	if (r == 0 && t->kind == TARGET_TMPFILE && t->hidden == NULL)
 		r = link_tmpfile(t);
 	if (r == 0 && t->hidden != NULL)
-		r = move_to_path(t, &at_path);
-	if (r == 0 && is_replacement)
-		sync_error = sync_renamed(t);
+		r = move_to_path(t, &at_path, &kept_fd, &old);
+	if (r == 0)
+		sync_error = sync_name(t);
+	ob__background_close(kept_fd, &old);
 	if (t->fd >= 0 && (r == 0 || !is_file)) {
 		int close_error = ob__sys_close(t->fd);
 
@@ -245,8 +258,7 @@ int ob__target_publish(struct target *t)
 	if (r == 0) {
 		t->created = 0;
 		t->published = 1;
-		r = sync_directory(t);
-		r = sync_error < 0 ? sync_error : r;
+		r = sync_error;
 	}
 	ob__target_abandon(t);
 	return r;
