@@ -3,6 +3,9 @@
 #include "config.h"
 
 #include "support/support.h"
+#ifndef _WIN32
+#include "support/abilities.h"
+#endif
 
 #include <errno.h>
 #include <limits.h>
@@ -30,6 +33,7 @@ static void test_paths(void **state)
 	char path[600], longest[NAME_MAX + 300];
 	static char endless[3 * PATH_MAX];
 
+	need_symbolic_links(s);
 	assert_int_equal(try_open(NULL, NULL), -EINVAL);
 	assert_int_equal(outbuf_open(NULL, s->path, NULL), -EINVAL);
 	assert_int_equal(try_open("", NULL), -ENOENT);
@@ -75,8 +79,11 @@ static void test_paths(void **state)
 static void test_path_changes_before_commit(void **state)
 {
 	struct sandbox *s = *state;
-	struct outbuf *ob = open_with(s->path, NULL);
+	struct outbuf *ob;
 
+	need(mkfifo(s->path, 0600));
+	assert_int_equal(unlink(s->path), 0);
+	ob = open_with(s->path, NULL);
 	assert_int_equal(mkdir(s->path, 0700), 0);
 	assert_int_equal(outbuf_commit(ob), -EISDIR);
 	assert_int_equal(outbuf_error(ob), -EISDIR);
@@ -134,6 +141,7 @@ static void test_permissions(void **state)
 	char dir[4][400], file[4][500];
 	char *paths[4] = { file[0], file[1], file[2], file[3] };
 
+	need_permissions(s);
 	if (geteuid() != 0) {
 		print_message("needs root: a file of somebody else must be made\n");
 		skip();

@@ -367,11 +367,8 @@ static const char *check_failed(struct model *m)
 
 	m->failed += m->ob != NULL;
 	if (m->old_size == UINT64_MAX)
-#ifdef _WIN32 /* what is mapped cannot be removed before close, after which finish() looks */
-		check(created || access(m->path, F_OK) < 0);
-#else
-		check(access(m->path, F_OK) < 0);
-#endif
+		/* finish() looks once more after close. */
+		check((created && m->open_stays) || access(m->path, F_OK) < 0);
 	else if (!created || !m->touched)
 		check(same_file(m->path, model_old, m->old_size) == 0);
 	return NULL;

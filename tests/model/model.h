@@ -37,6 +37,7 @@ struct model {
 	int tame;         /* nothing that fails, and options that the environment may change */
 	enum model_kind kind; /* if tame; else it is chosen */
 	int no_blocks;    /* cannot be reserved there: nobody requires it */
+	int open_stays;   /* what is removed while it is open stays until it is closed: Windows, SMB */
 
 	/* The model's. */
 	struct outbuf *ob;

@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include "model/model.h"
+#include "support/files.h"
 #include "support/support.h"
 
 #include <stdlib.h>
@@ -44,6 +45,11 @@ static struct model *run_sequences(struct sandbox *s, int tame, unsigned long n)
 	m->path = s->path;
 	m->tame = tame;
 	m->no_blocks = required_blocks() != 0;
+#ifdef _WIN32
+	m->open_stays = 1;
+#else
+	m->open_stays = strcmp(file_system_of(s->dir), "cifs") == 0;
+#endif
 	m->kind = env_number("OUTBUF_TEST_MEMORY", 0) ? MODEL_MEMORY : MODEL_FILE;
 	for (i = 0; i < n; i++) {
 		const char *wrong;

@@ -8,6 +8,9 @@
 #include "config.h"
 
 #include "support/files.h"
+#ifndef _WIN32
+#include "support/abilities.h"
+#endif
 #include "support/support.h"
 
 #include <errno.h>
@@ -425,6 +428,9 @@ static void test_set_size_makes_holes(void **state)
 	struct outbuf *ob;
 	struct stat st;
 
+#ifndef _WIN32
+	need_holes(s);
+#endif
 	skip_in_order();
 	options.max_size = (uint64_t)1 << 31;
 	ob = open_with(s->path, &options);

@@ -174,11 +174,3 @@ void assert_untouched(const struct victim *v)
 	            now.st_mtim.tv_nsec == v->st.st_mtim.tv_nsec);
 	assert_all(v->path, 'v', v->n);
 }
-
-void need(int made)
-{
-	if (made < 0) {
-		print_message("cannot be made here: %s\n", strerror(errno));
-		skip();
-	}
-}

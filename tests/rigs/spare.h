@@ -3,6 +3,7 @@
 #ifndef TESTS_SPARE_H
 #define TESTS_SPARE_H
 
+#include "support/abilities.h"
 #include "support/support.h"
 
 #include <sys/stat.h>
@@ -45,8 +46,5 @@ void assert_untouched(const struct victim *v);
 
 /* Make DIR/NAME in the sandbox's directory. */
 void beside(const struct sandbox *s, const char *name, char path[600]);
-
-/* Skip, with errno's reason, what cannot be made here. */
-void need(int made);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "inject/faults.h"
 #include "output/output.h"
+#include "support/abilities.h"
 #include "support/support.h"
 #include "system/unix/sys_table.h"
 
@@ -224,6 +225,7 @@ static void test_mode(void **state)
 	size_t i;
 	int named;
 
+	need_permissions(s);
 	for (named = 0; named < 2; named++)
 		for (i = 0; i < sizeof rows / sizeof *rows; i++) {
 			struct outbuf_options options = OUTBUF_OPTIONS_INIT;
@@ -249,6 +251,8 @@ static void test_links(void **state)
 	struct outbuf *ob;
 	struct stat st;
 
+	need_symbolic_links(s);
+	need_hard_links(s);
 	snprintf(other, sizeof other, "%s/other", s->dir);
 
 	/* A hard link keeps the old file. */
@@ -319,6 +323,7 @@ static void test_in_place(void **state)
 	struct outbuf_view v;
 	uint32_t map;
 
+	need_symbolic_links(s);
 	snprintf(link_path, sizeof link_path, "%s/link", s->dir);
 	memset(old, 0xa5, sizeof old);
 	for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
@@ -360,10 +365,13 @@ static void test_in_place_discard(void **state)
 {
 	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 	struct sandbox *s = *state;
-	mode_t mask = umask(022);
 	struct outbuf *ob;
 	struct stat st;
+	mode_t mask;
 
+	need_permissions(s);
+	need_removing_open(s);
+	mask = umask(022);
 	options.replace = OUTBUF_REPLACE_IN_PLACE;
 	options.mode = 0660;
 	ob = open_with(s->path, &options);
@@ -445,6 +453,7 @@ static void test_name_lost(void **state)
 	char path[2 * sizeof s->dir];
 	int taken, committing;
 
+	need_removing_open(s);
 	for (taken = 0; taken < 2; taken++)
 		for (committing = 0; committing < 2; committing++) {
 			struct outbuf *ob;

@@ -139,6 +139,8 @@ static void test_planted_file(void **state)
 	char path[600], other[600];
 	struct outbuf *ob;
 
+	need_hard_links(s);
+	need_permissions(s);
 	lock_path(s, path);
 	beside(s, "other", other);
 	victim_make(&victim, other, 1000, 0644);
@@ -236,6 +238,7 @@ static void test_removed_meanwhile(void **state)
 	void *result;
 	int fd;
 
+	need_removing_open(s);
 	lock_path(s, path);
 	ob__sys_table.flock = count_flock;
 	waits = 0;

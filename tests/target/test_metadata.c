@@ -164,8 +164,10 @@ static void test_not_carried_over(void **state)
 	struct sandbox *s = *state;
 	struct stat before, after;
 	struct outbuf *ob;
-	mode_t mask = umask(022);
+	mode_t mask;
 
+	need_permissions(s);
+	mask = umask(022);
 	write_file(s->path, "old", 3, 0644);
 	assert_int_equal(chmod(s->path, 0600), 0);
 	if (geteuid() == 0)
@@ -199,6 +201,8 @@ static void test_in_place_keeps(void **state)
 	struct outbuf *ob;
 	int attribute = 0;
 
+	need_hard_links(s);
+	need_permissions(s);
 	beside(s, "other", other);
 	write_file(s->path, "old", 3, 0644);
 	assert_int_equal(chmod(s->path, 0640), 0);
@@ -357,6 +361,7 @@ static void test_foreign_group(void **state)
 	struct sandbox *s = *state;
 	struct stat st;
 
+	need_permissions(s);
 	if (geteuid() != 0) {
 		print_message("only root can play others\n");
 		skip();

@@ -146,6 +146,7 @@ static void test_planted(void **state)
 {
 	struct sandbox *s = *state;
 
+	need_permissions(s);
 	if (geteuid() != 0) {
 		print_message("only root can play others\n");
 		skip();
@@ -179,6 +180,7 @@ static void test_planted_late(void **state)
 	struct outbuf *ob;
 
 	box = *state;
+	need_permissions(box);
 	if (geteuid() != 0) {
 		print_message("only root can play others\n");
 		skip();
