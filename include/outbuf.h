@@ -132,8 +132,9 @@
  *   sticky bits of options.mode are set when everything is written. They are never copied from the file that is
  *   replaced.
  * - An existing file is replaced in two steps: the new file is linked under a hidden name, then renamed. A kill between
- *   the two can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. Where the file system has no
- *   O_TMPFILE files, the new file has that name from open on, so it can be left at any time. The next run that needs a
+ *   the two can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. With options.durability any file has
+ *   that name while commit waits for the disk, and where the file system has no O_TMPFILE files, from open on. So can a
+ *   power failure leave it. The next run that needs a
  *   hidden name removes what was left, also what several writers of one path left. A file that is left stays only if
  *   more than eight of them ran at once, as its name cannot be told then, or if flock(2) does not work. The empty lock
  *   file of options.lock, which has a name of this form, is removed by the next run with that option.

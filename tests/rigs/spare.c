@@ -106,8 +106,7 @@ static int is_excuse(const struct sandbox *s, const char *why)
 	return 1;
 }
 
-/* Can two names be exchanged here? ext2 and vfat before Linux 6.0 cannot, so nothing becomes a spare. */
-static int can_exchange(const struct sandbox *s)
+int can_exchange(const struct sandbox *s)
 {
 	char a[600], b[600];
 	int r;

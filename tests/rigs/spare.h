@@ -29,6 +29,9 @@ void assert_all(const char *path, uint8_t byte, size_t n);
 void assert_recycled(const struct outbuf_stats *stats);
 void assert_not_recycled(const struct outbuf_stats *stats, const char *why);
 
+/* Can two names be exchanged here? ext2, and vfat before Linux 6.0, cannot, so nothing becomes a spare. */
+int can_exchange(const struct sandbox *s);
+
 /* For tests of recycling: skips, with the reason, where the file system or the kernel has no such thing. */
 void skip_unrecycled(const struct sandbox *s);
 

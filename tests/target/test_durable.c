@@ -112,6 +112,9 @@ static struct outbuf *begin(const struct sandbox *s, const struct placing *p, ui
 	struct outbuf *ob;
 	char spare[600];
 
+	/* Where it cannot be exchanged, a recycled file is renamed. */
+	if (*p->naming == 'X' && !can_exchange(s))
+		return NULL;
 	spare_path(s, spare);
 	unlink(spare);
 	unlink(s->path);

@@ -31,6 +31,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #endif
 
@@ -114,11 +115,14 @@ static void test_null_and_full(void **state)
 }
 
 #ifdef __linux__
-/* A block device of 1 MiB over a file, which goes when its last descriptor is closed. -1: none. */
-static int make_loop(const char *file, dev_t *device)
+/*
+ * A block device of 1 MiB over memory, which goes when its last descriptor is closed. -1: none. (Over a file of the
+ * sandbox it would go a moment later, and NFS keeps the name of a removed file as long.)
+ */
+static int make_loop(dev_t *device)
 {
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), tries, loop = -1;
-	int backing = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int backing = memfd_create("backing", MFD_CLOEXEC);
 
 	for (tries = 0; control >= 0 && backing >= 0 && loop < 0 && tries < 16; tries++) {
 		struct loop_info64 info;
@@ -157,14 +161,12 @@ static void test_block_device(void **state)
 {
 #ifdef __linux__
 	struct sandbox *s = *state;
-	char backing[400];
 	unsigned char bytes[5001] = "";
 	struct stat before = { .st_mode = 0 };
 	dev_t device = 0;
 	int loop, made, small, same[2], large, got = 0;
 
-	snprintf(backing, sizeof backing, "%s/backing", s->dir);
-	loop = geteuid() == 0 ? make_loop(backing, &device) : -1;
+	loop = geteuid() == 0 ? make_loop(&device) : -1;
 	/* Through a name of our own: not the machine's. */
 	made = loop >= 0 && mknod(s->path, S_IFBLK | 0600, device) == 0 &&
 	       lstat(s->path, &before) == 0;
