@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include "inject/faults.h"
+#include "support/abilities.h"
 #include "support/support.h"
 #include "system/unix/sys_table.h"
 
@@ -383,6 +384,7 @@ static void test_discard_while_writing(void **state)
 	uint32_t map;
 	int round;
 
+	need_removing_open(s);
 	for (round = 0; round < 6; round++)
 		for (map = OUTBUF_AUTO; map <= OUTBUF_NO; map++) {
 			struct outbuf_options o = OUTBUF_OPTIONS_INIT;

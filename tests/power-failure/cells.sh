@@ -35,7 +35,7 @@ trap 'exit 1' HUP INT QUIT TERM
 
 # The file system of a cell: its type, size in MiB, mount options, and how it is made.
 file_system() {
-	type=${1%%-*} mount='' sector=512 levels='data full'
+	type=${1%%-*} mount='' repair='' sector=512 levels='data full'
 	# shellcheck disable=SC2016 # $IMAGE is power_failure's
 	case $1 in
 	ext4*) mib=64 make='mkfs.ext4 -q -F -m 0 -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 $IMAGE' ;;
@@ -43,8 +43,8 @@ file_system() {
 	# Its superblock has 4 KiB, and it relies on disks that write that as a whole.
 	btrfs*) mib=128 sector=4096 make='mkfs.btrfs -q $IMAGE' ;;
 	f2fs*) mib=128 make='mkfs.f2fs $IMAGE' ;;
-	# Without a journal: DATA is not promised there (outbuf.h), and a table that is half written makes it read-only.
-	vfat*) mib=64 sector=4096 levels=full make='mkfs.vfat -F 32 $IMAGE' ;;
+	# Without a journal: DATA is not promised there (outbuf.h), and it is repaired before it is used again.
+	vfat*) mib=64 levels=full make='mkfs.vfat -F 32 $IMAGE' repair='fsck.vfat -a $DISK' ;;
 	exfat*) mib=64 make='mkfs.exfat $IMAGE' ;;
 	ntfs3*) mib=64 sector=4096 levels=full make='mkntfs -Q -F $IMAGE' ;;
 	jfs*) mib=64 make='jfs_mkfs -q $IMAGE' ;;
@@ -88,7 +88,7 @@ cell() {
 	[ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n
 	# shellcheck disable=SC2086 # words
 	(
-		"$here/power_failure" -v -p "$points" -s "$seed" -u $sector $options ${mount:+-o $mount} "$type" "$mib" "$make" "$@" >"$log" 2>&1
+		"$here/power_failure" -v -p "$points" -s "$seed" -u $sector $options ${mount:+-o $mount} ${repair:+-k "$repair"} "$type" "$mib" "$make" "$@" >"$log" 2>&1
 		echo "status $? $name" >>"$log"
 	) &
 	running=$((running + 1))

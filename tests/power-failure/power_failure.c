@@ -15,6 +15,7 @@
  *   -n VERSIONS   so many versions (40)
  *   -s SEED       of the random numbers (1)
  *   -o OPTIONS    for mounting
+ *   -k COMMAND    of the shell, on the file $DISK after each failure: what repairs a file system that has no journal
  *   -u BYTES      what the disk writes whole or not at all (512)
  *   -f            full: what was acknowledged is there. Else any version that was begun is good, or none
  *   -l            litter: what must be gone after the next run but one file, which is a spare
@@ -47,7 +48,7 @@ static struct {
 	size_t points;
 	unsigned versions;
 	uint64_t seed;
-	const char *type, *mkfs, *mount_options;
+	const char *type, *mkfs, *mount_options, *repair;
 	uint32_t sector;
 	char **writer; /* its command */
 	int n_writer;
@@ -261,14 +262,29 @@ static void check(const struct point *p, uint64_t begun, uint64_t acknowledged, 
 	}
 }
 
+/* What it finds is its own affair: the exit status tells that there was something. */
+static void repair(void)
+{
+	char command[1200];
+
+	if (options.repair == NULL)
+		return;
+	setenv("DISK", disk, 1);
+	snprintf(command, sizeof command, "{ %s; } >'%s/repair.log' 2>&1", options.repair, dir);
+	if (system(command) == -1)
+		give_up("the repair", errno);
+}
+
 static void fail_at(const struct point *p)
 {
 	const struct survival survival = { .unit = p->unit, .percent = p->percent, .seed = &options.seed };
 	uint64_t begun = 0, acknowledged = 0;
 	const struct record *records;
 	size_t kept, units = disk_fail(p->records, survival, &kept), n, i;
-	int r = mounts_mount(disk, mnt, options.type, options.mount_options);
+	int r;
 
+	repair();
+	r = mounts_mount(disk, mnt, options.type, options.mount_options);
 	if (r < 0) {
 		counts.mount_failed++;
 		tell(p, units, kept, "it cannot be mounted", strerror(-r));
@@ -346,12 +362,13 @@ static uint64_t read_options(int argc, char **argv)
 	int c;
 
 	/* "+": the writer's options are its own. */
-	while ((c = getopt(argc, argv, "+p:n:s:o:u:flcv")) != -1) {
+	while ((c = getopt(argc, argv, "+p:n:s:o:k:u:flcv")) != -1) {
 		switch (c) {
 		case 'p': options.points = strtoull(optarg, NULL, 10); break;
 		case 'n': options.versions = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 's': options.seed = strtoull(optarg, NULL, 10); break;
 		case 'o': options.mount_options = optarg; break;
+		case 'k': options.repair = optarg; break;
 		case 'u': options.sector = (uint32_t)strtoul(optarg, NULL, 10); break;
 		case 'f': options.full = 1; break;
 		case 'l': options.spare = 1; break;
@@ -362,7 +379,7 @@ static uint64_t read_options(int argc, char **argv)
 	}
 	if (argc - optind < 4 || argc - optind > 30 || options.points == 0 || options.versions == 0 ||
 	    options.sector == 0) {
-		fprintf(stderr, "usage: power_failure [-p POINTS] [-n VERSIONS] [-s SEED] [-o OPTIONS] [-u BYTES] [-flcv] TYPE MIB MKFS "
+		fprintf(stderr, "usage: power_failure [-p POINTS] [-n VERSIONS] [-s SEED] [-o OPTIONS] [-k COMMAND] [-u BYTES] [-flcv] TYPE MIB MKFS "
 		                "WRITER [ARGUMENT]...\n");
 		exit(2);
 	}

@@ -23,7 +23,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/syscall.h>
@@ -58,12 +57,15 @@ int ob__sys_lock(int fd, int wait)
 
 	/* virtiofs locks, but does not wait for a lock. */
 	if (wait && r == -EOPNOTSUPP) {
-		const struct timespec poll_every = { .tv_nsec = 10 * 1000 * 1000 };
-
 		while ((r = try_lock(fd)) == -EWOULDBLOCK)
-			nanosleep(&poll_every, NULL);
+			ob__sys_poll_pause();
 	}
 	return r;
+}
+
+void ob__sys_unlock(int fd)
+{
+	call_flock(fd, LOCK_UN);
 }
 
 #ifdef F_SETLEASE

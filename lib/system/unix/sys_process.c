@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "system/unix/sys_table.h"
+#include "system/unix/sys_unix.h"
 
 int ob__sys_random(uint64_t *bits)
 {
@@ -34,6 +35,13 @@ uint64_t ob__sys_file_limit(void)
 void ob__sys_pause(void)
 {
 	struct timespec duration = { .tv_nsec = 20000 };
+
+	nanosleep(&duration, NULL);
+}
+
+void ob__sys_poll_pause(void)
+{
+	struct timespec duration = { .tv_nsec = 10 * 1000 * 1000 };
 
 	nanosleep(&duration, NULL);
 }

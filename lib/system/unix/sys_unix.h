@@ -60,6 +60,10 @@ int ob__sys_unlinkat(int dirfd, const char *path);
  * process. -EWOULDBLOCK if it is locked elsewhere and `wait` is 0. Retries EINTR.
  */
 int ob__sys_lock(int fd, int wait);
+/* Unlock it, before the last descriptor is closed. */
+void ob__sys_unlock(int fd);
+/* Wait 10 ms, between two looks at what another process is about to change. */
+void ob__sys_poll_pause(void);
 /*
  * 0 if nobody else has the file open or mapped, or runs it; -EAGAIN if somebody does; another errno if the system
  * does not say. The file must be open for writing and belong to us, and no I/O may be in progress on it.

@@ -28,8 +28,10 @@
 #include "target/unix/hidden.h"
 #include "outbuf.h"
 
-/* So often in a row the lock file may be gone before it is locked. Each time another writer has finished. */
-#define GONE_TRIES 100
+/* So long the lock file may be gone before it is locked. On SMB it stays half removed for a second (closetimeo). */
+#define GONE_NS ((uint64_t)2000 * 1000 * 1000)
+/* So long of that the pauses are short. Mostly another writer has just finished. */
+#define GONE_SOON_NS ((uint64_t)1000 * 1000)
 
 /* NFS needs write permission for a lock. But a lock file of another user's may be only readable. */
 static int open_lock(struct target *t)
@@ -40,16 +42,7 @@ static int open_lock(struct target *t)
 	return fd == -EACCES ? ob__sys_openat(t->dirfd, t->lock_name, O_RDONLY | flags, 0666) : fd;
 }
 
-/*
- * Was the lock file removed between two calls? Where a server looks names up (9p, SMB, NFS), even a call for a file
- * that is open fails then. So does everything in a directory that was removed: the caller does not try for ever.
- */
-static int is_gone(int error)
-{
-	return error == -ENOENT || error == -ESTALE;
-}
-
-/* 0; 1: the lock file was removed meanwhile, try again; or a negative errno, which is is_gone() in that case, too. */
+/* 0; 1: the lock file was removed meanwhile, try again; or a negative errno. -ENOENT and -ESTALE may mean the same. */
 static int try_lock(struct target *t)
 {
 	struct stat st;
@@ -72,22 +65,43 @@ static int try_lock(struct target *t)
 	return r == -EWOULDBLOCK ? -EBUSY : r == 0 ? 1 : r;
 }
 
+/*
+ * Is it worth trying again after this error? Where a server looks names up (9p, SMB, NFS), a call for a lock file that
+ * was removed a moment ago fails, even if it is open. So does everything in a directory that was removed, so this is not
+ * tried for ever. *since is when it was first gone, 0 if it is not. Waits a moment if it returns 1.
+ */
+static int may_come_back(const struct target *t, int error, uint64_t *since)
+{
+	struct stat dir;
+	uint64_t now;
+
+	if (error != -ENOENT && error != -ESTALE) {
+		*since = 0;
+		return 0;
+	}
+	if (ob__sys_fstat(t->dirfd, &dir) < 0 || dir.st_nlink == 0)
+		return 0;
+	now = ob__sys_now();
+	*since = *since == 0 ? now : *since;
+	if (now - *since > GONE_NS)
+		return 0;
+	(now - *since < GONE_SOON_NS ? ob__sys_pause : ob__sys_poll_pause)();
+	return 1;
+}
+
 int ob__lock_acquire(struct target *t)
 {
-	int gone = 0, r;
+	uint64_t gone_since = 0;
+	int r;
 
 	if (t->request.lock == OUTBUF_LOCK_NONE)
 		return 0;
 	r = ob__hidden_lock_name(t->name, &t->lock_name);
 	if (r < 0)
 		return r;
-	do {
+	do
 		r = try_lock(t);
-		if (!is_gone(r))
-			gone = 0;
-		else if (++gone < GONE_TRIES)
-			ob__sys_pause();
-	} while (r == 1 || (is_gone(r) && gone < GONE_TRIES));
+	while (may_come_back(t, r, &gone_since) || r == 1);
 	return r;
 }
 

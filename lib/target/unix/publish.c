@@ -248,6 +248,12 @@ int ob__target_publish(struct target *t)
 	if (r == 0)
 		sync_error = sync_name(t);
 	ob__background_close(kept_fd, &old);
+	/*
+	 * SMB's client closes a file up to 1 s later. Until then the lock of the hidden name (hidden.c) would be on the
+	 * server, which lets nobody write to a file that is locked.
+	 */
+	if (r == 0 && is_replacement(t) && t->fs->remote)
+		ob__sys_unlock(t->fd);
 	if (t->fd >= 0 && (r == 0 || !is_file)) {
 		int close_error = ob__sys_close(t->fd);
 
