@@ -18,6 +18,9 @@
  *   free_is_exact  what statfs(2) calls free can be stored to the last byte, so space can be checked before writing.
  *   sync_renamed   what a name leads to (size and first cluster) is written with the inode, after rename(2). Until then
  *                  the name leads to an empty or shorter file on the disk. Where nothing is known, it is assumed.
+ *   no_ftruncate   ftruncate(2) does harm. Samba calls a file hidden whose name begins with a dot. If it is truncated
+ *                  then, SMB's client makes that last, and nobody can open the output by O_TRUNC. So it is not done
+ *                  unless the file becomes shorter.
  *   on_disk        it lies on a disk. Some 9p servers answer statfs(2) with the type of what their files lie on. So if
  *                  the file has no disk, the row is looked up by name.
  *   remote         each block is sent to a server: larger blocks are better (blocks.h).
@@ -96,9 +99,9 @@ static const struct fspolicy table[] = {
 	 * close(2).
 	 */
 	ROW(0x6969, "nfs", REMOTE, .prealloc = 1, .why = "write errors would be lost"),
-	ROW(0xff534d42, "cifs", REMOTE, .why = "write errors would be lost"),
-	ROW(0xfe534d42, "smb2", REMOTE, .why = "write errors would be lost"),
-	ROW(0x517b, "smb", REMOTE, .why = "write errors would be lost"),
+	ROW(0xff534d42, "cifs", REMOTE, .no_ftruncate = 1, .why = "write errors would be lost"),
+	ROW(0xfe534d42, "smb2", REMOTE, .no_ftruncate = 1, .why = "write errors would be lost"),
+	ROW(0x517b, "smb", REMOTE, .no_ftruncate = 1, .why = "write errors would be lost"),
 	/* As the others that have a server; nobody has tried. */
 	ROW(0x00c36400, "ceph", REMOTE, .why = "write errors would be lost"),
 	/*

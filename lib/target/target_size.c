@@ -81,6 +81,13 @@ static int zero_excess(struct target *t, uint64_t size)
 	return r;
 }
 
+/* Give the file another length. 0 or a negative errno. */
+static int change_length(struct target *t, uint64_t size)
+{
+	return size > t->size && t->fs->no_ftruncate ? ob__sys_pwrite_all(t->fd, "", 1, size - 1)
+	                                             : ob__sys_ftruncate(t->fd, size);
+}
+
 int ob__target_resize(struct target *t, uint64_t size)
 {
 	int r;
@@ -95,7 +102,7 @@ int ob__target_resize(struct target *t, uint64_t size)
 	if (r == 0 && size != t->size) {
 		r = ob__target_check_length(t);
 		if (r == 0)
-			r = ob__sys_ftruncate(t->fd, size);
+			r = change_length(t, size);
 		if (r == 0)
 			t->has_excess = 0;
 		else if (r == -EBUSY && (size < t->size || t->has_excess))

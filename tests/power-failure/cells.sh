@@ -45,8 +45,8 @@ file_system() {
 	f2fs*) mib=128 make='mkfs.f2fs $IMAGE' ;;
 	# Without a journal: DATA is not promised there (outbuf.h), and it is repaired before it is used again.
 	vfat*) mib=64 levels=full make='mkfs.vfat -F 32 $IMAGE' repair='fsck.vfat -a $DISK' ;;
-	exfat*) mib=64 make='mkfs.exfat $IMAGE' ;;
-	ntfs3*) mib=64 sector=4096 levels=full make='mkntfs -Q -F $IMAGE' ;;
+	exfat*) mib=64 make='mkfs.exfat $IMAGE' repair='fsck.exfat -y $DISK' ;;
+	ntfs3*) mib=64 sector=4096 levels=full make='mkntfs -Q -F $IMAGE' repair='ntfsfix -d $DISK' ;;
 	jfs*) mib=64 make='jfs_mkfs -q $IMAGE' ;;
 	*)
 		echo "cells.sh: no file system $1" >&2
@@ -125,8 +125,8 @@ controls() {
 	next
 	cell "$fs, control: the file is not synced" "$fs" -c "$writer" -d data -x file
 	next
-	# FAT writes the directory with the file.
-	if [ "$type" = vfat ]; then
+	# These write the directory with the file.
+	if [ "$levels" = full ]; then
 		cell "$fs, control: data" "$fs" -c "$writer" -d data
 	else
 		cell "$fs, control: the directory is not synced" "$fs" '-c -f' "$writer" -d full -x directory

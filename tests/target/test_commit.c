@@ -481,6 +481,44 @@ static void test_name_lost(void **state)
 		}
 }
 
+#ifdef __linux__
+static int truncations;
+
+static int count_ftruncate(int fd, off_t size)
+{
+	truncations++;
+	return real.ftruncate(fd, size);
+}
+
+/* On SMB, a file that is truncated under a hidden name stays hidden: its length comes by writing. */
+static void test_not_truncated(void **state)
+{
+	static const size_t written[] = { 0, 5, 5000, 10000, 20000 };
+	struct sandbox *s = *state;
+	static unsigned char want[20000];
+	size_t i, size;
+
+	for (i = 0; i < sizeof written / sizeof *written; i++) {
+		struct outbuf *ob;
+
+		pretend_file_system(0xfe534d42);
+		ob__sys_table.ftruncate = count_ftruncate;
+		ob = open_with(s->path, NULL);
+		truncations = 0;
+		assert_int_equal(outbuf_map(ob, 10000), 0);
+		assert_int_equal(fill_some(ob, 'n', written[i]), 0);
+		assert_int_equal(outbuf_flush(ob), 0);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		assert_int_equal(truncations, 0);
+		size = written[i] > 10000 ? written[i] : 10000;
+		memset(want, 0, sizeof want);
+		memset(want, 'n', written[i]);
+		assert_file(s->path, want, size);
+	}
+}
+#endif
+
 /* Another process truncates the file: no call of ours fails, and none need touch what is gone. */
 static void test_truncated_meanwhile(void **state)
 {
@@ -557,6 +595,9 @@ int main(void)
 		fault_test(test_run_at_once),
 		fault_test(test_two_writers),
 		fault_test(test_name_lost),
+#ifdef __linux__
+		fault_test(test_not_truncated),
+#endif
 		fault_test(test_truncated_meanwhile),
 		fault_test(test_main_thread_gone),
 	};

@@ -67,7 +67,7 @@ static int try_lock(struct target *t)
 
 /*
  * Is it worth trying again after this error? Where a server looks names up (9p, SMB, NFS), a call for a lock file that
- * was removed a moment ago fails, even if it is open. So does everything in a directory that was removed, so this is not
+ * was removed a moment ago fails, even if it is open. So does everything in a directory that was removed: this is not
  * tried for ever. *since is when it was first gone, 0 if it is not. Waits a moment if it returns 1.
  */
 static int may_come_back(const struct target *t, int error, uint64_t *since)
