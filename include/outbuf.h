@@ -270,7 +270,7 @@ enum outbuf_durability {
 /*
  * Whether the output locks its path. Without a lock, each of two writers replaces the whole file, and the last one
  * wins. On file systems without O_TMPFILE files, or where flock(2) locks only within one machine, one of the writers
- * may fail with -ESTALE or -ENOENT.
+ * may fail with -ESTALE or -ENOENT, on SMB also with -EACCES.
  */
 enum outbuf_lock {
 	OUTBUF_LOCK_NONE = 0,

@@ -60,13 +60,7 @@ int ob__write_back_extend_file(struct outbuf *ob, uint64_t size)
 	if (useless || ob->options.prealloc == OUTBUF_NO) {
 		/* Where statfs(2) says exactly how much can be stored, a full disk is reported now. */
 		r = ob__target_check_space(&ob->target, size);
-		/*
-		 * Where that is harmful, writing makes the file longer, and commit does the rest. But not in place:
-		 * there the old content must go before anything is written.
-		 */
-		if (r < 0 || (ob->target.fs != NULL && ob->target.fs->no_ftruncate && !ob->target.old_content))
-			return r;
-		return ob__target_resize(&ob->target, size > before ? size : before);
+		return r < 0 ? r : ob__target_resize(&ob->target, size > before ? size : before);
 	}
 	r = ob__target_preallocate(&ob->target, size, &unsupported);
 	ob->prealloc_error = unsupported;

@@ -19,8 +19,8 @@
  *   sync_renamed   what a name leads to (size and first cluster) is written with the inode, after rename(2). Until then
  *                  the name leads to an empty or shorter file on the disk. Where nothing is known, it is assumed.
  *   no_ftruncate   ftruncate(2) does harm. Samba calls a file hidden whose name begins with a dot. If it is truncated
- *                  then, SMB's client makes that last, and nobody can open the output by O_TRUNC. So it is not done
- *                  unless the file becomes shorter.
+ *                  then, SMB's client makes that last, and nobody can open the output by O_TRUNC. So it is only done
+ *                  if the file must become shorter.
  *   on_disk        it lies on a disk. Some 9p servers answer statfs(2) with the type of what their files lie on. So if
  *                  the file has no disk, the row is looked up by name.
  *   remote         each block is sent to a server: larger blocks are better (blocks.h).

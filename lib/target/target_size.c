@@ -84,8 +84,18 @@ static int zero_excess(struct target *t, uint64_t size)
 /* Give the file another length. 0 or a negative errno. */
 static int change_length(struct target *t, uint64_t size)
 {
-	return size > t->size && t->fs->no_ftruncate ? ob__sys_pwrite_all(t->fd, "", 1, size - 1)
-	                                             : ob__sys_ftruncate(t->fd, size);
+	struct stat st;
+	int r;
+
+	if (!t->fs->no_ftruncate)
+		return ob__sys_ftruncate(t->fd, size);
+	/* It may be longer than was noted: what is written makes it longer. */
+	r = ob__sys_fstat(t->fd, &st);
+	if (r < 0 || (uint64_t)st.st_size == size)
+		return r;
+	if ((uint64_t)st.st_size > size)
+		return ob__sys_ftruncate(t->fd, size);
+	return ob__sys_pwrite_all(t->fd, "", 1, size - 1);
 }
 
 int ob__target_resize(struct target *t, uint64_t size)

@@ -203,7 +203,8 @@ static void test_blocks_are_reserved(void **state)
 			assert_int_equal(outbuf_flush(ob), 0);
 		assert_int_equal(stat(s->path, &st), 0);
 		assert_int_equal(st.st_size, mebibytes << 20);
-		assert_true(allocated(s->path) >= mebibytes << 20);
+		if (known_to_reserve(s->dir))
+			assert_true(allocated(s->path) >= mebibytes << 20);
 	}
 	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
@@ -235,7 +236,8 @@ static void test_holes_are_reserved(void **state)
 	assert_int_equal(r, 0);
 	assert_int_equal(stat(s->path, &st), 0);
 	assert_true(st.st_size >= 9 << 20);
-	assert_true(allocated(s->path) >= 9 << 20);
+	if (known_to_reserve(s->dir))
+		assert_true(allocated(s->path) >= 9 << 20);
 	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
 }

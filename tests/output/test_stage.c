@@ -199,7 +199,8 @@ static ssize_t count_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
 	ssize_t did = real.pwrite(fd, data, n, offset);
 
-	atomic_fetch_add(&bytes_put, did > 0 ? (uint64_t)did : 0);
+	/* One byte is what makes a file longer on SMB. */
+	atomic_fetch_add(&bytes_put, did > 1 ? (uint64_t)did : 0);
 	return did;
 }
 

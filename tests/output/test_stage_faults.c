@@ -271,6 +271,9 @@ static ssize_t put_too_late(int fd, const void *data, size_t n, off_t offset)
 {
 	int running = RUNNING;
 
+	/* Where a file is made longer by its last byte (SMB) that is no block. */
+	if (n == 1)
+		return real.pwrite(fd, data, n, offset);
 	atomic_compare_exchange_strong(&moment, &running, PUTTING);
 	wait_until(DISCARDED);
 	return real.pwrite(fd, data, n, offset);
@@ -327,6 +330,7 @@ static void test_discard_while_putting(void **state)
 	char path[400];
 	int in_place, round, i;
 
+	need_removing_open(s);
 	ob__sys_table.pwrite = put_too_late;
 	for (round = 0; round < 4; round++)
 		for (in_place = 0; in_place < 2; in_place++) {

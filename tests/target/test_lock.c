@@ -7,6 +7,7 @@
 
 #include "inject/faults.h"
 #include "rigs/spare.h"
+#include "support/files.h"
 #include "system/unix/sys_table.h"
 #include "target/hidden_name.h"
 
@@ -487,6 +488,8 @@ static void test_threads(void **state)
 
 /* ------------------------------------------------------------------------- without */
 
+static int on_smb;
+
 static int write_unlocked(void *arg, unsigned i)
 {
 	const struct sandbox *s = arg;
@@ -501,7 +504,8 @@ static int write_unlocked(void *arg, unsigned i)
 			return 2;
 		r = outbuf_commit(ob);
 		outbuf_close(ob);
-		if (r != 0)
+		/* As outbuf.h says of file systems that have no file without a name and lock in their own way. */
+		if (r != 0 && !(on_smb && (r == -ENOENT || r == -ESTALE || r == -EACCES)))
 			return r;
 	}
 	return 0;
@@ -513,6 +517,7 @@ static void test_unlocked(void **state)
 	unsigned char first;
 	int fd;
 
+	on_smb = strcmp(file_system_of(s->dir), "cifs") == 0;
 	assert_int_equal(run_threads(3, write_unlocked, s), 0);
 	fd = open(s->path, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(read(fd, &first, 1), 1);
