@@ -256,7 +256,8 @@ enum outbuf_flush {
 /*
  * What commit waits for. Without waiting, a power failure may leave the old file or part of the new one. On vfat and
  * ntfs3 OUTBUF_DURABLE_DATA can leave an empty or a shorter file: they write a name and what it leads to at different
- * times. There only OUTBUF_DURABLE_FULL helps, once commit has returned.
+ * times. There only OUTBUF_DURABLE_FULL helps, once commit has returned (on ntfs3 not always). README.md has a table of
+ * what was tested.
  */
 enum outbuf_durability {
 	OUTBUF_DURABLE_NONE = 0, /* nothing: the data is in the page cache */
