@@ -275,7 +275,9 @@ enum outbuf_durability {
  */
 enum outbuf_lock {
 	OUTBUF_LOCK_NONE = 0,
-	OUTBUF_LOCK_TRY = 1, /* outbuf_open() returns -EBUSY while another output that locks has the path */
+	OUTBUF_LOCK_TRY = 1, /* outbuf_open() returns -EBUSY while another output that locks has the path. (While a
+	                      * server still removes the last one's lock file it waits, 2 s at most; then -ENOENT or
+	                      * -ESTALE) */
 	OUTBUF_LOCK_WAIT = 2 /* outbuf_open() waits until no other output that locks has the path */
 };
 

@@ -22,7 +22,9 @@
  *                  then, SMB's client makes that last, and nobody can open the output by O_TRUNC. So it is only done
  *                  if the file must become shorter.
  *   on_disk        it lies on a disk. Some 9p servers answer statfs(2) with the type of what their files lie on. So if
- *                  the file has no disk, the row is looked up by name.
+ *                  the file has no disk, the row is looked up by name. (A 9p server on tmpfs, overlay or btrfs is taken
+ *                  for these: to look each of them up would cost 50 us. 9p has neither fallocate(2) nor O_TMPFILE, so
+ *                  nothing is mapped or recycled there, and only the size of blocks is wrong.)
  *   remote         each block is sent to a server: larger blocks are better (blocks.h).
  *   threads        the number of threads of a flush, unless options.threads sets it.
  *
@@ -45,6 +47,7 @@
 #define LOCAL .map = 1, .prealloc = 1, .tmpfile = 1
 #define LOCAL_RECYCLED LOCAL, .recycle = 1
 #define REMOTE .tmpfile = 1, .remote = 1
+#define SMB REMOTE, .no_ftruncate = 1, .locks_by_eacces = 1
 
 /*
  * A flush has one thread where more were measured to be no faster: writers of one file exclude each other by the lock
@@ -57,7 +60,7 @@
 static const struct fspolicy table[] = {
 	/*
 	 * ext2 and ext3 have this number too. They have no fallocate(2), so by default nothing is mapped there. ext2
-	 * cannot exchange two names, so nothing is recycled.
+	 * cannot exchange two names, so commit renames, and no output becomes a spare.
 	 */
 	ROW(0xef53, "ext4", LOCAL_RECYCLED, ONE_WRITER, ON_DISK, .why = "pages stay in one cache"),
 	ROW(0x58465342, "xfs", LOCAL_RECYCLED, ONE_WRITER, ON_DISK, .why = "pages stay in one cache"),
@@ -99,9 +102,9 @@ static const struct fspolicy table[] = {
 	 * close(2).
 	 */
 	ROW(0x6969, "nfs", REMOTE, .prealloc = 1, .why = "write errors would be lost"),
-	ROW(0xff534d42, "cifs", REMOTE, .no_ftruncate = 1, .why = "write errors would be lost"),
-	ROW(0xfe534d42, "smb2", REMOTE, .no_ftruncate = 1, .why = "write errors would be lost"),
-	ROW(0x517b, "smb", REMOTE, .no_ftruncate = 1, .why = "write errors would be lost"),
+	ROW(0xff534d42, "cifs", SMB, .why = "write errors would be lost"),
+	ROW(0xfe534d42, "smb2", SMB, .why = "write errors would be lost"),
+	ROW(0x517b, "smb", SMB, .why = "write errors would be lost"),
 	/* As the others that have a server; nobody has tried. */
 	ROW(0x00c36400, "ceph", REMOTE, .why = "write errors would be lost"),
 	/*

@@ -78,8 +78,8 @@ int ob__target_open_descriptor(struct target *t, int fd);
 void ob__target_open_none(struct target *t);
 
 /*
- * Has another process truncated the file? 0, -EIO if it is shorter than the library made it, or the errno of
- * fstat(2).
+ * Has another process truncated the file? 0, or the errno of fstat(2). If it is shorter than the library made it: the
+ * errno of fdatasync(2), which may know why, or -EIO.
  */
 int ob__target_check_length(const struct target *t);
 

@@ -31,7 +31,7 @@ logs=$(mktemp -d "${TMPDIR:-/dev/shm}/power-failure-cells.XXXXXX") || exit 2
 # What a run that was killed left in memory goes with it.
 export TMPDIR=$logs
 trap 'rm -rf --one-file-system "$logs"' EXIT
-trap 'exit 1' HUP INT QUIT TERM
+trap 'trap - EXIT; kill $(jobs -p) 2>/dev/null; wait; rm -rf --one-file-system "$logs"; exit 1' HUP INT QUIT TERM
 
 # The file system of a cell: its type, size in MiB, mount options, and how it is made.
 file_system() {
@@ -74,8 +74,10 @@ file_system() {
 	fi
 }
 
-running=0
-# cell NAME FILE-SYSTEM OPTIONS WRITER...: in the background, two at a time. Its words go to a log of its own.
+running=0 at_once=$(nproc)
+[ "$at_once" -le 8 ] || at_once=8
+# cell NAME FILE-SYSTEM OPTIONS WRITER...: in the background, as many as there are processors, 8 at most. Its words go to
+# a log of its own.
 cell() {
 	local name=$1 options=$3
 	file_system "$2"
@@ -85,7 +87,7 @@ cell() {
 		running=$((running + 1))
 		return
 	fi
-	[ "$(jobs -rp | wc -l)" -lt "$(nproc)" ] || wait -n
+	[ "$(jobs -rp | wc -l)" -lt "$at_once" ] || wait -n
 	# shellcheck disable=SC2086 # words
 	(
 		"$here/power_failure" -v -p "$points" -s "$seed" -u $sector $options ${mount:+-o $mount} ${repair:+-k "$repair"} "$type" "$mib" "$make" "$@" >"$log" 2>&1
@@ -105,8 +107,11 @@ cells_of() {
 		[ "$level" = data ] || full=-f
 		next
 		cell "$fs, $level" "$fs" "$full" "$writer" -d "$level"
-		next
-		cell "$fs, $level, recycled" "$fs" "$full -l" "$writer" -d "$level" -r
+		# The others have no spares (fspolicy.c).
+		if [ "$type" = ext4 ] || [ "$type" = xfs ]; then
+			next
+			cell "$fs, $level, recycled" "$fs" "$full -l" "$writer" -d "$level" -r
+		fi
 		[ -n "$all" ] || continue
 		next
 		cell "$fs, $level, mapped" "$fs" "$full" "$writer" -d "$level" -m

@@ -17,9 +17,10 @@
  *   -o OPTIONS    for mounting
  *   -k COMMAND    of the shell, on the file $DISK after each failure: what repairs a file system that has no journal
  *   -u BYTES      what the disk writes whole or not at all (512)
- *   -f            full: what was acknowledged is there. Else any version that was begun is good, or none
+ *   -f            full: what was acknowledged is there. Else any version that was begun is good, or none; but never an
+ *                 older one than was on the disk at an earlier moment
  *   -l            litter: what must be gone after the next run but one file, which is a spare
- *   -c            a control: it must go wrong
+ *   -c            a control: it must go wrong. With -f by something older than acknowledged, else by a mixture
  *   -v            tell of each moment that is wrong
  *
  * After each failure the file system is mounted, and DIR/out must be a version. Then the writer runs once more, and that
@@ -59,7 +60,7 @@ static struct {
 static char dir[200], fuse[260], disk[300], mark[300], mnt[260], expected[260], out_dir[300], out[340];
 
 static struct {
-	unsigned mount_failed, whole, nothing, mixture, older, not_begun, next_failed, littered, still_littered;
+	unsigned mount_failed, whole, nothing, mixture, older, lost, not_begun, next_failed, littered, still_littered;
 } counts;
 
 static _Noreturn void give_up(const char *what, int error)
@@ -214,6 +215,22 @@ static void tell(const struct point *p, size_t units, size_t kept, const char *w
 		       what, *why != '\0' ? ": " : "", why);
 }
 
+/*
+ * Is this version, 0 for none, older than one that was found before? Points are checked in their order. What was found
+ * without anything that was not flushed is on the disk for good.
+ */
+static void check_order(const struct point *p, uint64_t version, size_t units, size_t kept)
+{
+	static uint64_t on_disk;
+
+	if (version < on_disk) {
+		counts.lost++;
+		tell(p, units, kept, "older than what was on the disk before", "");
+	} else if (p->percent == 0 || units == 0) {
+		on_disk = version;
+	}
+}
+
 /* The file system is mounted, after a failure: is everything as it must be? */
 static void check(const struct point *p, uint64_t begun, uint64_t acknowledged, size_t units, size_t kept)
 {
@@ -225,6 +242,7 @@ static void check(const struct point *p, uint64_t begun, uint64_t acknowledged, 
 	switch (look(out, expected, options.versions, 0, &version, why, sizeof why)) {
 	case FOUND_VERSION:
 		counts.whole++;
+		check_order(p, version, units, kept);
 		if (version > begun) {
 			counts.not_begun++;
 			tell(p, units, kept, "a version that was not begun", why);
@@ -236,6 +254,7 @@ static void check(const struct point *p, uint64_t begun, uint64_t acknowledged, 
 		break;
 	case FOUND_NOTHING:
 		counts.nothing++;
+		check_order(p, 0, units, kept);
 		/* What was acknowledged is gone. */
 		if (acknowledged > 0) {
 			counts.older++;
@@ -306,7 +325,7 @@ static void fail_at(const struct point *p)
 /* The line, and what the exit status is. */
 static int report(double recorded, double checked)
 {
-	unsigned wrong = counts.mixture + counts.not_begun + (options.full ? counts.older : 0);
+	unsigned wrong = counts.mixture + counts.not_begun + counts.lost + (options.full ? counts.older : 0);
 	unsigned broken = counts.mount_failed + counts.next_failed + counts.still_littered;
 	const struct record *records;
 	size_t n, i, flushes = 0, writes = 0;
@@ -316,15 +335,15 @@ static int report(double recorded, double checked)
 		flushes += records[i].kind == RECORD_FLUSH;
 		writes += records[i].kind == RECORD_WRITE;
 	}
-	printf("%zu points: %u whole, %u older than acknowledged, %u without a file, %u mixtures, %u not begun; %u mounts and "
+	printf("%zu points: %u whole, %u older than acknowledged, %u without a file, %u mixtures, %u lost again, %u not begun; %u mounts and "
 	       "%u next runs failed; hidden files at %u, too many after the next run at %u; %zu writes, %zu flushes; %.1f s to "
 	       "record, %.1f s to check\n",
-	       options.points, counts.whole, counts.older, counts.nothing, counts.mixture, counts.not_begun,
+	       options.points, counts.whole, counts.older, counts.nothing, counts.mixture, counts.lost, counts.not_begun,
 	       counts.mount_failed, counts.next_failed, counts.littered, counts.still_littered, writes, flushes, recorded,
 	       checked);
 	fflush(stdout);
 	if (options.control)
-		return wrong > 0 ? 0 : 1;
+		return (options.full ? counts.older : counts.mixture) > 0 ? 0 : 1;
 	return wrong + broken > 0 ? 1 : 0;
 }
 

@@ -6,7 +6,7 @@
  *     writer [OPTION]... DIR MARK EXPECTED COUNT FIRST
  *
  *   -d none|data|full    options.durability
- *   -r                   options.recycle
+ *   -r                   options.recycle; of 10 versions and more, one at least must be written over a spare
  *   -m                   options.map is required
  *   -x file|directory    a control: fsync(2) of files, or of directories, does nothing
  *   -N                   a control: without the library, by write(2) and rename(2)
@@ -38,6 +38,7 @@ static struct outbuf_options library = OUTBUF_OPTIONS_INIT;
 static enum way way;
 static const char *dir, *expected;
 static int mark = -1;
+static unsigned recycled; /* versions that were written over a spare */
 
 static uint64_t mix(uint64_t z)
 {
@@ -140,6 +141,12 @@ static int by_library(const char *path, uint64_t version, const unsigned char *c
 	}
 	if (r == 0)
 		r = outbuf_commit(ob);
+	if (r == 0) {
+		struct outbuf_stats stats = { .size = sizeof stats };
+
+		outbuf_stats(ob, &stats);
+		recycled += strcmp(stats.placement, "recycled") == 0;
+	}
 	if (r < 0) {
 		char text[300];
 
@@ -296,6 +303,10 @@ int main(int argc, char **argv)
 	done = 1;
 	if (mark >= 0)
 		pthread_join(other, NULL);
+	if (r == 0 && library.recycle && count >= 10 && recycled == 0) {
+		fprintf(stderr, "writer: nothing was recycled\n");
+		return 1;
+	}
 	if (r < 0)
 		fprintf(stderr, "writer: %s\n", strerror(-r));
 	return r < 0;

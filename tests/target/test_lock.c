@@ -300,7 +300,13 @@ static void test_other_answers(void **state)
 
 	assert_int_equal(open_locked(&ob, s->path, OUTBUF_LOCK_TRY), 0);
 	ob__sys_table.flock = smb_flock;
+#ifdef __linux__
+	pretend_file_system(0xfe534d42);
 	assert_int_equal(open_locked(&other, s->path, OUTBUF_LOCK_TRY), -EBUSY);
+	pretend_file_system(0x12345);
+#endif
+	/* Elsewhere that is a sandbox, and nobody has the lock. */
+	assert_int_equal(open_locked(&other, s->path, OUTBUF_LOCK_TRY), -EACCES);
 	only_tries = 1;
 	first_done = waits = 0;
 	second_saw = -1;
@@ -316,6 +322,32 @@ static void test_other_answers(void **state)
 	only_tries = 0;
 	assert_int_equal(open_locked(&ob, s->path, OUTBUF_LOCK_WAIT), -EOPNOTSUPP);
 	assert_int_equal(open_locked(&ob, s->path, OUTBUF_LOCK_TRY), -EOPNOTSUPP);
+}
+
+static int forbidden_flock(int fd, int operation)
+{
+	(void)fd, (void)operation;
+	errno = EACCES;
+	return -1;
+}
+
+/* A sandbox without locks: files with hidden names are written nevertheless, and none is left. */
+static void test_forbidden(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob;
+	int round;
+
+	ob__sys_table.flock = forbidden_flock;
+	for (round = 0; round < 2; round++) {
+		ob__sys_table.openat = round ? no_nameless : real.openat;
+		ob = open_with(s->path, NULL);
+		assert_int_equal(fill_some(ob, 'n', 5000), 0);
+		assert_int_equal(outbuf_commit(ob), 0);
+		outbuf_close(ob);
+		assert_all(s->path, 'n', 5000);
+		assert_int_equal(sandbox_entries(s), 1);
+	}
 }
 
 /* The lock's file is removed between two calls, as the server sees it: so many times. */
@@ -540,6 +572,7 @@ int main(void)
 		fault_test(test_threads),
 		fault_test(test_unlocked),
 		fault_test(test_other_answers),
+		fault_test(test_forbidden),
 		fault_test(test_gone),
 	};
 

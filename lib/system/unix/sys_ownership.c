@@ -43,21 +43,13 @@ static int call_flock(int fd, int operation)
 	return r;
 }
 
-/* SMB says EACCES of a file that another client has locked. */
-static int try_lock(int fd)
-{
-	int r = call_flock(fd, LOCK_EX | LOCK_NB);
-
-	return r == -EACCES ? -EWOULDBLOCK : r;
-}
-
 int ob__sys_lock(int fd, int wait)
 {
-	int r = wait ? call_flock(fd, LOCK_EX) : try_lock(fd);
+	int r = call_flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
 
 	/* virtiofs locks, but does not wait for a lock. */
 	if (wait && r == -EOPNOTSUPP) {
-		while ((r = try_lock(fd)) == -EWOULDBLOCK)
+		while ((r = call_flock(fd, LOCK_EX | LOCK_NB)) == -EWOULDBLOCK)
 			ob__sys_poll_pause();
 	}
 	return r;

@@ -222,12 +222,15 @@ static int move_to_path(struct target *t, const struct stat *at_path, int *kept_
 	return r;
 }
 
-/* The path leads to the file: wait until it does on the disk, as far as that is wanted. 0 or a negative errno. */
-static int sync_name(const struct target *t)
+/* The path leads to the file: wait until it does on the disk, as far as the file itself is needed for that. */
+static int sync_renamed(const struct target *t)
 {
-	int r = must_sync_renamed(t) ? ob__sys_fsync(t->fd) : 0;
+	return must_sync_renamed(t) ? ob__sys_fsync(t->fd) : 0;
+}
 
-	return r == 0 && t->syncfd >= 0 ? ob__sys_fsync(t->syncfd) : r;
+static int sync_directory(const struct target *t)
+{
+	return t->syncfd < 0 ? 0 : ob__sys_fsync(t->syncfd);
 }
 
 int ob__target_publish(struct target *t)
@@ -246,8 +249,7 @@ int ob__target_publish(struct target *t)
 	if (r == 0 && t->hidden != NULL)
 		r = move_to_path(t, &at_path, &kept_fd, &old);
 	if (r == 0)
-		sync_error = sync_name(t);
-	ob__background_close(kept_fd, &old);
+		sync_error = sync_renamed(t);
 	/*
 	 * SMB's client closes a file up to 1 s later. Until then the lock of the hidden name (hidden.c) would be on the
 	 * server, which lets nobody write to a file that is locked.
@@ -264,8 +266,11 @@ int ob__target_publish(struct target *t)
 	if (r == 0) {
 		t->created = 0;
 		t->published = 1;
-		r = sync_error;
+		/* The file is closed by now: it may be a program that somebody runs at once. */
+		r = sync_directory(t);
+		r = sync_error < 0 ? sync_error : r;
 	}
+	ob__background_close(kept_fd, &old);
 	ob__target_abandon(t);
 	return r;
 }
