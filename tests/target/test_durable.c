@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct sys_table real;
@@ -41,6 +42,19 @@ static int f_fsync(int fd)
 	if (fstat(fd, &st) < 0)
 		return -1;
 	return note(S_ISDIR(st.st_mode) ? 'D' : 'F') ? -1 : real.fsync(fd);
+}
+
+static const char *running; /* the output, which is a program; NULL: nobody asks */
+static int ran;
+
+/* The directory is synced: by now the output may be run, so nobody may have it open for writing. */
+static int f_fsync_and_run(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && running != NULL)
+		ran = WEXITSTATUS(system(running));
+	return real.fsync(fd);
 }
 
 static int f_fdatasync(int fd) { return note('d') ? -1 : real.fdatasync(fd); }
@@ -276,6 +290,30 @@ static void test_name_is_synced(void **state)
 }
 #endif
 
+static void test_runs_at_once(void **state)
+{
+	static const char script[] = "#!/bin/sh\nexit 7\n";
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	struct sandbox *s = *state;
+	struct outbuf_view v;
+	struct outbuf *ob;
+
+	o.durability = OUTBUF_DURABLE_FULL;
+	o.mode = 0777;
+	ob = open_with(s->path, &o);
+	assert_int_equal(outbuf_view(ob, &v, 0, OUTBUF_UNBOUNDED), 0);
+	outbuf_write_string(&v, script);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	running = s->path;
+	ran = -1;
+	ob__sys_table.fsync = f_fsync_and_run;
+	assert_int_equal(outbuf_commit(ob), 0);
+	running = NULL;
+	outbuf_close(ob);
+	/* 126: it is busy. */
+	assert_int_equal(ran, 7);
+}
+
 /* The bits that give rights away come after the last byte and before the disk has it. */
 static void test_mode_is_synced(void **state)
 {
@@ -446,6 +484,7 @@ int main(void)
 #ifdef __linux__
 		fault_test(test_name_is_synced),
 #endif
+		fault_test(test_runs_at_once),
 		fault_test(test_mode_is_synced),
 		fault_test(test_file_fails),
 		fault_test(test_directory_fails),
