@@ -119,9 +119,10 @@ static void test_hidden_name(void **state)
 
 	ob__sys_table.openat = no_nameless;
 	n = (size_t)snprintf(path, sizeof path, "%s/", s->dir);
-	/* NAME_MAX, or one less (UDF). */
+	/* NAME_MAX, or one less (UDF). vfat says more, as it counts characters. */
 	longest = (size_t)pathconf(s->dir, _PC_NAME_MAX);
-	assert_in_range(longest, NAME_MAX - 1, NAME_MAX);
+	longest = longest < NAME_MAX ? longest : NAME_MAX;
+	assert_true(longest >= NAME_MAX - 1);
 	memset(path + n, 'x', longest);
 	path[n + longest] = '\0';
 	ob = open_with(path, NULL);
