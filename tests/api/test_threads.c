@@ -386,12 +386,13 @@ static void test_mapping_while_writing(void **state)
 #ifndef _WIN32 /* no way to look at the writes of the library */
 /* Any number of threads for the flush, also more than there are blocks, or than make sense. */
 static struct sys_table real;
-static _Atomic int writers, unblocked;
+static _Atomic int writers, unblocked, expected_writers;
 
 static ssize_t count_writers(int fd, const void *data, size_t n, off_t offset)
 {
 	static _Thread_local int counted;
 	sigset_t mask;
+	int waited;
 
 	if (!counted) {
 		counted = 1;
@@ -399,7 +400,9 @@ static ssize_t count_writers(int fd, const void *data, size_t n, off_t offset)
 		pthread_sigmask(SIG_BLOCK, NULL, &mask);
 		atomic_fetch_add(&unblocked, !sigismember(&mask, SIGUSR1));
 	}
-	usleep(2000); /* or one thread would have done it all */
+	/* Or one thread would have done it all, before the others begin. 5 s at most. */
+	for (waited = 0; waited < 2500 && atomic_load(&writers) < atomic_load(&expected_writers); waited++)
+		usleep(2000);
 	return real.pwrite(fd, data, n, offset);
 }
 
@@ -423,6 +426,7 @@ static void test_flush_threads(void **state)
 		options.stage = OUTBUF_NO;
 		options.flush = OUTBUF_FLUSH_PWRITE;
 		options.threads = rows[i];
+		atomic_store(&expected_writers, before + (rows[i] > 1));
 		ob = open_with(s->path, &options);
 		memset(want, (int)i + 1, sizeof want);
 		outbuf_view(ob, &v, 0, sizeof want);
