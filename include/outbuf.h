@@ -254,7 +254,7 @@ enum outbuf_flush {
 };
 
 /*
- * What commit waits for. Without waiting, a power failure may leave the old file or part of the new one. On vfat and
+ * What commit waits for. If it does not wait, a power failure may leave the old file or part of the new. On vfat and
  * ntfs3 OUTBUF_DURABLE_DATA can leave an empty or a shorter file: they write a name and what it leads to at different
  * times. There only OUTBUF_DURABLE_FULL helps, once commit has returned (on ntfs3 not always). README.md has a table of
  * what was tested.

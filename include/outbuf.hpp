@@ -168,7 +168,7 @@ inline void check(::outbuf *ob, int result)
 #endif
 
 /*
- * What an output and the Views share that were opened by the thread that opened the output. So commit() can end them:
+ * What an output and the Views share that were opened by the owner's thread. So commit() can end them:
  * of `auto v = out.view(0, 5); v.write("hello"); out.commit();` everybody expects that it works. And a View that
  * outlives its output does not use it. Views of other threads do not share it, so they pay for no lock.
  */
@@ -228,7 +228,7 @@ private:
  *     };
  *
  * No thread may be using a View while its output is destroyed or assigned to. Afterwards writes do nothing to Views
- * that the thread opened that opened the output. All others must have ended before, and may only be destroyed.
+ * that the owner's thread opened. All others must have ended before, and may only be destroyed.
  */
 class view {
 public:

@@ -42,12 +42,12 @@ uint16_t ob__open_views_enter(struct open_views *o, uint64_t begin, uint64_t end
 void ob__open_views_count(struct open_views *o, uint16_t place);
 
 /*
- * It is open no more. Any thread, not only the one that entered. What this thread wrote before is visible to a thread
- * that finds that no View is open.
+ * The View at this place is closed. Any thread may call it, not only the one that entered. A thread that finds no View
+ * open sees what the calling thread wrote before.
  */
 void ob__open_views_leave(struct open_views *o, uint16_t place);
 
-/* Is a View open? Any thread. What is opened meanwhile may be missed. */
+/* Is a View open? Any thread may ask. A View that is opened during the call may be missed. */
 int ob__open_views_any(const struct open_views *o);
 
 /* Are there two or more? Any thread. It synchronises with nobody, so it is only good for choosing what is faster. */

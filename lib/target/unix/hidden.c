@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "policy/fspolicy.h"
 #include "system/unix/sys_unix.h"
 #include "target/hidden_name.h"
 #include "target/unix/background.h"
@@ -43,6 +44,14 @@ int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	return now.st_dev == st->st_dev && now.st_ino == st->st_ino;
+}
+
+int ob__hidden_is_locked(int dirfd, int error)
+{
+	const struct fspolicy *fs;
+
+	return error == -EWOULDBLOCK ||
+	       (error == -EACCES && ob__fspolicy_of_file(dirfd, &fs) == 0 && fs->locks_by_eacces);
 }
 
 /* Can the file be nobody else's? 0, or the error of ob__hidden_open_locked(). */
@@ -68,7 +77,7 @@ int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat
 	if (fd < 0)
 		return fd == -ETXTBSY ? -EBUSY : fd == -ELOOP ? -EBADF : fd == -EPERM ? -EACCES : fd;
 	r = ob__sys_lock(fd, 0);
-	if (r == -EWOULDBLOCK)
+	if (ob__hidden_is_locked(dirfd, r))
 		r = -EBUSY;
 	if (r == 0)
 		r = ob__sys_fstat(fd, st);
@@ -93,7 +102,7 @@ int ob__hidden_lock_created(int dirfd, const char *hidden, int fd)
 	int r = ob__sys_lock(fd, 0);
 
 	/* Another process has locked it as a leftover, and is about to remove it. */
-	if (r == -EWOULDBLOCK)
+	if (ob__hidden_is_locked(dirfd, r))
 		return -EEXIST;
 	if (r < 0)
 		return 0;

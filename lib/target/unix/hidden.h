@@ -38,6 +38,12 @@ int ob__hidden_remove_leftover(int dirfd, const char *hidden);
  */
 void ob__hidden_remove_behind(int dirfd, const char *name, int try);
 
+/*
+ * Does this negative errno of ob__sys_lock(), for a file in the directory, say that somebody else has locked the file?
+ * SMB says EACCES then. Elsewhere that is a sandbox's word for "never". Any thread.
+ */
+int ob__hidden_is_locked(int dirfd, int error);
+
 /* Does the name, hidden or not, lead to this file? 1, 0, or a negative errno if that is not known. Any thread. */
 int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st);
 

@@ -42,15 +42,6 @@ static int open_lock(struct target *t)
 	return fd == -EACCES ? ob__sys_openat(t->dirfd, t->lock_name, O_RDONLY | flags, 0666) : fd;
 }
 
-/* SMB says EACCES of a file that somebody else has locked. Elsewhere that is a sandbox's word for "never". */
-static int is_locked(const struct target *t, int error)
-{
-	const struct fspolicy *fs;
-
-	return error == -EWOULDBLOCK ||
-	       (error == -EACCES && ob__fspolicy_of_file(t->dirfd, &fs) == 0 && fs->locks_by_eacces);
-}
-
 /* 0; 1: the lock file was removed meanwhile, try again; or a negative errno. -ENOENT and -ESTALE may mean the same. */
 static int try_lock(struct target *t)
 {
@@ -71,7 +62,7 @@ static int try_lock(struct target *t)
 		return 0;
 	}
 	ob__sys_close(fd);
-	return is_locked(t, r) ? -EBUSY : r == 0 ? 1 : r;
+	return ob__hidden_is_locked(t->dirfd, r) ? -EBUSY : r == 0 ? 1 : r;
 }
 
 /*
