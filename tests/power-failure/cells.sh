@@ -13,6 +13,7 @@
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 here=$PWD/tests/power-failure
+program_writer=$top/tests/power-failure/program-writer.sh
 
 points=60 seed=1 all=''
 while getopts p:s:a option; do
@@ -76,6 +77,12 @@ file_system() {
 
 running=0 at_once=$(nproc)
 [ "$at_once" -le 8 ] || at_once=8
+# skip NAME REASON
+skip() {
+	echo "SKIP: $1: $2" >"$logs/$(printf %03d $running).skip"
+	running=$((running + 1))
+}
+
 # cell NAME FILE-SYSTEM OPTIONS WRITER...: in the background, as many as there are processors, 8 at most. Its words go to
 # a log of its own.
 cell() {
@@ -83,8 +90,7 @@ cell() {
 	file_system "$2"
 	shift 3
 	if [ -n "$why" ]; then
-		echo "SKIP: $name: $why" >"$logs/$(printf %03d $running).skip"
-		running=$((running + 1))
+		skip "$name" "$why"
 		return
 	fi
 	[ "$(jobs -rp | wc -l)" -lt "$at_once" ] || wait -n
@@ -117,7 +123,11 @@ cells_of() {
 		cell "$fs, $level, mapped" "$fs" "$full" "$writer" -d "$level" -m
 		for program in parwrite ld.lld; do
 			next
-			cell "$fs, $level, $program" "$fs" "$full -n 12" sh "$top/tests/power-failure/program-writer.sh" $program "$level"
+			if ! why=$(sh "$program_writer" $program); then
+				skip "$fs, $level, $program" "$why"
+				continue
+			fi
+			cell "$fs, $level, $program" "$fs" "$full -n 12" sh "$program_writer" $program "$level"
 		done
 	done
 	controls "$fs"

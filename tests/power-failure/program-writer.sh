@@ -4,11 +4,25 @@
 # archive, combined into one object. Called in a build folder.
 #
 #     program-writer.sh parwrite|ld.lld data|full DIR MARK EXPECTED COUNT FIRST
+#     program-writer.sh parwrite|ld.lld    prints what it lacks here, if anything, and fails then
 set -eu
-program=$1 level=$2 dir=$3 mark=$4 expected=$5 count=$6 first=$7
-
+program=$1
 build=$PWD
 archive=/usr/lib/$(uname -m)-linux-gnu/liblua5.4.a
+if [ $# -eq 1 ]; then
+	lacks() {
+		echo "no $1"
+		exit 1
+	}
+	[ -f "$archive" ] || lacks "$archive"
+	command -v "${CC:-cc}" >/dev/null || lacks "${CC:-cc}"
+	[ "$program" = ld.lld ] || exit 0
+	[ -f examples/lld/version ] || lacks "shim in this build"
+	command -v "ld.lld-$(cat examples/lld/version)" >/dev/null || lacks "ld.lld-$(cat examples/lld/version)"
+	exit 0
+fi
+level=$2 dir=$3 mark=$4 expected=$5 count=$6 first=$7
+
 objects=${expected%/*}/objects
 if [ ! -d "$objects" ]; then
 	mkdir "$objects"

@@ -28,9 +28,18 @@ static void skip_for(const struct sandbox *s, const char *why)
 
 void need(int made)
 {
-	if (made < 0) {
+	if (made >= 0)
+		return;
+	switch (errno) {
+	case EPERM:
+	case EACCES:
+	case ENOSYS:
+	case EOPNOTSUPP:
 		print_message("cannot be made here: %s\n", strerror(errno));
 		skip();
+		break;
+	default:
+		fail_msg("%s", strerror(errno));
 	}
 }
 
