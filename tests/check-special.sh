@@ -126,6 +126,31 @@ try "-o FIFO with a reader that goes away" gone_fifo
 try "-o FIFO with a slow reader" slow_fifo
 try "-o - with an input that is no object: nothing is written" bad_input
 
+# ------------------------------------------------------------------------ closed descriptors
+
+# closed REDIRECTIONS OPTION...: parwrite starts with these descriptors closed. What it prints there is not in the output.
+# Where it cannot print what it was asked for the status is 1.
+closed() {
+	redirections=$1
+	shift
+	rm -f "$scratch/got"
+	expected=0 status=0
+	case "$redirections $*" in *1*--stats* | *1*-Map*) expected=1 ;; esac
+	eval "parwrite \"\$@\" -o \"$scratch/got\" $objects $redirections" || status=$?
+	[ $status -eq $expected ] || return 1
+	# Without its map file the run has failed, and there is no output.
+	case "$redirections $*" in *1*-Map*) test ! -e "$scratch/got" ;; *) cmp "$scratch/got" "$all" ;; esac
+}
+for which in '0<&-' '1>&-' '2>&-' '0<&- 1>&-' '0<&- 2>&-' '1>&- 2>&-' '0<&- 1>&- 2>&-'; do
+	try "started with $which" closed "$which"
+	try "started with $which, --progress" closed "$which" --progress
+	try "started with $which, --stats" closed "$which" --stats
+	try "started with $which, -Map -" closed "$which" -Map -
+done
+to_closed() { ! parwrite -o - $objects >&- 2>"$scratch/message" && one_line "$scratch/message"; }
+one_line() { test "$(wc -l <"$1")" -eq 1; }
+try "-o - to a closed standard output" to_closed
+
 # ------------------------------------------------------------------------ what stays
 
 link_to_device() {

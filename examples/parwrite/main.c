@@ -7,15 +7,35 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "job.h"
+
+/*
+ * If standard input, output or error was closed by whoever started us, the next file would get its descriptor, and what
+ * is printed would be written into that file. So each gets /dev/null, the wrong way round: reading or printing fails
+ * with EBADF, as before.
+ */
+static void occupy_closed_descriptors(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return;
+}
 
 int main(int argc, char **argv)
 {
 	struct job job = { .error = ERROR_INIT };
-	int status = options_parse(&job.options, argc, argv);
+	int status;
 
+	occupy_closed_descriptors();
+	status = options_parse(&job.options, argc, argv);
 	if (status < 0) {
 		status = job_run(&job) ? EXIT_FAILURE : EXIT_SUCCESS;
 		if (status != EXIT_SUCCESS)

@@ -28,6 +28,8 @@
 #include <sys/random.h>
 #endif
 
+#include "system/unix/sys_unix.h"
+
 #ifndef RENAME_EXCHANGE /* of renameat2(2); only glibc's <stdio.h> defines it */
 #define RENAME_EXCHANGE 2
 #endif
@@ -75,7 +77,7 @@ static int real_fcntl(int fd, int command, void *arg)
 
 static int real_dup(int fd)
 {
-	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fcntl(fd, F_DUPFD_CLOEXEC, SYS_FIRST_DESCRIPTOR);
 }
 
 static int real_dup_over(int fd, int other)

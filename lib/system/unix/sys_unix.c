@@ -36,6 +36,21 @@ static int has_room_now(int r, int *waited)
 	return 1;
 }
 
+/*
+ * Programs print to descriptors 1 and 2. A program that was started with these closed (by cron, or as a daemon) would get
+ * them for its next files, and its messages would be written into the output. So no descriptor of ours is one of them.
+ */
+static int move_up(int fd)
+{
+	int moved;
+
+	if (fd < 0 || fd >= SYS_FIRST_DESCRIPTOR)
+		return fd;
+	moved = ob__sys_dup(fd);
+	ob__sys_close(fd);
+	return moved;
+}
+
 int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
 	int fd, waited = 0;
@@ -44,7 +59,7 @@ int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode)
 	do
 		fd = result_or_errno(ob__sys_table.openat(dirfd, path, flags | O_CLOEXEC | O_NOCTTY, mode));
 	while (fd == -EINTR || has_room_now(fd, &waited));
-	return fd;
+	return move_up(fd);
 }
 
 int ob__sys_open_tmpfile(int dirfd, const char *path, mode_t mode)
@@ -76,7 +91,8 @@ int ob__sys_dup(int fd)
 	do
 		r = result_or_errno(ob__sys_table.dup(fd));
 	while (has_room_now(r, &waited));
-	return r;
+	/* RLIMIT_NOFILE allows no number that is high enough. */
+	return r == -EINVAL ? -EMFILE : r;
 }
 
 void ob__sys_redirect_to_null(int fd)

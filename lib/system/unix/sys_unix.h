@@ -23,6 +23,9 @@
  * ob__sys_wait_for_room() says so.
  */
 
+/* 0, 1 and 2 are standard input, output and error. No descriptor that these functions make is below this. */
+#define SYS_FIRST_DESCRIPTOR 3
+
 /* openat(2) with the caller's flags and those of all our descriptors: O_CLOEXEC, O_NOCTTY. Retries EINTR. */
 int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode);
 /* Open a file without a name (O_TMPFILE) in directory `path`. -EOPNOTSUPP where the system has no O_TMPFILE. */

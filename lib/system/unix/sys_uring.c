@@ -5,8 +5,12 @@
 #include "system/unix/sys_uring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "system/unix/sys_table.h"
+#include "system/unix/sys_unix.h"
 
 /*
  * Wait for a completion, at most one second. Before Linux 5.11 liburing implements the timeout by a request of its
@@ -57,9 +61,33 @@ static int check_write_supported(struct io_uring *ring)
  */
 static _Atomic unsigned rings_closed;
 
+/*
+ * A ring whose descriptor is not one of the standard ones. liburing opens it, so the free ones of these are taken first,
+ * by what can be neither read nor written.
+ */
+static int init_above_standard(unsigned entries, struct io_uring *ring)
+{
+	int taken[SYS_FIRST_DESCRIPTOR], n = 0, fd = 0, r;
+
+	while (n < SYS_FIRST_DESCRIPTOR && (fd = ob__sys_table.openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0)) >= 0 &&
+	       fd < SYS_FIRST_DESCRIPTOR)
+		taken[n++] = fd;
+	r = ob__sys_uring_table.queue_init(entries, ring, 0);
+	if (fd >= SYS_FIRST_DESCRIPTOR)
+		ob__sys_close(fd);
+	while (n > 0)
+		ob__sys_close(taken[--n]);
+	return r;
+}
+
 int ob__sys_uring_open(struct io_uring *ring, unsigned entries)
 {
 	int r = ob__sys_uring_table.queue_init(entries, ring, 0);
+
+	if (r == 0 && ring->ring_fd < SYS_FIRST_DESCRIPTOR) {
+		ob__sys_uring_close(ring);
+		r = init_above_standard(entries, ring);
+	}
 
 	if (r < 0)
 		return r;
