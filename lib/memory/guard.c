@@ -101,6 +101,17 @@ static int read_page(int fd, uint64_t offset, uint64_t page)
 	return r;
 }
 
+/* Reserve the block of this page. 0 or a negative errno. */
+static int reserve_page(int fd, uint64_t offset, uint64_t page)
+{
+	int tries = 0, r;
+
+	do
+		r = ob__sys_fallocate(fd, offset, page);
+	while (r == -EINTR && ++tries < MAX_RETRIES);
+	return r;
+}
+
 /* Why did the access at this offset of the file fail? A negative errno, or 0 if it is to be tried again. */
 static int fault_error(struct guard_slot *s, uint64_t offset)
 {
@@ -113,7 +124,7 @@ static int fault_error(struct guard_slot *s, uint64_t offset)
 	/* Another process has truncated the file. What is left of its content is unknown. */
 	if (offset >= round_up((uint64_t)st.st_size, page))
 		return -EIO;
-	r = ob__sys_fallocate(atomic_load(&s->fd), round_down(offset, page), page);
+	r = reserve_page(atomic_load(&s->fd), round_down(offset, page), page);
 	if (r == -ENOSPC || r == -EDQUOT || r == -EIO || r == -EFBIG)
 		return r;
 	/* The block is there, or the file system cannot reserve, so it does not tell. */

@@ -51,7 +51,10 @@ int ob__sys_wait_for_room(int error);
 int ob__sys_fstat(int fd, struct stat *st);
 /* -EBUSY where a mapped file cannot be shortened (Windows). Retries EINTR. */
 int ob__sys_ftruncate(int fd, uint64_t size);
-/* fallocate(2) with mode 0. Retries EINTR. */
+/*
+ * fallocate(2) with mode 0. -EINTR if a signal came: the call may have done nothing, and a caller whose signals come
+ * faster than it is done would repeat it for ever.
+ */
 int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length);
 /*
  * Write all n bytes, or return an error. Continues after short writes and EINTR; -EIO if the system writes 0 bytes.

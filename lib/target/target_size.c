@@ -136,15 +136,37 @@ int ob__target_cut_excess(struct target *t)
 	return r;
 }
 
-/* Steps of 1 GiB: on tmpfs a call that a signal interrupts has to start from its beginning again. */
-static int preallocate_in_steps(int fd, uint64_t from, uint64_t to)
-{
-	const uint64_t step = (uint64_t)1 << 30;
-	int r = 0;
+/*
+ * fallocate(2) in pieces. On tmpfs a call that a signal interrupts gives back all blocks it had, so with the timer of a
+ * profiler a call for 1 GB never ended, at 10 ms a signal. So a piece that was interrupted is tried again with half its
+ * size. -EINTR if even PIECE_MIN bytes are interrupted each time.
+ */
+#define PIECE_MAX ((uint64_t)1 << 30)
+#define PIECE_MIN ((uint64_t)64 << 10)
+#define PIECE_TRIES 16
 
-	for (; r == 0 && from < to; from += step)
-		r = ob__sys_fallocate(fd, from, to - from < step ? to - from : step);
-	return r;
+static int preallocate_in_pieces(int fd, uint64_t from, uint64_t to)
+{
+	uint64_t piece = PIECE_MAX;
+	int interrupted = 0;
+
+	while (from < to && interrupted < PIECE_TRIES) {
+		uint64_t n = to - from < piece ? to - from : piece;
+		int r = ob__sys_fallocate(fd, from, n);
+
+		if (r < 0 && r != -EINTR)
+			return r;
+		if (r == 0) {
+			from += n;
+			interrupted = 0;
+		} else if (n > PIECE_MIN) {
+			while (piece >= n)
+				piece /= 2;
+		} else {
+			interrupted++;
+		}
+	}
+	return from < to ? -EINTR : 0;
 }
 
 int ob__target_preallocate(struct target *t, uint64_t size, int *unsupported)
@@ -163,13 +185,14 @@ int ob__target_preallocate(struct target *t, uint64_t size, int *unsupported)
 	if (r < 0 || size <= t->preallocated)
 		return r;
 	*unsupported = 0;
-	r = preallocate_in_steps(t->fd, t->preallocated, size);
+	r = preallocate_in_pieces(t->fd, t->preallocated, size);
 	switch (r) {
 	case -EOPNOTSUPP:
 	case -ENOSYS:
 	case -EINVAL: /* ZFS on FreeBSD */
 	case -EPERM:  /* the answer of sandboxes to every system call that they do not know */
 	case -EACCES:
+	case -EINTR: /* signals come too fast */
 		*unsupported = r;
 		r = 0;
 		break;

@@ -88,6 +88,58 @@ static void test_fallocate_interrupted(void **state)
 	outbuf_close(ob);
 }
 
+/* As with a timer that is faster than the kernel is with more than 1 MiB; then faster than with anything. */
+static off_t interrupted_beyond;
+
+static int slow_fallocate(int fd, int mode, off_t offset, off_t length)
+{
+	call_fails(); /* counts */
+	if (length > interrupted_beyond) {
+		errno = EINTR;
+		return -1;
+	}
+	return real.fallocate(fd, mode, offset, length);
+}
+
+static void test_fallocate_in_pieces(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
+	const uint64_t size = ((uint64_t)16 << 20) + 12345;
+	struct outbuf *ob;
+
+	if (required_blocks() != 0) {
+		print_message("blocks cannot be reserved here\n");
+		skip();
+	}
+	ob__sys_table.fallocate = slow_fallocate;
+	o.prealloc = OUTBUF_REQUIRE;
+	for (interrupted_beyond = 65536; interrupted_beyond <= 1 << 20; interrupted_beyond *= 4) {
+		arm(1, 0, 0);
+		ob = open_with(s->path, &o);
+		assert_int_equal(outbuf_map(ob, size), 0);
+		assert_int_equal(stats_of(ob).prealloc_error, 0);
+		assert_in_range(calls_made(), size / (uint64_t)interrupted_beyond,
+		                2 * size / (uint64_t)interrupted_beyond + 20);
+		outbuf_close(ob);
+	}
+
+	/* Nothing gets through: it ends, and counts as a file system that cannot reserve. */
+	interrupted_beyond = 0;
+	arm(1, 0, 0);
+	ob = open_with(s->path, &o);
+	assert_int_equal(outbuf_map(ob, size), -EINTR);
+	assert_in_range(calls_made(), 2, 100);
+	outbuf_close(ob);
+	ob = open_with(s->path, NULL);
+	assert_int_equal(outbuf_map(ob, size), 0);
+	assert_int_equal(stats_of(ob).prealloc_error, -EINTR);
+	assert_int_equal(fill_some(ob, 'n', size), 0);
+	assert_int_equal(commit(ob), 0);
+	outbuf_close(ob);
+	assert_filled(s, size);
+}
+
 /* Where it is known to be of no use, it is not called. */
 static void skip_unreserved(const struct sandbox *s)
 {
@@ -532,6 +584,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fault_test(test_fallocate_interrupted),
+		fault_test(test_fallocate_in_pieces),
 		fault_test(test_fallocate_not_supported),
 		fault_test(test_fallocate_fails),
 		fault_test(test_ftruncate),

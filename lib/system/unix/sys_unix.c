@@ -196,7 +196,7 @@ int ob__sys_fallocate(int fd, uint64_t offset, uint64_t length)
 	 */
 	do
 		r = result_or_errno(ob__sys_table.fallocate(fd, 0, (off_t)offset, (off_t)length));
-	while (r == -EINTR || has_room_now(r, &waited));
+	while (has_room_now(r, &waited));
 	return r;
 }
 
