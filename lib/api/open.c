@@ -62,7 +62,7 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 		ob->parallel.threads = ob->target.fs->threads;
 	ob->flush = (struct flush){
 		.fd = ob->target.fd,
-		.sequential_only = ob->target.kind == TARGET_SPECIAL,
+		.sequential_only = ob->target.kind == TARGET_SPECIAL || ob->target.in_order,
 		.parallel = &ob->parallel,
 		.sink = to->sink,
 		.sink_arg = to->sink_arg,
@@ -80,8 +80,10 @@ static int open_flush(struct outbuf *ob, const struct destination *to)
 	ob->dirty.tracks_ranges = !ob->sequential && c->stage != OUTBUF_NO;
 	if (ob->sequential && (c->stage == OUTBUF_REQUIRE || c->map == OUTBUF_REQUIRE))
 		return -ENOTSUP;
-	if (ob->sequential)
+	if (ob->sequential && c->map != OUTBUF_NO) {
 		c->map = OUTBUF_NO;
+		c->map_why = "written front to back";
+	}
 	ob__window_decide_staging(ob);
 	return 0;
 }

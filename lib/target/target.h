@@ -54,6 +54,7 @@ struct target {
 	uint64_t preallocated;         /* blocks are allocated for the first bytes, up to here; at most `size` */
 	uint64_t old_length;           /* TARGET_RECYCLED: the file's length when it was opened; else 0 */
 	const char *recycle_why;       /* why the output is not recycled; NULL: it is, or recycling was not asked for */
+	int in_order;                  /* 1: it can only be written from the first byte to the last, and not be read */
 	int created;                   /* TARGET_IN_PLACE, 1: this output created the file */
 	int old_content;               /* TARGET_IN_PLACE, 1: the file's former content is still in it */
 	int published;                 /* 1: the file stands at the path, also if something failed after that */

@@ -427,6 +427,48 @@ static void test_far_out(void **state)
 	close(fd);
 }
 
+/*
+ * Without staging, a gap of 64 MiB between two Views: its zeros are not written. What was in the file before an earlier
+ * flush, and is zero by now, is.
+ */
+static void test_gap_unstaged(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf_options options = OUTBUF_OPTIONS_INIT;
+	const uint64_t far = ((uint64_t)64 << 20) + 100, small = 300;
+	unsigned char *want = calloc(1, (size_t)(far + small));
+	struct outbuf_view v;
+	struct outbuf *ob;
+	uint64_t at;
+
+	assert_non_null(want);
+	options.map = OUTBUF_NO;
+	options.stage = OUTBUF_NO;
+	options.flush = OUTBUF_FLUSH_PWRITE;
+	ob = open_with(s->path, &options);
+	for (at = 0; at <= far; at += far) {
+		assert_int_equal(outbuf_view(ob, &v, at, small), 0);
+		assert_int_equal(outbuf_fill(&v, 'a', small), 0);
+		assert_int_equal(outbuf_view_end(&v), 0);
+		memset(want + at, 'a', small);
+	}
+	assert_int_equal(outbuf_flush(ob), 0);
+	assert_in_range(stats_of(ob).flushed, 2 * small, 4 * 65536);
+	/* The first bytes become zero again, and one in the gap is none. */
+	assert_int_equal(outbuf_view(ob, &v, 0, small), 0);
+	assert_int_equal(outbuf_fill(&v, 0, small), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	assert_int_equal(outbuf_view(ob, &v, far / 2, 1), 0);
+	assert_int_equal(outbuf_write8(&v, 'b'), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	memset(want, 0, small);
+	want[far / 2] = 'b';
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_file(s->path, want, (size_t)(far + small));
+	free(want);
+}
+
 #ifndef _WIN32
 /* ------------------------------------------------------------------------- memory */
 
@@ -527,6 +569,7 @@ int main(void)
 		fault_test(test_in_place),
 		fault_test(test_threads),
 		fault_test(test_far_out),
+		fault_test(test_gap_unstaged),
 #ifndef _WIN32
 		fault_test(test_each_byte_goes_once),
 		fault_test(test_memory_is_bounded),

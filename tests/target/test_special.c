@@ -493,6 +493,37 @@ static void test_files_of_others(void **state)
 	assert_int_equal(sandbox_entries(s), 3);
 }
 
+static int put_in_place(void *arg)
+{
+	/* Twice: the second one is shorter. */
+	return put(arg, OUTBUF_REPLACE_IN_PLACE, 50000) == 0 && put(arg, OUTBUF_REPLACE_IN_PLACE, 5) == 0 ? 0 : 1;
+}
+
+/* In place, over a file that may be written but not read, as open(O_WRONLY) does it. */
+static void test_write_only_file(void **state)
+{
+	struct sandbox *s = *state;
+	struct stat st;
+
+	write_file(s->path, "the old content", 15, 0644);
+	need(chmod(s->path, 0222));
+	assert_int_equal(stat(s->path, &st), 0);
+	if ((st.st_mode & 0777) != 0222) {
+		print_message("files have no permissions here\n");
+		skip();
+	}
+	if (geteuid() == 0) {
+		need(chown(s->path, 65534, 65534));
+		assert_int_equal(chmod(s->dir, 0755), 0);
+	}
+	assert_int_equal(in_child(1, put_in_place, s->path), 0);
+	assert_int_equal(stat(s->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0222);
+	assert_int_equal(chmod(s->path, 0644), 0);
+	assert_file(s->path, "nnnnn", 5);
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
 /* ----------------------------------------------------------- read-only file systems */
 
 #ifdef __linux__
@@ -639,23 +670,31 @@ static void test_program_that_runs(void **state)
 		assert_int_equal(in_place, -ETXTBSY);
 }
 
+/* A path of n bytes for "out" in the directory. Returns n. */
+static size_t long_path(char *path, const char *dir, size_t n)
+{
+	size_t at = (size_t)sprintf(path, "%s", dir);
+
+	while (at < n - strlen("/out"))
+		path[at++] = '/';
+	strcpy(path + at, "/out");
+	return strlen(path);
+}
+
+/* open(2) takes PATH_MAX bytes with the NUL, so what is longer could be opened by nobody. */
 static void test_long_path(void **state)
 {
 	struct sandbox *s = *state;
 	char path[PATH_MAX + 600];
 	size_t n, i;
 
-	n = (size_t)snprintf(path, sizeof path, "%s", s->dir);
-	while (n < PATH_MAX)
-		n += (size_t)snprintf(path + n, sizeof path - n, "/.");
-	snprintf(path + n, sizeof path - n, "/out");
-	for (i = 0; i < 2; i++)
-		assert_int_equal(put(path, replaces[i], 5), -ENAMETOOLONG);
-	/* Just short enough. */
-	n = (size_t)snprintf(path, sizeof path, "%s", s->dir);
-	while (n < PATH_MAX - 20)
-		n += (size_t)snprintf(path + n, sizeof path - n, "/.");
-	snprintf(path + n, sizeof path - n, "/out");
+	/* One byte too long, and more. */
+	for (n = PATH_MAX; n < PATH_MAX + 500; n += 400) {
+		assert_int_equal(long_path(path, s->dir, n), n);
+		for (i = 0; i < 2; i++)
+			assert_int_equal(put(path, replaces[i], 5), -ENAMETOOLONG);
+	}
+	assert_int_equal(long_path(path, s->dir, PATH_MAX - 1), PATH_MAX - 1);
 	for (i = 0; i < 2; i++)
 		assert_int_equal(put(path, replaces[i], 5), 0);
 	assert_file(s->path, "nnnnn", 5);
@@ -675,6 +714,7 @@ int main(void)
 		sandbox_test(test_dangling_links),
 		sandbox_test(test_directory),
 		sandbox_test(test_files_of_others),
+		sandbox_test(test_write_only_file),
 		sandbox_test(test_planted_links),
 		sandbox_test(test_read_only_file_system),
 		sandbox_test(test_full_file_system),

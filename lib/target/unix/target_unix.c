@@ -49,6 +49,9 @@ static int open_parent(struct target *t, const char *path)
 
 	if (*path == '\0')
 		return -ENOENT;
+	/* As open(2): else others could not open what this makes. */
+	if (strlen(path) >= PATH_MAX)
+		return -ENAMETOOLONG;
 	if (*name == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return -EISDIR;
 	if (strlen(name) > NAME_MAX)
@@ -165,6 +168,11 @@ static int open_in_place(struct target *t, const struct stat *at_path)
 	t->old_content = !t->created;
 	if (t->fd == -EEXIST)
 		t->fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | follow, t->request.mode & 0777);
+	/* It may be written, but not read (0222): nothing can be mapped or loaded then. */
+	if (t->fd == -EACCES) {
+		t->fd = ob__sys_openat(t->dirfd, t->name, O_WRONLY | follow, 0);
+		t->in_order = 1;
+	}
 	if (t->fd < 0)
 		return t->fd;
 	/* Check again, as the file may have changed since the first check: another user's file is not touched. */
