@@ -131,13 +131,15 @@
  *   OUTBUF_REPLACE_IN_PLACE does the opposite in all these points, and gives up atomicity. The setuid, setgid and
  *   sticky bits of options.mode are set when everything is written. They are never copied from the file that is
  *   replaced.
- * - An existing file is replaced in two steps: the new file is linked under a hidden name, then renamed. A kill between
- *   the two can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. With options.durability any file has
- *   that name while commit waits for the disk, and where the file system has no O_TMPFILE files, from open on. So can a
- *   power failure leave it. The next run that needs a
- *   hidden name removes what was left, also what several writers of one path left. A file that is left stays only if
- *   more than eight of them ran at once, as its name cannot be told then, or if flock(2) does not work. The empty lock
- *   file of options.lock, which has a name of this form, is removed by the next run with that option.
+ * - An existing file is replaced in two steps: the new file is linked under a hidden name, then renamed. A kill
+ *   between the two can leave one file named .NAME.outbuf-XXXXXXXXXXXXX in the directory. With options.durability any
+ *   file has that name while commit waits for the disk, and where the file system has no O_TMPFILE files, from open
+ *   on. So can a power failure leave it. The next run that needs a hidden name removes what was left. What writers of
+ *   one path left that ran at the same time may take some dozens of runs, as each run looks at one more name. A file
+ *   that is left stays only if more than eight of them ran at once, as its name cannot be told then, if flock(2) does
+ *   not work, or if the directory shows another owner for each file. The empty lock file of options.lock, which has a
+ *   name of this form, is removed by the next run with that option. A program that is interrupted can remove its own:
+ *   outbuf_remove_temporary_files().
  * - In a directory that anybody may write to, and in a sticky one that a group may write to, the library follows no
  *   link, and writes to no FIFO, device or (in place) file, that somebody other than you and the directory's owner has
  *   put at the path: -EPERM.
@@ -235,7 +237,29 @@ enum outbuf_replace {
 	 * old content is lost at the first flush (outbuf_flush(), outbuf_sync() or outbuf_commit()), and no View is
 	 * staged until then.
 	 */
-	OUTBUF_REPLACE_IN_PLACE = 1
+	OUTBUF_REPLACE_IN_PLACE = 1,
+	/*
+	 * As OUTBUF_REPLACE_ATOMIC where that is possible. If the file at the path cannot be replaced, commit copies
+	 * the finished bytes over it, as cp(1) does: it is mounted by itself (in a container; EBUSY), it is another
+	 * user's in a sticky directory and may be written, the file system has no rename(2). If no temporary file can
+	 * be made beside it (the directory may not be written to, there is no inode left), the file is written in
+	 * place from the start. Its inode, owner and permissions stay then, and a crash while it is written leaves it
+	 * broken. outbuf_stats() says why (`replace_error`). outbuf_open() fails if the file can be neither replaced
+	 * nor written. On Windows it is the same as OUTBUF_REPLACE_ATOMIC.
+	 */
+	OUTBUF_REPLACE_ELSE_IN_PLACE = 2
+};
+
+/* What the file is until commit, unless it is written in place. */
+enum outbuf_placement {
+	/* A file without a name (O_TMPFILE), which no crash leaves behind; else one with a hidden name. */
+	OUTBUF_PLACE_AUTO = 0,
+	/*
+	 * A file with a hidden name, ".NAME.outbuf-XXXXXXXXXXXXX". For sandboxes whose rules against link(2) the
+	 * library cannot know before commit. (If it meets one, it copies the file.) The user asks for it by
+	 * OUTBUF_PLACEMENT=named.
+	 */
+	OUTBUF_PLACE_NAMED = 1
 };
 
 /* For things that may or may not be possible. */
@@ -376,11 +400,12 @@ struct outbuf_options {
 	 * TiB takes 400 MB.
 	 */
 	uint32_t check_complete;
+	uint32_t placement;  /* enum outbuf_placement */
 };
 
 #ifdef __cplusplus
 #define OUTBUF_OPTIONS_INIT \
-	{ sizeof(struct outbuf_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0 }
+	{ sizeof(struct outbuf_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0 }
 #else
 #define OUTBUF_OPTIONS_INIT { .size = sizeof(struct outbuf_options) }
 #endif
@@ -408,7 +433,8 @@ struct outbuf_options {
  *   -EISDIR        the path is a directory, ends in a slash, or in "." or ".."
  *   -EACCES, -EPERM, -EROFS   the directory (in place: the file) may not be written; options.durability is
  *                  OUTBUF_DURABLE_FULL and the directory may not be read
- *   -EBUSY         options.lock is OUTBUF_LOCK_TRY, and another output that locks has the path
+ *   -EBUSY         options.lock is OUTBUF_LOCK_TRY, and another output that locks has the path; or the file at the path
+ *                  is mounted by itself, so it cannot be replaced (see OUTBUF_REPLACE_ELSE_IN_PLACE)
  *   the errno of flock(2)   with options.lock: -ENOLCK, -EOPNOTSUPP where nothing can be locked
  *   -ENOTSUP       options.map, .stage or .flush ask for something impossible: to map a pipe, to use io_uring in a
  *                  library that was built without it, to stage what is written sequentially; or the file at the path
@@ -416,8 +442,9 @@ struct outbuf_options {
  *   the errno of io_uring_setup(2)   options.flush is OUTBUF_FLUSH_URING, and the kernel refuses
  *   -EBADF         "-" or /dev/fd/N, and the descriptor is not open for writing
  *   -EPERM         at the path is the link, FIFO, device or (in place) file of another user, in a directory that others
- *                  may write to; the directory is sticky, and another user's file is to be replaced; or the name of the
- *                  lock file (options.lock) is taken by something else
+ *                  may write to; the directory is sticky, and another user's file is to be replaced; the file may not
+ *                  be changed, or the directory not but by new names (chattr +i, chattr +a); or the name of the lock
+ *                  file (options.lock) is taken by something else
  *   -ENXIO         a socket is bound to the path
  *   -ENAMETOOLONG, -ELOOP, -ETXTBSY, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE, -EIO   as open(2)
  *   -EILSEQ        on Windows: the path is not UTF-8; -EINVAL if it names a stream of a file ("out:stream")
@@ -605,6 +632,15 @@ OUTBUF_API int outbuf_discard(struct outbuf *ob);
  * all Views and join their threads before. NULL is allowed. Owner. Returns 0.
  */
 OUTBUF_API int outbuf_close(struct outbuf *ob);
+
+/*
+ * Remove the temporary files and lock files that outputs of this process have at this moment, by their hidden names.
+ * For a handler of SIGINT or SIGTERM, and for atexit(3): the process must end after it, as the outputs cannot be
+ * committed any more. Safe in a signal handler (signal-safety(7)). Any thread. In a forked child it removes nothing of
+ * the parent's. A file without a name (O_TMPFILE) and a file that is recycled need it not, and one that is written in
+ * place stays. On Windows it does nothing: the system removes them.
+ */
+OUTBUF_API void outbuf_remove_temporary_files(void);
 
 /*
  * Make commit fail with `error` (a negative errno), unless the output has a sticky error already. For a worker whose
@@ -908,6 +944,8 @@ struct outbuf_stats {
 	                          * cannot be (in place, a descriptor, a sink, memory) */
 	uint64_t zeroed;         /* bytes of the recycled file that nobody wrote, and that were made zero */
 	uint64_t faults;         /* how often options.guard caught SIGBUS */
+	int replace_error;       /* why the file at the path was written over and not replaced, with
+	                          * OUTBUF_REPLACE_ELSE_IN_PLACE; 0: it was replaced, or commit has not tried yet */
 };
 
 /*

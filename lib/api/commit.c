@@ -160,3 +160,8 @@ int outbuf_close(struct outbuf *ob)
 	free(ob);
 	return 0;
 }
+
+void outbuf_remove_temporary_files(void)
+{
+	ob__target_remove_temporary();
+}

@@ -32,7 +32,7 @@ struct probe {
 #define AT(type, member, ...) \
 	LAYOUT(#type "." #member " is not where it was released", offsetof(struct type, member), __VA_ARGS__)
 
-SIZE(outbuf_options, 104, 88, 84);
+SIZE(outbuf_options, 112, 96, 88);
 AT(outbuf_options, size, 0, 0, 0);
 AT(outbuf_options, mode, 8, 4, 4);
 AT(outbuf_options, order, 12, 8, 8);
@@ -53,6 +53,7 @@ AT(outbuf_options, recycle, 88, 72, 68);
 AT(outbuf_options, durability, 92, 76, 72);
 AT(outbuf_options, lock, 96, 80, 76);
 AT(outbuf_options, check_complete, 100, 84, 80);
+AT(outbuf_options, placement, 104, 88, 84);
 
 SIZE(outbuf_view, 96, 72, 68);
 AT(outbuf_view, cur, 0, 0, 0);
@@ -71,7 +72,7 @@ AT(outbuf_view, swap, 92, 68, 64);
 AT(outbuf_view, flags, 93, 69, 65);
 AT(outbuf_view, place, 94, 70, 66);
 
-SIZE(outbuf_stats, 184, 160, 156);
+SIZE(outbuf_stats, 192, 168, 160);
 AT(outbuf_stats, size, 0, 0, 0);
 AT(outbuf_stats, output_size, 8, 8, 4);
 AT(outbuf_stats, mapped, 16, 16, 12);
@@ -93,6 +94,7 @@ AT(outbuf_stats, flush_why, 152, 136, 132);
 AT(outbuf_stats, recycle_why, 160, 140, 136);
 AT(outbuf_stats, zeroed, 168, 144, 140);
 AT(outbuf_stats, faults, 176, 152, 148);
+AT(outbuf_stats, replace_error, 184, 160, 156);
 
 SIZE(outbuf_overlap, 32, 32, 32);
 AT(outbuf_overlap, offset, 0, 0, 0);
@@ -104,6 +106,9 @@ VALUE(OUTBUF_LITTLE_ENDIAN, 0);
 VALUE(OUTBUF_BIG_ENDIAN, 1);
 VALUE(OUTBUF_REPLACE_ATOMIC, 0);
 VALUE(OUTBUF_REPLACE_IN_PLACE, 1);
+VALUE(OUTBUF_REPLACE_ELSE_IN_PLACE, 2);
+VALUE(OUTBUF_PLACE_AUTO, 0);
+VALUE(OUTBUF_PLACE_NAMED, 1);
 VALUE(OUTBUF_AUTO, 0);
 VALUE(OUTBUF_NO, 1);
 VALUE(OUTBUF_REQUIRE, 2);

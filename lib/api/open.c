@@ -31,9 +31,12 @@ static int open_target(struct outbuf *ob, const struct destination *to)
 	const struct target_request request = {
 		.mode = (mode_t)ob->options.mode,
 		.in_place = ob->options.replace == OUTBUF_REPLACE_IN_PLACE,
+		.else_in_place = ob->options.replace == OUTBUF_REPLACE_ELSE_IN_PLACE,
+		.named = ob->options.placement == OUTBUF_PLACE_NAMED,
 		.recycle = ob->options.recycle != 0,
 		.lock = ob->options.lock,
 		.durability = ob->options.durability,
+		.file_limit = ob->file_limit,
 	};
 
 	if (to->path != NULL)

@@ -34,9 +34,9 @@ int ob__options_copy(struct outbuf_options *to, const struct outbuf_options *fro
 	if (to->mode == 0)
 		to->mode = 0666;
 	if ((to->mode & ~07777u) != 0 ||
-	    to->order > OUTBUF_BIG_ENDIAN || to->replace > OUTBUF_REPLACE_IN_PLACE ||
+	    to->order > OUTBUF_BIG_ENDIAN || to->replace > OUTBUF_REPLACE_ELSE_IN_PLACE ||
 	    to->flush > OUTBUF_FLUSH_STREAM || to->durability > OUTBUF_DURABLE_FULL ||
-	    to->lock > OUTBUF_LOCK_WAIT || !choice_is_valid(to->map) ||
+	    to->lock > OUTBUF_LOCK_WAIT || to->placement > OUTBUF_PLACE_NAMED || !choice_is_valid(to->map) ||
 	    !choice_is_valid(to->prealloc) || !choice_is_valid(to->stage))
 		return -EINVAL;
 	return 0;

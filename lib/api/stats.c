@@ -56,6 +56,7 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	now.prealloc_error = ob->prealloc_error;
 	now.recycle_why = ob->target.recycle_why;
 	now.zeroed = atomic_load_explicit(&ob->zeroed, memory_order_relaxed);
+	now.replace_error = ob->target.replace_error;
 	now.faults = atomic_load_explicit(&ob->faults, memory_order_relaxed);
 
 	/* As with options: fill as many members as the caller has, and zero those that this library does not know. */

@@ -17,6 +17,7 @@
 #define NAME_BYTES_MAX 64
 #define SUFFIX ".outbuf-"
 #define SUFFIX_CHARS 13 /* 64 bits, 5 at a time */
+_Static_assert(1 + NAME_BYTES_MAX + sizeof SUFFIX - 1 + SUFFIX_CHARS == HIDDEN_NAME_MAX, "hidden_name.h");
 
 static char *make_name(const char *name, uint64_t bits)
 {

@@ -11,6 +11,9 @@
 /* How many names are tried before EEXIST is returned. Those that cannot be told are random: one in 2^64 exists. */
 #define HIDDEN_TRIES 16
 
+/* The longest hidden name, in bytes: 64 bytes of NAME, and what is around them. */
+#define HIDDEN_NAME_MAX 86
+
 /*
  * Make a hidden name for the file `name`. For a try below HIDDEN_KNOWN it depends on `name` and the try alone; for any
  * other try it is random, and nobody can guess it. The caller frees *hidden. Any thread. 0, -ENOMEM, or an error of

@@ -29,9 +29,12 @@ enum target_kind {
 struct target_request {
 	mode_t mode;         /* permissions, before the umask */
 	int in_place;        /* 1: write the file at the path itself */
+	int else_in_place;   /* 1: write the file at the path itself if it cannot be replaced */
+	int named;           /* 1: the file has a hidden name from the start */
 	int recycle;         /* 1: write over the spare if it can be used, and leave one for the next run */
 	uint32_t lock;       /* enum outbuf_lock */
 	uint32_t durability; /* enum outbuf_durability */
+	uint64_t file_limit; /* RLIMIT_FSIZE at open, in bytes: beyond it ftruncate(2) and fallocate(2) raise SIGXFSZ */
 };
 
 /* All members are written by the owner's thread alone. Views read `fd`. */
@@ -47,6 +50,8 @@ struct target {
 	char *name;                    /* last component of the path; Windows: in lower case */
 	char *hidden;                  /* the name that the file has until it is published; NULL: it has none */
 	char *lock_name;               /* name of the lock file in `dirfd`; NULL: no lock was asked for */
+	struct temporary *noted;       /* `hidden` as a signal handler finds it; NULL: it does not */
+	struct temporary *lock_noted;  /* and `lock_name` */
 	struct target_paths *paths;    /* Windows: full paths, instead of `dirfd` and `hidden` */
 	int has_spare_name;            /* 1: `hidden` is the name under which the next run looks for its spare */
 	uint64_t size;                 /* the length of the file as the library set it, in bytes */
@@ -57,6 +62,10 @@ struct target {
 	int in_order;                  /* 1: it can only be written from the first byte to the last, and not be read */
 	int created;                   /* TARGET_IN_PLACE, 1: this output created the file */
 	int old_content;               /* TARGET_IN_PLACE, 1: the file's former content is still in it */
+	uid_t owner;                   /* Unix: a file with a hidden name that has this owner may be ours */
+	int no_inodes;                 /* 1: inode numbers tell no files apart here (evidence.c) */
+	int path_was_free;             /* 1: nothing was at the path when the output was opened */
+	int replace_error;             /* why the file at the path was written over; 0: it was replaced */
 	int published;                 /* 1: the file stands at the path, also if something failed after that */
 };
 
@@ -89,6 +98,12 @@ int ob__target_check_length(const struct target *t);
  * errno of ftruncate(2).
  */
 int ob__target_cut_excess(struct target *t);
+
+/* The former content of a file that is written in place goes, if it is still there. 0 or a negative errno. */
+int ob__target_drop_old_content(struct target *t);
+
+/* As ftruncate(2) to 0, which was refused by `error`: open the file once more, and empty it by that. 0 or `error`. */
+int ob__target_empty(struct target *t, int error);
 
 /* Bytes were written up to `size`, so the file is at least that long. */
 void ob__target_note_length(struct target *t, uint64_t size);
@@ -137,6 +152,9 @@ void ob__target_remove(struct target *t);
 
 /* Remove the file unless it was published, and close everything. May be called at any time, also twice. */
 void ob__target_abandon(struct target *t);
+
+/* Remove the temporary files of all targets of this process. Safe in a signal handler. Any thread. */
+void ob__target_remove_temporary(void);
 
 /* "nameless", "named", "recycled", "in-place", "descriptor", "none": for outbuf_stats(). */
 const char *ob__target_placement(const struct target *t);

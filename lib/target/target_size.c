@@ -24,17 +24,23 @@ void ob__target_note_length(struct target *t, uint64_t size)
 }
 
 /* Can a file be that long? Asked before ftruncate(2) and fallocate(2), which raise SIGXFSZ beyond RLIMIT_FSIZE. */
-static int check_size(uint64_t size)
+static int check_size(const struct target *t, uint64_t size)
 {
-	if (size > INT64_MAX || (uint64_t)(off_t)size != size || size > ob__sys_file_limit())
-		return -EFBIG;
-	return 0;
+	return size > INT64_MAX || (uint64_t)(off_t)size != size || size > t->request.file_limit ? -EFBIG : 0;
 }
 
-static int drop_old_content(struct target *t)
+/* ftruncate(2) says so where there is none (rclone, other servers of FUSE), or where it makes no file longer. */
+static int is_refusal(int error)
+{
+	return error == -ENOSYS || error == -EOPNOTSUPP || error == -EPERM || error == -EACCES || error == -EINVAL;
+}
+
+int ob__target_drop_old_content(struct target *t)
 {
 	int r = t->old_content ? ob__sys_ftruncate(t->fd, 0) : 0;
 
+	if (is_refusal(r))
+		r = ob__target_empty(t, r);
 	if (r == 0)
 		t->old_content = 0;
 	return r;
@@ -81,21 +87,27 @@ static int zero_excess(struct target *t, uint64_t size)
 	return r;
 }
 
+/* The length by fstat(2), without ftruncate(2): it is right already, or the last byte is written. 0 or `error`. */
+static int change_length_by_writing(struct target *t, uint64_t size, int error)
+{
+	struct stat st;
+	int r = ob__sys_fstat(t->fd, &st);
+
+	/* It may be longer than was noted: what is written makes it longer. */
+	if (r < 0 || (uint64_t)st.st_size > size)
+		return r < 0 ? r : error;
+	return (uint64_t)st.st_size == size ? 0 : ob__sys_pwrite_all(t->fd, "", 1, size - 1);
+}
+
 /* Give the file another length. 0 or a negative errno. */
 static int change_length(struct target *t, uint64_t size)
 {
-	struct stat st;
 	int r;
 
-	if (!t->fs->no_ftruncate)
-		return ob__sys_ftruncate(t->fd, size);
-	/* It may be longer than was noted: what is written makes it longer. */
-	r = ob__sys_fstat(t->fd, &st);
-	if (r < 0 || (uint64_t)st.st_size == size)
-		return r;
-	if ((uint64_t)st.st_size > size)
-		return ob__sys_ftruncate(t->fd, size);
-	return ob__sys_pwrite_all(t->fd, "", 1, size - 1);
+	if (t->fs->no_ftruncate && change_length_by_writing(t, size, -EOPNOTSUPP) == 0)
+		return 0;
+	r = ob__sys_ftruncate(t->fd, size);
+	return is_refusal(r) ? change_length_by_writing(t, size, r) : r;
 }
 
 int ob__target_resize(struct target *t, uint64_t size)
@@ -106,9 +118,9 @@ int ob__target_resize(struct target *t, uint64_t size)
 		t->size = size;
 		return 0;
 	}
-	r = check_size(size);
+	r = check_size(t, size);
 	if (r == 0)
-		r = drop_old_content(t);
+		r = ob__target_drop_old_content(t);
 	if (r == 0 && size != t->size) {
 		r = ob__target_check_length(t);
 		if (r == 0)
@@ -177,9 +189,9 @@ int ob__target_preallocate(struct target *t, uint64_t size, int *unsupported)
 		*unsupported = -EOPNOTSUPP;
 		return ob__target_resize(t, size);
 	}
-	r = check_size(size);
+	r = check_size(t, size);
 	if (r == 0)
-		r = drop_old_content(t);
+		r = ob__target_drop_old_content(t);
 	if (r == 0)
 		r = ob__target_check_length(t);
 	if (r < 0 || size <= t->preallocated)

@@ -178,17 +178,18 @@ static void test_options(void **state)
 	unsigned i;
 
 	/* Each member, with a value it does not have. */
-	for (i = 0; i < 8; i++) {
+	for (i = 0; i < 9; i++) {
 		o = (struct outbuf_options)OUTBUF_OPTIONS_INIT;
 		switch (i) {
 		case 0: o.size = 0; break;
 		case 1: o.size = sizeof o.size - 1; break;
 		case 2: o.mode = 010000; break;
 		case 3: o.order = 2; break;
-		case 4: o.replace = 2; break;
+		case 4: o.replace = 3; break;
 		case 5: o.map = 3; break;
 		case 6: o.prealloc = 3; break;
 		case 7: o.lock = 3; break;
+		case 8: o.placement = 2; break;
 		}
 		assert_int_equal(try_open(s->path, &o), -EINVAL);
 	}

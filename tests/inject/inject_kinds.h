@@ -29,9 +29,9 @@
 	/* With a hidden name, or in place. EEXIST: another name; or it was there before. */ \
 	KIND(open_new, openat, \
 	     HARD(EACCES, EPERM, EROFS, FULL, EIO, ENOENT, ENOMEM, NO_DESCRIPTOR), SOFT(EINTR, EEXIST), 0) \
-	/* In place, what was there. */ \
-	KIND(open_old, openat, HARD(EACCES, EPERM, EROFS, EIO, ETXTBSY, ENOMEM, NO_DESCRIPTOR), \
-	     SOFT(EINTR), 0) \
+	/* In place, what was there. EACCES: it may be allowed to be written and not read. */ \
+	KIND(open_old, openat, HARD(EPERM, EROFS, EIO, ETXTBSY, ENOMEM, NO_DESCRIPTOR), \
+	     SOFT(EINTR, EACCES), 0) \
 	/* Made by whoever comes first; who may not write to it may still lock it. */ \
 	KIND(open_lock, openat, HARD(EPERM, EROFS, FULL, EIO, ENOMEM, NO_DESCRIPTOR), SOFT(EINTR, EACCES), 0) \
 	/* To be recycled, or cleaned away: else it is not; /dev/null: else the file lives a little longer. */ \
@@ -48,9 +48,11 @@
 	/* Is /proc mounted? Is it a regular file? */ \
 	KIND(fstat_file, fstat, HARD(0), SOFT(EIO, ENOMEM, EOVERFLOW), 0) \
 	/* What stands at the path, if anything. */ \
-	KIND(fstatat_path, fstatat, HARD(EACCES, EIO, ENOMEM, EOVERFLOW), SOFT(ENOENT), 0) \
+	KIND(stat_path, stat_traits, HARD(EACCES, EIO, ENOMEM, EOVERFLOW), SOFT(ENOENT), 0) \
+	KIND(stat_dir, stat_traits, HARD(EIO, ENOMEM, EOVERFLOW), SOFT(0), 0) \
 	KIND(fstatat_other, fstatat, HARD(0), SOFT(EACCES, ENOENT, EIO, ENOMEM), 0) \
-	KIND(ftruncate, ftruncate, HARD(EFBIG, EIO, EPERM, FULL), SOFT(EINTR), 0) \
+	/* EPERM, if there is no such call: the last byte is written. */ \
+	KIND(ftruncate, ftruncate, HARD(EFBIG, EIO, FULL), SOFT(EINTR, EPERM), 0) \
 	/* An unknown file system then. */ \
 	KIND(fstatfs, fstatfs, HARD(0), SOFT(EACCES, EINTR, EIO, ENOMEM, ENOSYS, EOVERFLOW), 0) \
 	KIND(fallocate, fallocate, HARD(FULL, EFBIG, EIO), \
@@ -71,11 +73,13 @@
 	KIND(fgetxattr, fgetxattr, HARD(0), SOFT(ENODATA, EOPNOTSUPP, ERANGE, E2BIG, EIO), 0) \
 	/* Not a name of a descriptor then. */ \
 	KIND(readlinkat, readlinkat, HARD(0), SOFT(EACCES, EINVAL, EIO, ENOENT, ENOMEM), 0) \
-	/* Something has come to the name meanwhile: another is tried. ENOENT: other ways over /proc. */ \
-	KIND(linkat, linkat, HARD(EACCES, FULL, EIO, EMLINK, ENOMEM, EPERM, EROFS, EXDEV), \
-	     SOFT(EEXIST, ENOENT), 0) \
+	/* The name is taken: another is tried. ENOENT: other ways over /proc. Forbidden: the file is copied. */ \
+	KIND(linkat, linkat, HARD(FULL, EIO, EMLINK, ENOMEM, EROFS, EXDEV), SOFT(EEXIST, ENOENT, EACCES, EPERM), 0) \
+	KIND(copy_range, copy_range, HARD(0), \
+	     SOFT(EXDEV, EINVAL, ENOSYS, EOPNOTSUPP, EPERM, EINTR, EIO, ENOMEM, FULL), 0) \
+	/* Where a server is asked, the file is closed, and once more renamed. */ \
 	KIND(renameat, renameat, \
-	     HARD(EACCES, EBUSY, FULL, EIO, EISDIR, EMLINK, ENOENT, ENOMEM, EPERM, EROFS, EXDEV), SOFT(0), 0) \
+	     HARD(FULL, EIO, EISDIR, EMLINK, ENOENT, ENOMEM, EROFS, EXDEV), SOFT(EACCES, EBUSY, EPERM), 0) \
 	KIND(exchange, exchange, HARD(0), \
 	     SOFT(ENOSYS, EINVAL, EACCES, EBUSY, EIO, ENOENT, ENOMEM, EPERM, EROFS, EXDEV, FULL), 0) \
 	/* The file stays: see `litter` in ways.h. */ \

@@ -83,11 +83,14 @@ static void run_way(const struct sandbox *s, enum way way)
 	assert_filled(s, 5000);
 }
 
-/* One leftover under each name, alone and with all others. */
+/*
+ * One leftover under each name, alone and with all others. Alone under another name than the first, it is found when
+ * that name has its turn.
+ */
 static void test_all_are_found(void **state)
 {
 	struct sandbox *s = *state;
-	int way, only, i;
+	int way, only, runs, i;
 
 	for (way = 0; way < WAYS; way++)
 		for (only = -1; only < HIDDEN_KNOWN; only++) {
@@ -99,7 +102,11 @@ static void test_all_are_found(void **state)
 				if (only < 0 || i == only)
 					write_file(path, "left", 4, 0644);
 			}
-			run_way(s, (enum way)way);
+			/* With recycling the first one is no leftover but a spare, so it is no sign of trouble. */
+			runs = only > 0 || way == RECYCLED ? 1000 : 1;
+			do
+				run_way(s, (enum way)way);
+			while (--runs > 0 && sandbox_entries(s) > (way == RECYCLED ? 2 : 1));
 			/* With recycling the last output stays as the spare, where that works. */
 			if (sandbox_entries(s) > (way == RECYCLED ? 2 : 1))
 				fail_msg("way %d, %d: %u files are left", way, only, sandbox_entries(s) - 1);

@@ -20,6 +20,7 @@
 #include <sys/file.h>
 #ifdef __linux__
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #endif
@@ -28,10 +29,16 @@
 #include <sys/random.h>
 #endif
 
-#include "system/unix/sys_unix.h"
+#include "system/unix/sys_names.h"
 
 #ifndef RENAME_EXCHANGE /* of renameat2(2); only glibc's <stdio.h> defines it */
 #define RENAME_EXCHANGE 2
+#endif
+
+#if defined HAVE_STATX && defined STATX_ATTR_MOUNT_ROOT
+#define ATTR_MOUNT_ROOT STATX_ATTR_MOUNT_ROOT
+#else
+#define ATTR_MOUNT_ROOT 0x2000 /* Linux 5.8 */
 #endif
 
 /* Functions for the slots of the table. The calls that are variadic, or that a system may not have, need one. */
@@ -39,6 +46,58 @@
 static int real_openat(int dirfd, const char *path, int flags, mode_t mode)
 {
 	return openat(dirfd, path, flags, mode);
+}
+
+/* What the library looks at of a struct stat, from a struct statx. */
+#ifdef HAVE_STATX
+static void take_statx(struct stat *st, const struct statx *from)
+{
+	*st = (struct stat){
+		.st_dev = makedev(from->stx_dev_major, from->stx_dev_minor),
+		.st_ino = (ino_t)from->stx_ino,
+		.st_mode = from->stx_mode,
+		.st_nlink = (nlink_t)from->stx_nlink,
+		.st_uid = from->stx_uid,
+		.st_gid = from->stx_gid,
+		.st_size = (off_t)from->stx_size,
+		.st_blocks = (blkcnt_t)from->stx_blocks,
+	};
+}
+#endif
+
+static int real_stat_traits(int dirfd, const char *path, struct stat *st, unsigned *traits)
+{
+#ifdef HAVE_STATX
+	struct statx x;
+
+	*traits = 0;
+	if (statx(dirfd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS, &x) == 0) {
+		take_statx(st, &x);
+		if (x.stx_attributes & STATX_ATTR_IMMUTABLE)
+			*traits |= SYS_IMMUTABLE;
+		if (x.stx_attributes & STATX_ATTR_APPEND)
+			*traits |= SYS_APPEND_ONLY;
+		if (x.stx_attributes & ATTR_MOUNT_ROOT)
+			*traits |= SYS_MOUNT_POINT;
+		return 0;
+	}
+	/* Sandboxes refuse what they do not know; where nobody does, the second answer is the same. */
+	if (errno != ENOSYS && errno != EPERM && errno != EACCES && errno != EINVAL)
+		return -1;
+#endif
+	*traits = 0;
+	return *path == '\0' ? fstat(dirfd, st) : fstatat(dirfd, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
+static ssize_t real_copy_range(int from, off_t *at, int to, size_t n)
+{
+#ifdef HAVE_COPY_FILE_RANGE
+	return copy_file_range(from, at, to, NULL, n, 0);
+#else
+	(void)from, (void)at, (void)to, (void)n;
+	errno = ENOSYS;
+	return -1;
+#endif
 }
 
 static int real_fallocate(int fd, int mode, off_t offset, off_t length)
@@ -91,6 +150,23 @@ static int real_dup_over(int fd, int other)
 		fcntl(other, F_SETFD, FD_CLOEXEC);
 	return r;
 #endif
+}
+
+/* Some sandboxes forbid the older of two calls that do the same. */
+static int real_renameat(int fromdir, const char *from, int todir, const char *to)
+{
+	int r = renameat(fromdir, from, todir, to);
+
+#ifdef SYS_renameat2
+	if (r < 0 && (errno == ENOSYS || errno == EPERM || errno == EACCES)) {
+		int error = errno;
+
+		r = (int)syscall(SYS_renameat2, fromdir, from, todir, to, 0);
+		if (r < 0)
+			errno = error;
+	}
+#endif
+	return r;
 }
 
 static int real_exchange(int dirfd, const char *a, const char *b)
@@ -165,6 +241,8 @@ struct sys_table ob__sys_table = {
 	.fcntl = real_fcntl,
 	.fstat = fstat,
 	.fstatat = fstatat,
+	.stat_traits = real_stat_traits,
+	.copy_range = real_copy_range,
 	.ftruncate = ftruncate,
 	.fallocate = real_fallocate,
 #ifdef __linux__
@@ -183,7 +261,7 @@ struct sys_table ob__sys_table = {
 	.fgetxattr = real_fgetxattr,
 	.readlinkat = readlinkat,
 	.linkat = linkat,
-	.renameat = renameat,
+	.renameat = real_renameat,
 	.exchange = real_exchange,
 	.unlinkat = unlinkat,
 	.getrandom = real_getrandom,

@@ -25,6 +25,9 @@ struct sys_table {
 	int (*fcntl)(int fd, int command, void *arg);
 	int (*fstat)(int fd, struct stat *st);
 	int (*fstatat)(int dirfd, const char *path, struct stat *st, int flags);
+	/* fstatat(2), and what statx(2) says besides: enum sys_traits. */
+	int (*stat_traits)(int dirfd, const char *path, struct stat *st, unsigned *traits);
+	ssize_t (*copy_range)(int from, off_t *at, int to, size_t n); /* copy_file_range(2), to the position of `to` */
 	int (*ftruncate)(int fd, off_t size);
 #ifdef __linux__
 	int (*fstatfs)(int fd, struct statfs *st);

@@ -37,8 +37,9 @@ static int has_room_now(int r, int *waited)
 }
 
 /*
- * Programs print to descriptors 1 and 2. A program that was started with these closed (by cron, or as a daemon) would get
- * them for its next files, and its messages would be written into the output. So no descriptor of ours is one of them.
+ * Programs print to descriptors 1 and 2. A program that was started with these closed (by cron, or as a daemon) would
+ * get them for its next files, and its messages would be written into the output. So no descriptor of ours is one of
+ * them.
  */
 static int move_up(int fd)
 {
@@ -176,6 +177,11 @@ int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 	return result_or_errno(ob__sys_table.fstatat(dirfd, path, st, flags));
 }
 
+int ob__sys_stat_traits(int dirfd, const char *path, struct stat *st, unsigned *traits)
+{
+	return result_or_errno(ob__sys_table.stat_traits(dirfd, path, st, traits));
+}
+
 int ob__sys_ftruncate(int fd, uint64_t size)
 {
 	int r, waited = 0;
@@ -270,6 +276,18 @@ int ob__sys_fchmod(int fd, mode_t mode)
 	return result_or_errno(ob__sys_table.fchmod(fd, mode));
 }
 
+int ob__sys_add_special_bits(int fd, mode_t special)
+{
+	struct stat st;
+	int r = ob__sys_fstat(fd, &st);
+
+	if (r == 0)
+		r = ob__sys_fchmod(fd, (st.st_mode & 0777) | special);
+	if (r == 0)
+		r = ob__sys_fstat(fd, &st);
+	return r < 0 ? r : (special & ~st.st_mode & S_ISGID) ? -EPERM : 0;
+}
+
 /*
  * The path of a descriptor in /proc. linkat(fd, "", ..., AT_EMPTY_PATH) needs CAP_DAC_READ_SEARCH before Linux 6.10.
  * linkat(2) of this path, which open(2) describes for O_TMPFILE, needs nothing but /proc.
@@ -309,19 +327,15 @@ int ob__sys_link_fd(int fd, int todir, const char *to)
 	return r;
 }
 
+/*
+ * Asked by link(2) itself, to a name that always exists: the kernel says EEXIST after it has found the file, and before
+ * it looks at the directory.
+ */
 int ob__sys_link_fd_works(int fd)
 {
-	struct stat by_fd, by_path;
-	char path[32];
-	int r;
+	int r = ob__sys_link_fd(fd, AT_FDCWD, ".");
 
-	proc_path(path, "self", fd);
-	r = ob__sys_fstat(fd, &by_fd);
-	if (r == 0)
-		r = ob__sys_fstatat(AT_FDCWD, path, &by_path, 0);
-	if (r == 0 && (by_fd.st_ino != by_path.st_ino || by_fd.st_dev != by_path.st_dev))
-		r = -ENOENT;
-	return r;
+	return r == -EEXIST ? 0 : r == 0 ? -EPERM : r;
 }
 
 int ob__sys_renameat(int dirfd, const char *from, const char *to)

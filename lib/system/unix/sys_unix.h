@@ -17,14 +17,12 @@
 #include <sys/types.h>
 
 #include "system/sys.h"
+#include "system/unix/sys_names.h"
 
 /*
  * A call that fails because the disk is full, or because there are too many descriptors, is made once more if
  * ob__sys_wait_for_room() says so.
  */
-
-/* 0, 1 and 2 are standard input, output and error. No descriptor that these functions make is below this. */
-#define SYS_FIRST_DESCRIPTOR 3
 
 /* openat(2) with the caller's flags and those of all our descriptors: O_CLOEXEC, O_NOCTTY. Retries EINTR. */
 int ob__sys_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -46,10 +44,29 @@ void ob__sys_set_blocking(int fd);
 /* The target of a symbolic link, at most n - 1 bytes of it, and a NUL. */
 int ob__sys_readlinkat(int dirfd, const char *path, char *to, size_t n);
 int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags);
+/*
+ * As fstatat(2) by AT_SYMLINK_NOFOLLOW; "" is `dirfd` itself. *traits: of enum sys_traits, as far as kernel and file
+ * system tell.
+ */
+int ob__sys_stat_traits(int dirfd, const char *path, struct stat *st, unsigned *traits);
+/*
+ * Copy n bytes from the beginning of one file to the position of another descriptor, from the first to the last, by
+ * the file system itself where that is possible (copy_file_range(2)). `from` may be anywhere, `to` must be at its
+ * beginning. -EIO if `from` is shorter. Retries EINTR. (sys_copy.c)
+ */
+int ob__sys_copy(int from, int to, uint64_t n);
 int ob__sys_fchmod(int fd, mode_t mode);
+/*
+ * Set the setuid, setgid and sticky bits that are in `special`. -EPERM if the system does not set them, which chmod(2)
+ * does not always say: it clears setgid without an error if the file's group is not one of the process's groups.
+ */
+int ob__sys_add_special_bits(int fd, mode_t special);
 /* Give the file behind the descriptor a name. */
 int ob__sys_link_fd(int fd, int todir, const char *to);
-/* 0 if ob__sys_link_fd() can work here: /proc is mounted and shows the descriptor. */
+/*
+ * 0 if ob__sys_link_fd() can work here. -ENOENT: /proc does not show the descriptor; another errno: link(2) is
+ * forbidden, as by seccomp(2).
+ */
 int ob__sys_link_fd_works(int fd);
 int ob__sys_renameat(int dirfd, const char *from, const char *to);
 /* Exchange two names in one step. -ENOSYS, -EINVAL where the system or the file system cannot do that. */

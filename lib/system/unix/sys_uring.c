@@ -62,8 +62,8 @@ static int check_write_supported(struct io_uring *ring)
 static _Atomic unsigned rings_closed;
 
 /*
- * A ring whose descriptor is not one of the standard ones. liburing opens it, so the free ones of these are taken first,
- * by what can be neither read nor written.
+ * A ring whose descriptor is not one of the standard ones. liburing opens it, so the free ones of these are taken
+ * first, by what can be neither read nor written.
  */
 static int init_above_standard(unsigned entries, struct io_uring *ring)
 {

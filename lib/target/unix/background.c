@@ -42,9 +42,9 @@ void ob__background_close(int fd, const struct stat *st)
 		ob__sys_close(fd);
 }
 
-int ob__background_keep_open(int dirfd, const char *name, int small, struct stat *st)
+int ob__background_keep_open(int dirfd, const char *name, int small, const struct stat *st)
 {
-	if (ob__sys_fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) < 0 || (!is_large(st) && !small) || st->st_nlink != 1)
+	if (st->st_mode == 0 || (!is_large(st) && !small) || st->st_nlink != 1)
 		return -1;
 	return ob__sys_openat(dirfd, name, O_PATH | O_NOFOLLOW, 0);
 }

@@ -14,9 +14,15 @@
  * In all other cases somebody is writing the same path at this moment, or has planted a file there. Then the next name
  * is used, and a random one only if none of these is free. Where flock(2) is missing nothing is removed.
  *
- * A file can be left under any of these names while the ones before it are free, as other writers have finished. So
- * whoever needs a hidden name also looks at all known names behind its own: 7 calls of fstatat(2), 11 us of 290 for a
- * commit.
+ * A file can be left under any of these names while the ones before it are free: its writer was killed, and others who
+ * wrote the same path at that time were not. So whoever needs a hidden name looks at one of the other known names,
+ * too, each time at another one: one call of fstatat(2). If there is a sign of trouble (a leftover, or names that are
+ * in use), it looks at all of them.
+ *
+ * Some file systems show every file as another user's (NFS's all_squash, vfat, bindfs). The owner that a file of ours
+ * gets there is known when it is created. Then the names before it are looked at, too.
+ *
+ * Some remove no file that is open. There the name is removed once more after closing.
  *
  * It is no danger that these names can be guessed. The file is created by O_EXCL or linkat(2), which neither
  * follow a link nor overwrite a file, and a user who can list the directory sees any name. A process id would not do
@@ -35,16 +41,8 @@
 #include "system/unix/sys_unix.h"
 #include "target/hidden_name.h"
 #include "target/unix/background.h"
-
-int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st)
-{
-	struct stat now;
-	int r = ob__sys_fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW);
-
-	if (r < 0)
-		return r == -ENOENT ? 0 : r;
-	return now.st_dev == st->st_dev && now.st_ino == st->st_ino;
-}
+#include "target/unix/evidence.h"
+#include "target/unix/temporary.h"
 
 int ob__hidden_is_locked(int dirfd, int error)
 {
@@ -55,40 +53,51 @@ int ob__hidden_is_locked(int dirfd, int error)
 }
 
 /* Can the file be nobody else's? 0, or the error of ob__hidden_open_locked(). */
-static int check_ownership(const struct stat *st)
+static int check_ownership(const struct target *t, const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
 		return -EBADF;
-	if (st->st_uid != geteuid())
+	if (st->st_uid != t->owner)
 		return -EPERM;
 	return st->st_nlink != 1 ? -EMLINK : 0;
 }
 
-int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat *st)
+/* Does the name still lead to the file *st? 1, 0, or a negative errno. */
+static int still_leads_to(const struct target *t, const char *hidden, const struct stat *st)
 {
-	int fd, r = ob__sys_fstatat(dirfd, hidden, st, AT_SYMLINK_NOFOLLOW);
+	struct stat now;
+	int r = ob__sys_fstatat(t->dirfd, hidden, &now, AT_SYMLINK_NOFOLLOW);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	return t->no_inodes || (now.st_dev == st->st_dev && now.st_ino == st->st_ino);
+}
+
+int ob__hidden_open_locked(const struct target *t, const char *hidden, int flags, struct stat *st)
+{
+	int fd, r = ob__sys_fstatat(t->dirfd, hidden, st, AT_SYMLINK_NOFOLLOW);
 
 	/* Checked before it is opened: opening a device may have an effect, and opening a FIFO may wait. */
 	if (r == 0)
-		r = check_ownership(st);
+		r = check_ownership(t, st);
 	if (r < 0)
 		return r;
-	fd = ob__sys_openat(dirfd, hidden, flags | O_NOFOLLOW | O_NONBLOCK, 0);
+	fd = ob__sys_openat(t->dirfd, hidden, flags | O_NOFOLLOW | O_NONBLOCK, 0);
 	if (fd < 0)
 		return fd == -ETXTBSY ? -EBUSY : fd == -ELOOP ? -EBADF : fd == -EPERM ? -EACCES : fd;
 	r = ob__sys_lock(fd, 0);
-	if (ob__hidden_is_locked(dirfd, r))
+	if (ob__hidden_is_locked(t->dirfd, r))
 		r = -EBUSY;
 	if (r == 0)
 		r = ob__sys_fstat(fd, st);
 	if (r == 0)
-		r = check_ownership(st);
+		r = check_ownership(t, st);
 	/*
 	 * Between opening and locking, its writer may have published it. Then the name leads to another file, or to
 	 * none.
 	 */
 	if (r == 0)
-		r = ob__hidden_names_file(dirfd, hidden, st);
+		r = still_leads_to(t, hidden, st);
 	if (r > 0)
 		return fd;
 	r = r == 0 ? -ENOENT : r;
@@ -96,20 +105,20 @@ int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat
 	return r;
 }
 
-int ob__hidden_lock_created(int dirfd, const char *hidden, int fd)
+int ob__hidden_lock_created(struct target *t)
 {
 	struct stat st;
-	int r = ob__sys_lock(fd, 0);
+	int r = ob__sys_lock(t->fd, 0);
 
 	/* Another process has locked it as a leftover, and is about to remove it. */
-	if (ob__hidden_is_locked(dirfd, r))
+	if (ob__hidden_is_locked(t->dirfd, r))
 		return -EEXIST;
 	if (r < 0)
 		return 0;
-	r = ob__sys_fstat(fd, &st);
-	if (r == 0)
-		r = ob__hidden_names_file(dirfd, hidden, &st);
-	return r < 0 ? r : r == 0 ? -EEXIST : 0;
+	if (ob__sys_fstat(t->fd, &st) == 0)
+		t->owner = st.st_uid;
+	r = ob__evidence_is_ours(t, t->hidden, t->fd);
+	return r == 0 || r == -ENOENT ? -EEXIST : r < 0 ? r : 0;
 }
 
 /*
@@ -117,32 +126,56 @@ int ob__hidden_lock_created(int dirfd, const char *hidden, int fd)
  * published in this moment. Only if that does not do: on NFS flock(2) refuses such a descriptor by EBADF, and some
  * outputs may be written but not read.
  */
-static int open_leftover(int dirfd, const char *hidden, struct stat *st)
+static int open_leftover(const struct target *t, const char *hidden, struct stat *st)
 {
-	int fd = ob__hidden_open_locked(dirfd, hidden, O_RDONLY, st);
+	int fd = ob__hidden_open_locked(t, hidden, O_RDONLY, st);
 
-	return fd == -EBADF || fd == -EACCES ? ob__hidden_open_locked(dirfd, hidden, O_WRONLY, st) : fd;
+	return fd == -EBADF || fd == -EACCES ? ob__hidden_open_locked(t, hidden, O_WRONLY, st) : fd;
 }
 
-int ob__hidden_remove_leftover(int dirfd, const char *hidden)
+int ob__hidden_remove_leftover(const struct target *t, const char *hidden)
 {
 	struct stat st;
-	int fd = open_leftover(dirfd, hidden, &st);
+	int fd = open_leftover(t, hidden, &st);
 	int r;
 
 	if (fd < 0)
 		return fd;
-	r = ob__sys_unlinkat(dirfd, hidden);
-	ob__background_close(fd, &st);
-	return r;
+	r = ob__sys_unlinkat(t->dirfd, hidden);
+	if (r == 0) {
+		ob__background_close(fd, &st);
+		return 0;
+	}
+	ob__sys_close(fd);
+	return ob__sys_unlinkat(t->dirfd, hidden);
 }
 
-void ob__hidden_remove_behind(int dirfd, const char *name, int try)
+static void remove_known(const struct target *t, int try)
 {
 	char *hidden;
 
-	while (++try < HIDDEN_KNOWN && ob__hidden_name(name, try, &hidden) == 0) {
-		ob__hidden_remove_leftover(dirfd, hidden);
-		free(hidden);
-	}
+	if (ob__hidden_name(t->name, try, &hidden) < 0)
+		return;
+	ob__hidden_remove_leftover(t, hidden);
+	free(hidden);
+}
+
+void ob__hidden_remove_others(const struct target *t, int try, int trouble)
+{
+	int all = trouble || try > 0, i;
+
+	/* The clock chooses: it does not matter which one it is, as long as all have their turn. */
+	if (!all)
+		remove_known(t, 1 + (int)(ob__sys_now() / 1024 % (HIDDEN_KNOWN - 1)));
+	for (i = t->owner == geteuid() ? try + 1 : 0; all && i < HIDDEN_KNOWN; i++)
+		if (i != try)
+			remove_known(t, i);
+}
+
+void ob__hidden_forget(struct target *t)
+{
+	ob__temporary_forget(t->noted);
+	t->noted = NULL;
+	free(t->hidden);
+	t->hidden = NULL;
 }

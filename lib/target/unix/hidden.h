@@ -5,6 +5,8 @@
 
 #include <sys/stat.h>
 
+#include "target/target.h"
+
 /*
  * Open the file with a hidden name by `flags`, if it can only be ours, and lock it: as long as the descriptor is
  * open, no other process takes the file for a leftover. Owner. Returns the descriptor and fills *st, or
@@ -16,35 +18,35 @@
  *   -EBUSY    a process that is still alive has locked it, or runs it
  *   another errno of open(2), fstat(2), flock(2)
  */
-int ob__hidden_open_locked(int dirfd, const char *hidden, int flags, struct stat *st);
+int ob__hidden_open_locked(const struct target *t, const char *hidden, int flags, struct stat *st);
 
 /*
- * Lock the file behind `fd`, which was just created under the hidden name. Owner. 0; -EEXIST if another process took
- * the file for a leftover in that moment, so that the name does not lead to it any more; another errno if it is not
- * known where the name leads, and then the caller still has to remove the file. Where the file system has no locks,
- * no process takes it for a leftover: 0.
+ * Lock t->fd, which was just created under the name t->hidden. Owner. 0; -EEXIST if another process took the file for a
+ * leftover in that moment, so that the name does not lead to it any more; another errno if it is not known where the
+ * name leads, and then the caller still has to remove the file. Where the file system has no locks, no process takes it
+ * for a leftover: 0. Sets t->owner.
  */
-int ob__hidden_lock_created(int dirfd, const char *hidden, int fd);
+int ob__hidden_lock_created(struct target *t);
 
 /*
  * Remove the file with a hidden name if it is a leftover: ours and not locked. Its blocks are freed in the background
  * if it is large. Owner. 0, an error of ob__hidden_open_locked(), or the errno of unlinkat(2).
  */
-int ob__hidden_remove_leftover(int dirfd, const char *hidden);
+int ob__hidden_remove_leftover(const struct target *t, const char *hidden);
 
 /*
- * Remove the leftovers under the hidden names of the file `name` that can be told and that are behind number `try`.
- * Errors are ignored, as these names are not needed. Owner.
+ * A file has got the hidden name of this try: remove leftovers under the other names that can be told. `trouble`: there
+ * was one under this name. Errors are ignored, as these names are not needed. Owner.
  */
-void ob__hidden_remove_behind(int dirfd, const char *name, int try);
+void ob__hidden_remove_others(const struct target *t, int try, int trouble);
+
+/* The target has no hidden name any more: it was renamed, or removed. Owner. */
+void ob__hidden_forget(struct target *t);
 
 /*
  * Does this negative errno of ob__sys_lock(), for a file in the directory, say that somebody else has locked the file?
  * SMB says EACCES then. Elsewhere that is a sandbox's word for "never". Any thread.
  */
 int ob__hidden_is_locked(int dirfd, int error);
-
-/* Does the name, hidden or not, lead to this file? 1, 0, or a negative errno if that is not known. Any thread. */
-int ob__hidden_names_file(int dirfd, const char *name, const struct stat *st);
 
 #endif

@@ -25,7 +25,9 @@
 
 #include "system/unix/sys_unix.h"
 #include "target/hidden_name.h"
+#include "target/unix/evidence.h"
 #include "target/unix/hidden.h"
+#include "target/unix/temporary.h"
 #include "outbuf.h"
 
 /* So long the lock file may be gone before it is locked. On SMB it stays half removed for a second (closetimeo). */
@@ -33,20 +35,26 @@
 /* So long of that the pauses are short. Mostly another writer has just finished. */
 #define GONE_SOON_NS ((uint64_t)1000 * 1000)
 
-/* NFS needs write permission for a lock. But a lock file of another user's may be only readable. */
-static int open_lock(struct target *t)
+/*
+ * Open the lock file, or create it: *created. NFS needs write permission for a lock. But a lock file of another user's
+ * may be only readable. The descriptor, or a negative errno.
+ */
+static int open_lock(const struct target *t, int *created)
 {
 	int flags = O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-	int fd = ob__sys_openat(t->dirfd, t->lock_name, O_RDWR | flags, 0666);
+	int fd = ob__sys_openat(t->dirfd, t->lock_name, O_RDWR | O_EXCL | flags, 0666);
 
+	*created = fd >= 0;
+	if (fd == -EEXIST)
+		fd = ob__sys_openat(t->dirfd, t->lock_name, O_RDWR | flags, 0666);
 	return fd == -EACCES ? ob__sys_openat(t->dirfd, t->lock_name, O_RDONLY | flags, 0666) : fd;
 }
 
 /* 0; 1: the lock file was removed meanwhile, try again; or a negative errno. -ENOENT and -ESTALE may mean the same. */
 static int try_lock(struct target *t)
 {
+	int created, fd = open_lock(t, &created), r;
 	struct stat st;
-	int fd = open_lock(t), r;
 
 	if (fd < 0)
 		return fd;
@@ -55,14 +63,22 @@ static int try_lock(struct target *t)
 		r = -EPERM;
 	if (r == 0)
 		r = ob__sys_lock(fd, t->request.lock == OUTBUF_LOCK_WAIT);
-	if (r == 0)
-		r = ob__hidden_names_file(t->dirfd, t->lock_name, &st);
+	if (ob__hidden_is_locked(t->dirfd, r))
+		r = -EBUSY;
+	else if (r < 0 && created)
+		/* There are no locks here, so nobody else needs the file. */
+		ob__sys_unlinkat(t->dirfd, t->lock_name);
+	if (r == 0) {
+		r = ob__evidence_is_ours(t, t->lock_name, fd);
+		r = r == -ENOENT ? 0 : r;
+	}
 	if (r > 0) {
 		t->lockfd = fd;
+		t->lock_noted = ob__temporary_note(t->dirfd, t->lock_name);
 		return 0;
 	}
 	ob__sys_close(fd);
-	return ob__hidden_is_locked(t->dirfd, r) ? -EBUSY : r == 0 ? 1 : r;
+	return r == 0 ? 1 : r;
 }
 
 /*
@@ -107,10 +123,15 @@ int ob__lock_acquire(struct target *t)
 
 void ob__lock_release(struct target *t)
 {
-	if (t->lockfd >= 0) {
-		ob__sys_unlinkat(t->dirfd, t->lock_name);
+	int r = t->lockfd < 0 ? 0 : ob__sys_unlinkat(t->dirfd, t->lock_name);
+
+	if (t->lockfd >= 0)
 		ob__sys_close(t->lockfd);
-	}
+	/* Some file systems remove no file that is open. */
+	if (r < 0)
+		ob__sys_unlinkat(t->dirfd, t->lock_name);
+	ob__temporary_forget(t->lock_noted);
+	t->lock_noted = NULL;
 	t->lockfd = -1;
 	free(t->lock_name);
 	t->lock_name = NULL;

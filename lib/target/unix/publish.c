@@ -10,7 +10,8 @@
  *
  * Errors that close(2) reports (NFS, quota) must be known before the file is published. But a file without a name
  * exists only as long as its descriptor is open, and a hidden name is ours only as long as that descriptor holds the
- * lock. So a duplicate of the descriptor is closed first: that flushes the file and reports the errors.
+ * lock. So a duplicate of the descriptor is closed first: that flushes the file and reports the errors. Local file
+ * systems report none (fspolicy.c).
  *
  * The file that stood at the path is freed in the background (background.c).
  *
@@ -34,75 +35,17 @@
 #include <unistd.h>
 
 #include "system/unix/sys_unix.h"
-#include "target/hidden_name.h"
 #include "target/unix/background.h"
+#include "target/unix/evidence.h"
 #include "target/unix/hidden.h"
+#include "target/unix/in_place.h"
+#include "target/unix/named.h"
 #include "outbuf.h"
-
-/*
- * Set the setuid, setgid and sticky bits. 0, -EPERM, or another negative errno. chmod(2) clears setgid without an
- * error if the file's group is not one of the process's groups; hence the second fstat(2).
- */
-static int set_special_bits(const struct target *t, mode_t special)
-{
-	struct stat st;
-	int r = ob__sys_fstat(t->fd, &st);
-
-	if (r == 0)
-		r = ob__sys_fchmod(t->fd, (st.st_mode & 0777) | special);
-	if (r == 0)
-		r = ob__sys_fstat(t->fd, &st);
-	return r < 0 ? r : (special & ~st.st_mode & S_ISGID) ? -EPERM : 0;
-}
-
-/* Make the hidden name for this try. The one of the previous try is freed. 0 or a negative errno. */
-static int make_next_name(struct target *t, int try)
-{
-	free(t->hidden);
-	t->hidden = NULL;
-	t->has_spare_name = try == 0;
-	return ob__hidden_name(t->name, try, &t->hidden);
-}
-
-/* Give the file without a name a hidden one. 0 or a negative errno. */
-static int link_hidden(struct target *t)
-{
-	int try, r = -EEXIST;
-
-	/*
-	 * With a hidden name other processes can find the file, so it is locked first. No other process can hold a
-	 * lock on it: nobody else can have opened the file yet.
-	 */
-	ob__sys_lock(t->fd, 0);
-	for (try = 0; try < HIDDEN_TRIES && r == -EEXIST; try++) {
-		r = make_next_name(t, try);
-		if (r < 0)
-			return r;
-		r = ob__sys_link_fd(t->fd, t->dirfd, t->hidden);
-		if (r == -EEXIST && try < HIDDEN_KNOWN && ob__hidden_remove_leftover(t->dirfd, t->hidden) == 0)
-			r = ob__sys_link_fd(t->fd, t->dirfd, t->hidden);
-		if (r == 0)
-			ob__hidden_remove_behind(t->dirfd, t->name, try);
-	}
-	if (r < 0) {
-		free(t->hidden);
-		t->hidden = NULL;
-	}
-	return r;
-}
-
-/* Give the file without a name its name: the path if nothing is there, else a hidden name. 0 or a negative errno. */
-static int link_tmpfile(struct target *t)
-{
-	int r = ob__sys_link_fd(t->fd, t->dirfd, t->name);
-
-	return r == -EEXIST ? link_hidden(t) : r;
-}
 
 /* Wait until the disk has the file. 0 or a negative errno. */
 static int sync_file(struct target *t)
 {
-	int r = t->kind == TARGET_TMPFILE ? link_hidden(t) : 0;
+	int r = t->kind == TARGET_TMPFILE ? ob__named_link(t, 1) : 0;
 
 	return r < 0 ? r : ob__sys_fsync(t->fd);
 }
@@ -114,9 +57,18 @@ int ob__target_finish(struct target *t)
 
 	/* A file that is written in place and existed before keeps its permissions: they are its owner's decision. */
 	if (r == 0 && special != 0 && t->fs != NULL && (t->kind != TARGET_IN_PLACE || t->created))
-		r = set_special_bits(t, special);
+		r = ob__sys_add_special_bits(t->fd, special);
 	if (r == 0 && t->fs != NULL && t->request.durability != OUTBUF_DURABLE_NONE)
 		r = sync_file(t);
+	return r;
+}
+
+/* Close the file, and remember that: what is left is the name. 0 or the errno of close(2). */
+static int close_early(struct target *t)
+{
+	int r = ob__sys_close(t->fd);
+
+	t->fd = -1;
 	return r;
 }
 
@@ -128,15 +80,27 @@ static int is_replacement(const struct target *t)
 /* Does its name lead to the file on the disk only when the file was synced after rename(2)? */
 static int must_sync_renamed(const struct target *t)
 {
-	return is_replacement(t) && t->fs->sync_renamed && t->request.durability == OUTBUF_DURABLE_FULL;
+	return is_replacement(t) && t->fd >= 0 && t->fs->sync_renamed && t->request.durability == OUTBUF_DURABLE_FULL;
 }
 
-/* The error that closing the file would report, or 0. The file stays open. */
-static int collect_close_error(const struct target *t)
+/*
+ * Get the error that closing the file would report, before the file is published. The file stays open. 0 or a negative
+ * errno. If there is no descriptor left for a duplicate, the file itself is closed: then it needs a name first, and
+ * loses its lock.
+ */
+static int collect_close_error(struct target *t)
 {
-	int duplicate = ob__sys_dup(t->fd);
+	int duplicate, r;
 
-	return duplicate < 0 ? duplicate : ob__sys_close(duplicate);
+	if (t->fs->silent_close)
+		return 0;
+	duplicate = ob__sys_dup(t->fd);
+	if (duplicate >= 0)
+		return ob__sys_close(duplicate);
+	if (duplicate != -EMFILE && duplicate != -ENFILE)
+		return duplicate;
+	r = t->kind == TARGET_TMPFILE && t->hidden == NULL ? ob__named_link(t, 0) : 0;
+	return r < 0 ? r : close_early(t);
 }
 
 /*
@@ -184,42 +148,79 @@ static int exchange_with_path(struct target *t)
  * The name is ours because our file is locked. But some file systems hold a lock within one machine only, and a
  * script that cleans up does not ask for it. Then another writer may have the name, with a file that is half written.
  */
-static int check_hidden_name(const struct target *t)
+static int check_hidden_name(struct target *t)
 {
-	struct stat ours, named;
-	int r = ob__sys_fstat(t->fd, &ours);
+	int r = t->fd < 0 ? 1 : ob__evidence_is_ours(t, t->hidden, t->fd);
 
-	if (r == 0)
-		r = ob__sys_fstatat(t->dirfd, t->hidden, &named, AT_SYMLINK_NOFOLLOW);
-	if (r == 0 && (ours.st_dev != named.st_dev || ours.st_ino != named.st_ino))
-		r = -ESTALE;
-	return r;
+	return r < 0 ? r : r == 0 ? -ESTALE : 0;
 }
 
 /*
- * Replace what is at the path by rename(2). 0 or a negative errno. *kept_fd and *old are the file that was replaced, to
- * be closed by ob__background_close().
+ * Replace what is at the path by rename(2). 0 or a negative errno. *kept_fd is the file that was replaced, to be closed
+ * by ob__background_close().
+ *
+ * Some servers do not rename a file that is open (gcsfuse, mountpoint-s3). It is complete, so it is closed then, and
+ * rename(2) is tried again.
  */
-static int rename_to_path(const struct target *t, int *kept_fd, struct stat *old)
+static int rename_to_path(struct target *t, const struct stat *at_path, int *kept_fd)
 {
-	*kept_fd = ob__background_keep_open(t->dirfd, t->name, must_sync_renamed(t), old);
-	return ob__sys_renameat(t->dirfd, t->hidden, t->name);
+	int r;
+
+	*kept_fd = ob__background_keep_open(t->dirfd, t->name, must_sync_renamed(t), at_path);
+	r = ob__sys_renameat(t->dirfd, t->hidden, t->name);
+	if ((r != -EOPNOTSUPP && r != -EBUSY && r != -EPERM && r != -EACCES) || !t->fs->remote || t->fd < 0)
+		return r;
+	return close_early(t) < 0 || ob__sys_renameat(t->dirfd, t->hidden, t->name) < 0 ? r : 0;
 }
 
-/* Move the file from its hidden name to the path. 0 or a negative errno. *kept_fd and *old as rename_to_path(). */
-static int move_to_path(struct target *t, const struct stat *at_path, int *kept_fd, struct stat *old)
+/*
+ * Move the file from its hidden name to the path. `fresh`: it has that name since a moment. 0 or a negative errno.
+ * *kept_fd as rename_to_path().
+ */
+static int move_to_path(struct target *t, const struct stat *at_path, int fresh, int *kept_fd)
 {
-	int r = check_hidden_name(t);
+	int r = fresh ? 0 : check_hidden_name(t);
 
 	if (r == 0)
 		r = is_good_spare(t, at_path) ? exchange_with_path(t) : 1;
 	if (r == 1)
-		r = rename_to_path(t, kept_fd, old);
-	if (r == 0) {
-		free(t->hidden);
-		t->hidden = NULL;
-	}
+		r = rename_to_path(t, at_path, kept_fd);
+	if (r == 0)
+		ob__hidden_forget(t);
 	return r;
+}
+
+/* Let the path lead to the file. 0 or a negative errno. *at_path: what was there. *kept_fd as rename_to_path(). */
+static int replace(struct target *t, struct stat *at_path, int *kept_fd)
+{
+	int nameless = t->kind == TARGET_TMPFILE && t->hidden == NULL;
+	int r;
+
+	/* If nothing is at the path, this is all. */
+	if (nameless && t->path_was_free && (r = ob__named_link_to_path(t)) <= 0)
+		return r;
+	r = ob__target_check_path(t, at_path);
+	if (r < 0)
+		return r;
+	if (nameless && !t->path_was_free && at_path->st_mode == 0 && (r = ob__named_link_to_path(t)) <= 0)
+		return r;
+	if (nameless)
+		r = ob__named_link(t, 0);
+	return r < 0 ? r : move_to_path(t, at_path, nameless, kept_fd);
+}
+
+/* As replace(). What cannot be replaced is written over, if that was asked for. */
+static int replace_or_overwrite(struct target *t, struct stat *at_path, int *kept_fd)
+{
+	int r = collect_close_error(t);
+
+	if (r < 0)
+		return r;
+	r = replace(t, at_path, kept_fd);
+	if (r == 0 || !t->request.else_in_place || ob__target_check_path(t, at_path) < 0)
+		return r;
+	t->replace_error = r;
+	return ob__in_place_overwrite(t, at_path);
 }
 
 /* The path leads to the file: wait until it does on the disk, as far as the file itself is needed for that. */
@@ -236,32 +237,29 @@ static int sync_directory(const struct target *t)
 int ob__target_publish(struct target *t)
 {
 	int is_file = is_replacement(t) || t->kind == TARGET_IN_PLACE;
-	struct stat at_path, old;
-	int kept_fd = -1, sync_error = 0, r = is_replacement(t) ? ob__target_check_path(t, &at_path) : 0;
+	struct stat at_path = { .st_mode = 0 };
+	int kept_fd = -1, sync_error = 0, r = 0;
 
 	if (t->borrowed)
 		t->fd = -1;
-	/* Also in place: a file that was created there can only be removed while it is open. */
-	if (r == 0 && is_file)
+	if (is_replacement(t))
+		r = replace_or_overwrite(t, &at_path, &kept_fd);
+	else if (is_file)
+		/* Also in place: a file that was created there can only be removed while it is open. */
 		r = collect_close_error(t);
-	if (r == 0 && t->kind == TARGET_TMPFILE && t->hidden == NULL)
-		r = link_tmpfile(t);
-	if (r == 0 && t->hidden != NULL)
-		r = move_to_path(t, &at_path, &kept_fd, &old);
-	if (r == 0)
+	if (r == 0 && t->replace_error == 0)
 		sync_error = sync_renamed(t);
 	/*
 	 * SMB's client closes a file up to 1 s later. Until then the lock of the hidden name (hidden.c) would be on the
 	 * server, which lets nobody write to a file that is locked.
 	 */
-	if (r == 0 && is_replacement(t) && t->fs->remote)
+	if (r == 0 && is_replacement(t) && t->fs->remote && t->fd >= 0)
 		ob__sys_unlock(t->fd);
 	if (t->fd >= 0 && (r == 0 || !is_file)) {
-		int close_error = ob__sys_close(t->fd);
+		int close_error = close_early(t);
 
 		/* All errors of a file were reported when the duplicate was closed. */
 		r = is_file ? r : close_error;
-		t->fd = -1;
 	}
 	if (r == 0) {
 		t->created = 0;
@@ -270,7 +268,7 @@ int ob__target_publish(struct target *t)
 		r = sync_directory(t);
 		r = sync_error < 0 ? sync_error : r;
 	}
-	ob__background_close(kept_fd, &old);
+	ob__background_close(kept_fd, &at_path);
 	ob__target_abandon(t);
 	return r;
 }

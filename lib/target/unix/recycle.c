@@ -22,8 +22,8 @@
  * In all other cases the new file is used, without an error; statistics tell the reason. The bytes of the spare that
  * no View stored are zeroed (unwritten.c).
  *
- * Cost when there is no spare: two system calls. When there is one: 13 more, 7 that look for leftovers (hidden.c), and
- * the new file that is not needed.
+ * Cost when there is no spare: two system calls. When there is one: 13 more, one that looks for leftovers (hidden.c),
+ * and the new file that is not needed.
  */
 #include "config.h"
 
@@ -108,7 +108,7 @@ static const char *use_spare(struct target *t, const char *spare)
 {
 	struct stat st;
 	const char *why;
-	int fd = ob__hidden_open_locked(t->dirfd, spare, O_RDWR, &st);
+	int fd = ob__hidden_open_locked(t, spare, O_RDWR, &st);
 
 	if (fd < 0)
 		return reason_not_opened(fd);
@@ -168,6 +168,6 @@ void ob__recycle_try(struct target *t, const struct fspolicy *fs)
 		t->kind = TARGET_RECYCLED;
 		t->hidden = spare;
 		t->has_spare_name = 1;
-		ob__hidden_remove_behind(t->dirfd, t->name, 0);
+		ob__hidden_remove_others(t, 0, 0);
 	}
 }

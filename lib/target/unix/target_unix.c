@@ -9,12 +9,14 @@
  * same directory, because rename(2) does not cross file systems. Commit moves it to the path in one step (publish.c).
  *
  * A file without a name (O_TMPFILE) is best: however the process ends, the kernel frees the file. Some file systems
- * have no O_TMPFILE (NFS, FUSE, vfat, 9p), and giving the file a name needs /proc. Where one of these is missing, the
- * file has a hidden name from the start (hidden.c).
+ * have no O_TMPFILE (NFS, FUSE, vfat, 9p), and giving the file a name needs /proc and link(2). Where one of these is
+ * missing, the file has a hidden name from the start (named.c).
  *
  * Permissions are given to open(2), and the kernel applies the umask. Reading the umask means changing it, which is a
  * race in a threaded program. The bits that grant rights (setuid, setgid) are not given to open(2): a write would
  * clear them, and half a program must not have them. They are set last (publish.c).
+ *
+ *     OUTBUF_PLACEMENT=named    asks for a hidden name from the start
  *
  * The directory is held open from the start. So the output gets to the directory that was meant when it was opened,
  * even if the working directory changes meanwhile.
@@ -32,11 +34,14 @@
 #include <unistd.h>
 
 #include "system/unix/sys_unix.h"
-#include "target/hidden_name.h"
 #include "target/unix/descriptor.h"
+#include "target/unix/evidence.h"
 #include "target/unix/hidden.h"
+#include "target/unix/in_place.h"
 #include "target/unix/lock.h"
+#include "target/unix/named.h"
 #include "target/unix/recycle.h"
+#include "target/unix/temporary.h"
 #include "outbuf.h"
 
 /* Split the path into an open directory, t->dirfd, and a name, t->name. 0 or a negative errno. */
@@ -70,12 +75,12 @@ static int open_parent(struct target *t, const char *path)
 /*
  * Never replace what is not a regular file: `-o /dev/null` must not remove /dev/null. For this check a symbolic link
  * is followed. It is not followed for replacing: the link itself is replaced. A link that leads nowhere, or to where
- * we may not look, counts as a regular file.
+ * we may not look, counts as a regular file. Fills *traits, too.
  */
-int ob__target_check_path(const struct target *t, struct stat *st)
+static int look_at_path(const struct target *t, struct stat *st, unsigned *traits)
 {
-	struct stat pointed_to, dir;
-	int r = ob__sys_fstatat(t->dirfd, t->name, st, AT_SYMLINK_NOFOLLOW);
+	struct stat pointed_to;
+	int r = ob__sys_stat_traits(t->dirfd, t->name, st, traits);
 
 	if (r < 0) {
 		st->st_mode = 0;
@@ -86,52 +91,60 @@ int ob__target_check_path(const struct target *t, struct stat *st)
 		pointed_to.st_mode = S_IFREG;
 	if (S_ISDIR(pointed_to.st_mode))
 		return -EISDIR;
-	if (!S_ISREG(pointed_to.st_mode))
-		return -ENOTSUP;
+	return S_ISREG(pointed_to.st_mode) ? 0 : -ENOTSUP;
+}
 
-	/*
-	 * In a sticky directory (/tmp) rename(2) may not replace another user's file. Find that out now and not after
-	 * all the work.
-	 */
-	r = ob__sys_fstat(t->dirfd, &dir);
-	if (r == 0 && t->kind != TARGET_IN_PLACE && (dir.st_mode & S_ISVTX) && geteuid() != 0 &&
-	    st->st_uid != geteuid() && dir.st_uid != geteuid())
-		return -EPERM;
-	return r;
+int ob__target_check_path(const struct target *t, struct stat *st)
+{
+	unsigned traits;
+
+	return look_at_path(t, st, &traits);
+}
+
+/* Does the user ask for files that have a name from the start? */
+static int wants_name(const struct target *t)
+{
+	const char *wish = ob__sys_environment("OUTBUF_PLACEMENT");
+
+	return t->request.named || (wish != NULL && strcmp(wish, "named") == 0);
 }
 
 /*
- * May we write to the file, or follow the link, that *st describes? This depends on its owner and on the directory.
- *
- * In a directory like /tmp any user may have put something at our path. A link of another user's must not lead us to
- * a file, a device or a descriptor, and a file or FIFO of another user's must not be written to. The kernel has such
- * rules (fs.protected_symlinks, fs.protected_fifos and others), but not every system enables them. They do not apply
- * to a link that is read and not followed, and they trust directories that are not sticky.
- *
- * If only the directory's owner may write to it, every file in it is trusted. So is every file if the directory is
- * not sticky and only its owner and its group may write to it: the group that shares it is trusted. In other
- * directories, our own files and those of the directory's owner are trusted.
- *
- * 0, -EPERM, or the errno of fstat(2).
+ * Will rename(2) be allowed to replace the file at the path? That is found out now, and not after all the work. 0;
+ * -EBUSY: it is mounted by itself; -EPERM: it may not be changed, or is another user's in a sticky directory like /tmp;
+ * or another negative errno. *fixed: in the directory nothing can be renamed or removed (chattr +a).
  */
-static int check_owner(const struct target *t, const struct stat *st)
+static int check_replaceable(const struct target *t, const struct stat *st, unsigned traits, int *fixed)
 {
 	struct stat dir;
-	int r = ob__sys_fstat(t->dirfd, &dir);
+	unsigned dir_traits;
+	int r = ob__sys_stat_traits(t->dirfd, "", &dir, &dir_traits);
 
-	if (r < 0 || !(dir.st_mode & (dir.st_mode & S_ISVTX ? S_IWGRP | S_IWOTH : S_IWOTH)))
+	*fixed = r == 0 && (dir_traits & SYS_APPEND_ONLY);
+	if (r < 0)
 		return r;
-	return st->st_uid == geteuid() || st->st_uid == dir.st_uid ? 0 : -EPERM;
+	/* A file without a name can get one. It keeps that, so it must be the path. */
+	if (*fixed && (st->st_mode != 0 || t->request.durability != OUTBUF_DURABLE_NONE || wants_name(t)))
+		return -EPERM;
+	if (st->st_mode == 0)
+		return 0;
+	if (traits & SYS_MOUNT_POINT)
+		return -EBUSY;
+	if (traits & (SYS_IMMUTABLE | SYS_APPEND_ONLY))
+		return -EPERM;
+	if (!(dir.st_mode & S_ISVTX) || t->owner == 0)
+		return 0;
+	return st->st_uid == t->owner || dir.st_uid == t->owner ? 0 : -EPERM;
 }
 
-/* If the path is a symbolic link: check_owner() of the link. Else 0. */
+/* If the path is a symbolic link: ob__in_place_check_owner() of the link. Else 0. */
 static int check_link_owner(const struct target *t)
 {
 	struct stat st;
 
 	if (ob__sys_fstatat(t->dirfd, t->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISLNK(st.st_mode))
 		return 0;
-	return check_owner(t, &st);
+	return ob__in_place_check_owner(t, &st);
 }
 
 /*
@@ -141,7 +154,7 @@ static int check_link_owner(const struct target *t)
 static int open_special(struct target *t, const struct stat *at_path)
 {
 	struct stat st;
-	int r = check_owner(t, at_path);
+	int r = ob__in_place_check_owner(t, at_path);
 
 	if (r < 0)
 		return r;
@@ -154,74 +167,6 @@ static int open_special(struct target *t, const struct stat *at_path)
 	return r == 0 && S_ISREG(st.st_mode) ? -ENOTSUP : r;
 }
 
-/* Open the file at the path itself. */
-static int open_in_place(struct target *t, const struct stat *at_path)
-{
-	struct stat st;
-	int r, follow = S_ISLNK(at_path->st_mode) ? 0 : O_NOFOLLOW;
-
-	if (at_path->st_mode != 0 && (r = check_owner(t, at_path)) < 0)
-		return r;
-	/* O_EXCL tells whether the file existed before. Discard removes it only if it did not. */
-	t->fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | O_EXCL, t->request.mode & 0777);
-	t->created = t->fd >= 0;
-	t->old_content = !t->created;
-	if (t->fd == -EEXIST)
-		t->fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | follow, t->request.mode & 0777);
-	/* It may be written, but not read (0222): nothing can be mapped or loaded then. */
-	if (t->fd == -EACCES) {
-		t->fd = ob__sys_openat(t->dirfd, t->name, O_WRONLY | follow, 0);
-		t->in_order = 1;
-	}
-	if (t->fd < 0)
-		return t->fd;
-	/* Check again, as the file may have changed since the first check: another user's file is not touched. */
-	if (t->created || follow == 0)
-		return 0;
-	r = ob__sys_fstat(t->fd, &st);
-	if (r < 0)
-		return r;
-	return S_ISREG(st.st_mode) ? check_owner(t, &st) : -ENOTSUP;
-}
-
-/* Create the file with the hidden name. 0 or a negative errno. */
-static int create_hidden(struct target *t)
-{
-	t->fd = ob__sys_openat(t->dirfd, t->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->request.mode & 0777);
-	return t->fd < 0 ? t->fd : 0;
-}
-
-/*
- * Create a temporary file with a hidden name, and lock it (hidden.c). Files that a crash left under the known names are
- * removed. 0 or a negative errno.
- */
-static int open_named(struct target *t)
-{
-	int try, r = -EEXIST;
-
-	for (try = 0; try < HIDDEN_TRIES && r == -EEXIST; try++) {
-		r = ob__hidden_name(t->name, try, &t->hidden);
-		if (r < 0)
-			return r;
-		r = create_hidden(t);
-		if (r == -EEXIST && try < HIDDEN_KNOWN && ob__hidden_remove_leftover(t->dirfd, t->hidden) == 0)
-			r = create_hidden(t);
-		if (r == 0)
-			r = ob__hidden_lock_created(t->dirfd, t->hidden, t->fd);
-		if (r == 0)
-			ob__hidden_remove_behind(t->dirfd, t->name, try);
-		/* The name is ours. If locking failed nevertheless, ob__target_abandon() removes the file. */
-		if (r == 0 || (t->fd >= 0 && r != -EEXIST))
-			return r;
-		if (t->fd >= 0)
-			ob__sys_close(t->fd);
-		t->fd = -1;
-		free(t->hidden);
-		t->hidden = NULL;
-	}
-	return r;
-}
-
 /*
  * Open a file without a name. A negative errno says that this is not possible: EOPNOTSUPP from the file system,
  * EISDIR from kernels before 3.11, ENOENT from some FUSE servers, EINVAL from old glibc emulations. The caller then
@@ -232,32 +177,46 @@ static int open_tmpfile(struct target *t)
 	t->fd = ob__sys_open_tmpfile(t->dirfd, ".", t->request.mode & 0777);
 	if (t->fd < 0)
 		return t->fd;
-	if (ob__sys_link_fd_works(t->fd) == 0)
+	if (ob__named_can_link(t->fd) == 0)
 		return 0;
 	ob__sys_close(t->fd);
 	t->fd = -1;
 	return -EOPNOTSUPP;
 }
 
-/* Open a regular file: in place, recycled, without a name, or with a hidden name. 0 or a negative errno. */
-static int open_file(struct target *t, const struct stat *at_path)
+/* Open a temporary file: recycled, without a name, or with a hidden name. 0 or a negative errno. */
+static int open_temporary(struct target *t)
 {
 	const struct fspolicy *fs;
-	int r;
+	int r = ob__fspolicy_of_file(t->dirfd, &fs);
 
-	if (t->request.in_place)
-		return open_in_place(t, at_path);
-	r = ob__fspolicy_of_file(t->dirfd, &fs);
 	if (r < 0)
 		return r;
-	r = fs->tmpfile ? open_tmpfile(t) : -EOPNOTSUPP;
+	r = fs->tmpfile && !wants_name(t) ? open_tmpfile(t) : -EOPNOTSUPP;
 	if (r < 0) {
 		t->kind = TARGET_NAMED;
-		r = open_named(t);
+		r = ob__named_create(t);
 	}
 	if (r == 0 && t->request.recycle)
 		ob__recycle_try(t, fs);
 	return r;
+}
+
+/*
+ * Open a regular file. If no temporary file can be made beside it (the directory may not be written to, there is no
+ * inode left), the file at the path is written, if that was asked for. 0 or a negative errno.
+ */
+static int open_file(struct target *t, const struct stat *at_path)
+{
+	int r;
+
+	if (t->request.in_place)
+		return ob__in_place_open(t, at_path);
+	r = open_temporary(t);
+	if (r == 0 || !t->request.else_in_place || ob__in_place_open(t, at_path) < 0)
+		return r;
+	t->replace_error = r;
+	return 0;
 }
 
 /*
@@ -281,14 +240,36 @@ static int open_for_sync(struct target *t)
 	return 0;
 }
 
+/*
+ * Can the file at the path be had as t->request says? Where it cannot be replaced, it must be possible to write over
+ * it, if that was asked for. 0 or a negative errno.
+ */
+static int check_request(struct target *t, const struct stat *at_path, unsigned traits)
+{
+	int fixed, r = t->request.in_place ? 0 : check_replaceable(t, at_path, traits, &fixed);
+
+	if (r == 0 || !t->request.else_in_place)
+		return r;
+	if (fixed) {
+		t->request.in_place = 1;
+		t->replace_error = r;
+		return 0;
+	}
+	return ob__in_place_check(t, at_path);
+}
+
 /* Open what t->request asks for, or the special file at the path. 0 or a negative errno. */
 static int open_as_requested(struct target *t)
 {
 	struct stat at_path;
-	int r = ob__target_check_path(t, &at_path);
+	unsigned traits;
+	int r = look_at_path(t, &at_path, &traits);
 
 	if (r == -ENOTSUP)
 		return open_special(t, &at_path);
+	t->path_was_free = at_path.st_mode == 0;
+	if (r == 0)
+		r = check_request(t, &at_path, traits);
 	if (r == 0)
 		r = open_for_sync(t);
 	if (r == 0)
@@ -308,6 +289,7 @@ int ob__target_open(struct target *t, const char *path, const struct target_requ
 		return ob__target_open_descriptor(t, STDOUT_FILENO);
 	ob__target_init(t, request->in_place ? TARGET_IN_PLACE : TARGET_TMPFILE, -1);
 	t->request = *request;
+	t->owner = geteuid();
 	r = open_parent(t, path);
 	fd = r == 0 ? ob__descriptor_number(t->dirfd, t->name) : -1;
 	if (fd >= 0) {
@@ -325,24 +307,32 @@ int ob__target_open(struct target *t, const char *path, const struct target_requ
 /* In place: remove the file if this output created it, and if the name still leads to it. */
 static void remove_created(struct target *t)
 {
-	struct stat st;
-
-	if (t->created && t->fd >= 0 && ob__sys_fstat(t->fd, &st) == 0 &&
-	    ob__hidden_names_file(t->dirfd, t->name, &st) == 1)
+	if (t->created && t->fd >= 0 && ob__evidence_is_ours(t, t->name, t->fd) == 1)
 		ob__sys_unlinkat(t->dirfd, t->name);
 	t->created = 0;
 }
 
-/* Remove the hidden name, unless it is known to lead to another file by now. */
+/*
+ * Remove the hidden name, unless it is known to lead to another file by now. If that does not work, t->hidden stays:
+ * some file systems remove no file that is open.
+ */
 static void remove_hidden_name(struct target *t)
 {
-	struct stat st;
+	int r;
 
-	if (t->hidden != NULL &&
-	    (ob__sys_fstat(t->fd, &st) < 0 || ob__hidden_names_file(t->dirfd, t->hidden, &st) != 0))
+	if (t->hidden == NULL)
+		return;
+	r = t->fd >= 0 ? ob__evidence_is_ours(t, t->hidden, t->fd) : 1;
+	if (r == 0 || r == -ENOENT || ob__sys_unlinkat(t->dirfd, t->hidden) == 0)
+		ob__hidden_forget(t);
+}
+
+/* Once more, now that the file is closed. */
+static void remove_closed(struct target *t)
+{
+	if (t->hidden != NULL)
 		ob__sys_unlinkat(t->dirfd, t->hidden);
-	free(t->hidden);
-	t->hidden = NULL;
+	ob__hidden_forget(t);
 }
 
 void ob__target_remove(struct target *t)
@@ -352,6 +342,7 @@ void ob__target_remove(struct target *t)
 	remove_hidden_name(t);
 	if (t->fd >= 0 && !t->borrowed)
 		ob__sys_redirect_to_null(t->fd);
+	remove_closed(t);
 }
 
 void ob__target_abandon(struct target *t)
@@ -362,9 +353,15 @@ void ob__target_abandon(struct target *t)
 	/* The name is removed before the descriptor is closed: closing ends the lock, which makes the name ours. */
 	remove_hidden_name(t);
 	ob__target_close_fd(&t->fd);
+	remove_closed(t);
 	ob__lock_release(t);
 	ob__target_close_fd(&t->syncfd);
 	ob__target_close_fd(&t->dirfd);
 	free(t->name);
 	t->name = NULL;
+}
+
+void ob__target_remove_temporary(void)
+{
+	ob__temporary_remove_all();
 }
