@@ -146,8 +146,9 @@
  * - If the old output has 16 MiB or more, a background thread frees its blocks. Commit and outbuf_close() do not wait
  *   for it. Until it is done, the process has a descriptor of the deleted file, umount(2) says EBUSY, and the disk has
  *   less room: 35 ms for 400 MiB on ext4, 257 ms on a slower disk. A call of this library that finds the disk full, or
- *   no descriptor free, waits for the thread, 10 s at most, and tries once more. exit(3), and dlclose(3) of what the
- *   static library is linked into, wait as well, 60 s at most.
+ *   no descriptor free, waits for the thread, 10 s at most, and tries once more. exit(3) waits as well, 60 s at most,
+ *   and so does dlclose(3) of a plug-in that has the static library, unless that is linked with -z nodelete, as
+ *   pkg-config says.
  * - Windows. This was tested under wine 8 and 10, not yet on Windows itself.
  *   Paths are UTF-8, may be long, and are made absolute by open. Paths that differ in case only name the same file.
  *   Descriptors are those of the C library.

@@ -13,9 +13,9 @@
  * waiting uses atomics and system calls alone.
  *
  * Each descriptor has its own thread, which is joined: by the next call that needs a thread, or when the library is
- * unloaded (dlclose(3) of a plug-in that has the static library), as its code must not vanish under the thread. The
- * same destructor runs when the process exits. There the kernel would free the blocks and let the process wait, so it
- * waits no longer than it would anyway.
+ * unloaded, as its code must not vanish under the thread. (dlclose(3) unloads a plug-in that has the static library and
+ * is linked without -z nodelete.) The same destructor runs when the process exits. There the kernel would free the
+ * blocks and let the process wait, so it waits no longer than it would anyway.
  *
  * A forked child has none of these threads. It begins with a fresh state, as a mutex that another thread held during
  * fork(2) stays locked there.
