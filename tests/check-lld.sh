@@ -268,5 +268,35 @@ try "... mapped" mapped again
 statistics() { OUTBUF_STATS=1 big ours 2>"$scratch/message" && cat "$scratch/message" && grep -q "^outbuf: .*big: $(stat -c %s "$scratch/new") bytes" "$scratch/message"; }
 try "OUTBUF_STATS=1 tells what was done" statistics
 
+# ------------------------------------------------------------ limits of memory
+
+# A control group of its own: too little memory for the output twice, so it is mapped. (check-lld-memory.sh has all
+# places where the limit can be.)
+limited() {
+	(echo 0 >"$group/cgroup.procs" && OUTBUF_STATS=1 exec "$scratch/ours/ld.lld" -r --whole-archive "$archive" -o "$outputs/big") 2>"$scratch/message"
+	status=$?
+	cat "$scratch/message"
+	test $status -eq 0 && grep -q '^outbuf: .*big: .* [1-9][0-9]* mapped' "$scratch/message"
+}
+group=
+while read -r _ _ _ _ point _ rest; do
+	case $rest in
+	*"- cgroup "*memory*) limit=memory.limit_in_bytes ;;
+	*"- cgroup2 "*) limit=memory.max ;;
+	*) continue ;;
+	esac
+	group=$point/outbuf-lld.$$
+	mkdir "$group" 2>/dev/null || { group= && continue; }
+	echo 64M >"$group/$limit" 2>/dev/null && break
+	rmdir "$group"
+	group=
+done </proc/self/mountinfo
+case $group/${OUTBUF_FS-} in
+/*/bindfs | /*/vfat) skip "little memory in a control group" "outputs are not mapped here" ;;
+/*/*) try "little memory in a control group: the output is mapped" limited ;;
+*) skip "little memory in a control group" "no control group can be made here" ;;
+esac
+[ -z "$group" ] || rmdir "$group"
+
 rm -rf "$outputs"
 tap_end

@@ -43,6 +43,7 @@
 #include <string>
 #include <utility>
 
+#include "memory_limit.h"
 #include "outbuf.hpp"
 
 using namespace llvm;
@@ -111,9 +112,7 @@ uint64_t number_after(const char *path, const char *word, uint64_t otherwise)
 bool fits_in_memory_twice(size_t size)
 {
 	uint64_t available = number_after("/proc/meminfo", "MemAvailable:", 0) * 1024;
-	// Of a container; the root group has no such file.
-	uint64_t allowed = number_after("/sys/fs/cgroup/memory.max", "", UINT64_MAX);
-	return size <= std::min(available, allowed) / 16;
+	return size <= std::min(available, memory_limit("")) / 16;
 }
 
 // Is this lld's test whether it can write to the path? tryCreateFile() asks for one byte, and no program is that short.
