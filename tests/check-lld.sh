@@ -268,6 +268,54 @@ try "... mapped" mapped again
 statistics() { OUTBUF_STATS=1 big ours 2>"$scratch/message" && cat "$scratch/message" && grep -q "^outbuf: .*big: $(stat -c %s "$scratch/new") bytes" "$scratch/message"; }
 try "OUTBUF_STATS=1 tells what was done" statistics
 
+# --------------------------------------------------------- around a whole build
+
+# Programs without libLLVM, whose symbols may all be looked up when they start.
+around() { # COMMAND...: the same words, and no others, with the shim
+	"$@" >"$scratch/words.stock" 2>&1 || return 1
+	for now in "" 1; do
+		env ${now:+LD_BIND_NOW=1} LD_PRELOAD="$shim" "$@" >"$scratch/words.ours" 2>&1
+		status=$?
+		diff "$scratch/words.stock" "$scratch/words.ours" && test $status -eq 0 || return 1
+	done
+}
+try "a program without libLLVM" around /bin/true
+try "a shell and what it starts" around sh -c 'echo a b | cat; exec ls /dev/null'
+try "make" around make -f /dev/null --version
+printf 'all:\n\t@gcc %s -o %s && %s\n' "$scratch/hello.c" "$scratch/made" "$scratch/made" >"$scratch/makefile"
+try "a build" around env MAKEFLAGS= make -s -f "$scratch/makefile"
+for other in clang rustc mold python3; do
+	# Its own wrapper may not start here, which says nothing about the shim.
+	! "$other" --version >/dev/null 2>&1 || try "$other" around "$other" --version
+done
+if command -v rustc >/dev/null && printf 'fn main() { println!("hello"); }\n' >"$scratch/hello.rs" &&
+	rustc "$scratch/hello.rs" -o "$scratch/hello_rs" 2>/dev/null; then
+	try "a program in Rust, whose compiler has its own libLLVM" around rustc "$scratch/hello.rs" -o "$scratch/hello_rs"
+fi
+
+# A libLLVM that only a plug-in of the program's knows: its functions are found where they are.
+headers=$("llvm-config-$version" --includedir) libraries=$("llvm-config-$version" --libdir)
+if g++ -std=c++17 -fPIC -shared -fno-exceptions -fno-rtti -DLLVM_DISABLE_ABI_BREAKING_CHECKS_ENFORCING=1 -isystem "$headers" \
+	"$abs_top_srcdir/tests/programs/llvm_plugin.cc" -L"$libraries" -lLLVM-"$version" -o "$scratch/llvm_plugin.so" 2>"$scratch/plugin.log" &&
+	gcc "$abs_top_srcdir/tests/programs/llvm_plugin_host.c" -ldl -o "$scratch/llvm_plugin_host"; then
+	try "a plug-in with libLLVM" around "$scratch/llvm_plugin_host" "$scratch/llvm_plugin.so" "$outputs/plugged"
+else
+	skip "a plug-in with libLLVM" "$(tail -n 1 "$scratch/plugin.log")"
+fi
+
+# Another version's symbols are not replaced.
+other_version() {
+	echo 'LLVM_OTHER { global: *; };' >"$scratch/other.map"
+	gcc -DLIBRARY -fPIC -shared "$abs_top_srcdir/tests/programs/llvm_other.c" -Wl,--version-script="$scratch/other.map" -o "$scratch/libother.so" &&
+		gcc "$abs_top_srcdir/tests/programs/llvm_other.c" "$scratch/libother.so" -Wl,-rpath,"$scratch" -o "$scratch/llvm_other" &&
+		around "$scratch/llvm_other"
+}
+if readelf -W --dyn-syms "$lld" | grep -q 'FileOutputBuffer6create.*@LLVM'; then
+	try "a program that uses another version of LLVM" other_version
+else
+	skip "a program that uses another version of LLVM" "the symbols of libLLVM-$version have no version"
+fi
+
 # ------------------------------------------------------------ limits of memory
 
 # A control group of its own: too little memory for the output twice, so it is mapped. (check-lld-memory.sh has all

@@ -21,9 +21,11 @@
 //     OUTBUF_STATS=1     print statistics to standard error
 //     OUTBUF_MAP=yes     map the output, however small it is: this takes half the memory, see fits_in_memory_twice()
 //
-// Only for programs that have libLLVM loaded: others do not start with this library.
+// It may be preloaded around a whole build: in a program without libLLVM, or with one of another version, it does
+// nothing. So all references to LLVM's symbols are weak, and the two definitions have the version of LLVM's:
+// examples/lld/build sees to both. For a program that loads libLLVM later, by dlopen(3), it calls LLVM's own functions.
 //
-// Compile this file against the headers of the libLLVM that the program loads, see scripts/lld-demo.
+// Compile this file against the headers of the libLLVM that the program loads: examples/lld/build, scripts/lld-demo.
 
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
@@ -49,6 +51,34 @@
 using namespace llvm;
 
 namespace {
+
+// One of libLLVM's functions. Its address is found when this library is loaded, and is NULL if libLLVM was not there.
+extern "C" const char some_function_of_llvm __asm__("_ZN4llvm4outsEv") __attribute__((weak));
+
+// Can this library call LLVM's functions?
+bool is_llvm_here()
+{
+	return &some_function_of_llvm != nullptr;
+}
+
+// The function that one of ours has replaced, for a caller at this address. If libLLVM was loaded by dlopen(3), only
+// the caller's dependences lead to it.
+template <typename Function> Function *replaced_function(const char *name, void *caller)
+{
+	void *found = dlsym(RTLD_NEXT, name);
+	Dl_info info;
+
+	if (!found && dladdr(caller, &info)) {
+		void *object = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+		found = object ? dlsym(object, name) : nullptr;
+		if (object)
+			dlclose(object);
+	}
+	// Then the caller could not have been linked.
+	if (!found)
+		abort();
+	return reinterpret_cast<Function *>(found);
+}
 
 // Has the environment variable the value 1?
 bool is_set_to_1(const char *variable)
@@ -223,6 +253,9 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 	sys::fs::file_status status;
 	std::error_code error;
 
+	if (!is_llvm_here())
+		return replaced_function<decltype(create)>("_ZN4llvm16FileOutputBuffer6createENS_9StringRefEmj",
+		                                           __builtin_return_address(0))(path, size, flags);
 	sys::fs::status(path, status);
 	bool is_special = path != "-" && sys::fs::exists(status) && sys::fs::is_other(status);
 	liboutbuf::options options = options_for(flags);
@@ -255,11 +288,10 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 
 std::error_code llvm::sys::fs::remove(const Twine &path, bool ignore_missing)
 {
-	using function = std::error_code(const Twine &, bool);
-	static const auto real =
-	        reinterpret_cast<function *>(dlsym(RTLD_NEXT, "_ZN4llvm3sys2fs6removeERKNS_5TwineEb"));
+	auto real = replaced_function<decltype(remove)>("_ZN4llvm3sys2fs6removeERKNS_5TwineEb",
+	                                                __builtin_return_address(0));
 
-	{
+	if (is_llvm_here()) {
 		std::lock_guard<std::mutex> guard(tested.lock);
 		auto found = tested.paths.find(path.str());
 		if (found != tested.paths.end()) {
@@ -267,5 +299,5 @@ std::error_code llvm::sys::fs::remove(const Twine &path, bool ignore_missing)
 			return {};
 		}
 	}
-	return real ? real(path, ignore_missing) : std::make_error_code(std::errc::function_not_supported);
+	return real(path, ignore_missing);
 }
