@@ -268,6 +268,33 @@ try "... mapped" mapped again
 statistics() { OUTBUF_STATS=1 big ours 2>"$scratch/message" && cat "$scratch/message" && grep -q "^outbuf: .*big: $(stat -c %s "$scratch/new") bytes" "$scratch/message"; }
 try "OUTBUF_STATS=1 tells what was done" statistics
 
+# Interrupted where files have hidden names: what the library has for that is called, once, before the process ends as it
+# does without the shim. lld is met where it has tested the path, and writes its map into a pipe that nobody reads.
+gcc -shared -fPIC "$abs_top_srcdir/tests/programs/remove_temporary.c" -o "$scratch/remove_temporary.so" || exit 99
+interrupted() { # SIGNAL STATUS
+	rm -f "$scratch/message" "$scratch/map"
+	mkfifo "$scratch/map" || return 1
+	# What runs in the background of a shell ignores SIGINT.
+	env --default-signal LD_PRELOAD="$shim $scratch/remove_temporary.so" "$lld" -r --whole-archive "$archive" -Map="$scratch/map" \
+		-o "$outputs/out" 2>"$scratch/message" &
+	pid=$!
+	exec 9<"$scratch/map"
+	kill -"$1" $pid
+	for _ in $(seq 100); do
+		kill -0 $pid 2>/dev/null && sleep 0.1 || break
+	done
+	kill -KILL $pid 2>/dev/null
+	wait $pid
+	status=$?
+	exec 9<&-
+	echo "status $status"
+	cat "$scratch/message"
+	test $status -eq "$2" && test "$(grep -c 'removes temporary files' "$scratch/message")" -eq 1
+}
+try "SIGTERM: temporary files are removed" interrupted TERM 143
+try "SIGINT" interrupted INT 130
+try "SIGHUP" interrupted HUP 129
+
 # --------------------------------------------------------- around a whole build
 
 # Programs without libLLVM, whose symbols may all be looked up when they start.
@@ -302,6 +329,16 @@ if g++ -std=c++17 -fPIC -shared -fno-exceptions -fno-rtti -DLLVM_DISABLE_ABI_BRE
 else
 	skip "a plug-in with libLLVM" "$(tail -n 1 "$scratch/plugin.log")"
 fi
+
+# With libLLVM from the beginning, it is the shim's, and exit(3) removes temporary files.
+exits() {
+	gcc "$abs_top_srcdir/tests/programs/llvm_plugin_host.c" -ldl -Wl,--no-as-needed -L"$libraries" -lLLVM-"$version" -o "$scratch/llvm_host" &&
+		LD_PRELOAD="$shim $scratch/remove_temporary.so" OUTBUF_STATS=1 "$scratch/llvm_host" "$scratch/llvm_plugin.so" "$outputs/plugged" >"$scratch/message" 2>&1
+	status=$?
+	cat "$scratch/message"
+	test $status -eq 0 && grep -q '^outbuf: .*plugged: 6 bytes' "$scratch/message" && test "$(grep -c 'removes temporary files' "$scratch/message")" -eq 1
+}
+[ ! -e "$scratch/llvm_plugin_host" ] || try "exit: temporary files are removed" exits
 
 # Another version's symbols are not replaced.
 other_version() {

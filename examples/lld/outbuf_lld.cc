@@ -47,6 +47,7 @@
 
 #include "memory_limit.h"
 #include "outbuf.hpp"
+#include "temporary_files.h"
 
 using namespace llvm;
 
@@ -266,6 +267,7 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 	bool we_chose_memory = options.map == OUTBUF_AUTO && !getenv("OUTBUF_MAP") && fits_in_memory_twice(size);
 	if (we_chose_memory)
 		options.map = OUTBUF_NO;
+	remove_temporary_files_at_end();
 	liboutbuf::output out;
 	liboutbuf::bytes bytes;
 	do {
