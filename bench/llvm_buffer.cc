@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* LLVM's FileOutputBuffer, by which lld writes its output, wrapped in functions with C linkage for emit_llvm.c. */
+/* LLVM's FileOutputBuffer, by which lld writes its output, wrapped in functions with C linkage for llvm_load.c. */
 #include "llvm/Support/Error.h"
 #include "llvm/Support/FileOutputBuffer.h"
 

@@ -11,7 +11,7 @@ sources() {
 		! -name '*.o' ! -name '*.lo' ! -name '*.log' ! -name '*.trs' ! -path '*/.libs/*' ! -path '*/.deps/*'
 	find m4 -name 'outbuf-*.m4'
 }
-scripts() { echo autogen.sh $(find scripts -type f) bench/run bench/combine bench/file-systems bench/lld bench/plot bench/llvm-buffer examples/lld/build examples/lld/versions tests/*.sh tests/scripts/*.sh tests/power-failure/*.sh tests/scripts/tap-driver tests/fuzz/make-corpus; }
+scripts() { echo autogen.sh $(find scripts -type f) bench/run bench/combine bench/file-systems bench/lld bench/outputs bench/plot bench/llvm-buffer examples/lld/build examples/lld/versions tests/*.sh tests/scripts/*.sh tests/power-failure/*.sh tests/scripts/tap-driver tests/fuzz/make-corpus; }
 
 shells() { shellcheck -x -S warning -e SC1090,SC1091,SC2034,SC2086,SC2154,SC2046 $(scripts); }
 pages() {
