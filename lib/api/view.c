@@ -241,10 +241,9 @@ int outbuf_seek(struct outbuf_view *v, uint64_t offset)
 	what.offset = offset;
 	if (offset < v->begin)
 		return ob__window_fail(v, -ERANGE, what);
-	if (offset > v->end) {
-		r = v->flags & VIEW_BOUNDED ? -ERANGE : ob__window_allow_end(v->ob, offset);
-		return ob__window_fail(v, r < 0 ? r : -EFBIG, what);
-	}
+	r = ob__window_reach(v, offset);
+	if (r < 0)
+		return ob__window_fail(v, r, what);
 	return keep_error(v, ob__window_seek(v, offset));
 }
 

@@ -6,7 +6,8 @@
  * has to grow the slice, because append() may move the slice while others use it ("this probably could be fixed").
  * Here the range never moves (space.h). Growth only changes how far the range is usable: one number, which only grows
  * while Views are open. A writer that reaches beyond it takes the mutex, reads the number again, and makes more
- * memory usable. Writers below it are not affected, and no copy is made under a lock.
+ * memory usable. Writers below it are not affected, and no copy is made under a lock. How far addresses are reserved is
+ * a second such number, `limit`: a writer beyond that one extends the range first, if it can grow at its place.
  *
  * The step grows from 1 MiB to 1 GiB, and doubles what is usable in between. Steps must be rare, because mprotect(2)
  * takes the lock of the address space, which the page faults of all threads need too. 1 TiB takes about 1,030 steps,
@@ -38,8 +39,9 @@ void ob__heap_destroy(struct heap *h)
 }
 
 /*
- * Bytes of addresses that all outputs of the process have reserved. Outputs shared no budget once: the first 127 took
- * 1 TiB each, which is all that a process has, number 256 got 64 MiB, and the program's own mmap(2) failed.
+ * Bytes of addresses that all outputs of the process have reserved: what is reserved as a whole gets a share of what
+ * is left. Outputs shared no budget once: the first 127 took 1 TiB each, which is all that a process has, number 256
+ * got 64 MiB, and the program's own mmap(2) failed.
  */
 static _Atomic uint64_t reserved_by_all;
 
@@ -51,22 +53,54 @@ static void count_reserved(struct heap *h)
 	h->counted = h->space.reserved;
 }
 
-/*
- * The largest size of an output whose caller has not stated one. `size` is what it needs now, but that may be only the
- * part that will be mapped. Four times as much leaves room for what follows that part, and to map again with a larger
- * size.
- */
-static uint64_t default_max_size(uint64_t size)
+/* Bytes that an output gets which is reserved as a whole and has no stated size. */
+static uint64_t share_of(struct space_budget b)
 {
-	const struct space_budget b = ob__space_budget();
 	uint64_t used = atomic_load_explicit(&reserved_by_all, memory_order_relaxed);
 	uint64_t share = used < b.total ? (b.total - used) / (b.total / b.most) : 0;
 
-	if (share < b.least)
-		share = b.least;
-	if (size <= share / 4)
-		return share;
+	return share > b.least ? share : b.least;
+}
+
+/*
+ * `size` is what an output needs now, but that may be only the part that will be mapped. Four times as much leaves room
+ * for what follows that part, and to map again with a larger size.
+ */
+static uint64_t at_least_four_times(uint64_t max_size, uint64_t size)
+{
+	if (size <= max_size / 4)
+		return max_size;
 	return size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
+}
+
+/* The caller has stated no max_size: reserve a range that can grow, or else a share. *max_size is set. */
+static int reserve_default(struct heap *h, uint64_t size, uint64_t *max_size)
+{
+	const struct space_budget budget = ob__space_budget();
+
+	*max_size = at_least_four_times(budget.largest, size);
+	if (ob__space_reserve_growing(&h->space, size) == 0)
+		return 0;
+	*max_size = at_least_four_times(share_of(budget), size);
+	return ob__space_reserve(&h->space, *max_size, size);
+}
+
+/*
+ * What is reserved is doubled, so that 1 TiB takes 10 steps from 1 GiB on. Nothing moves, and Views that are open do
+ * not notice. `size` is more than is reserved. The caller holds the lock.
+ */
+static int extend_locked(struct heap *h, uint64_t size)
+{
+	uint64_t want = h->space.reserved * 2;
+	int r;
+
+	if (size > h->max_size)
+		return -EFBIG;
+	r = ob__space_extend(&h->space, want < h->max_size ? want : h->max_size, size);
+	if (r < 0)
+		return -ENOMEM;
+	count_reserved(h);
+	return 0;
 }
 
 /* As ob__heap_reserve(), but the caller holds the lock. */
@@ -75,13 +109,13 @@ static int reserve_locked(struct heap *h, uint64_t size)
 	uint64_t max_size = h->max_size;
 	int r;
 
-	if (h->space.base != NULL)
-		return size > max_size ? -EFBIG : size > h->space.reserved ? -ENOMEM : 0;
-	if (max_size == 0)
-		max_size = default_max_size(size);
-	if (size > max_size)
+	if (h->space.base != NULL && size > h->space.reserved)
+		return extend_locked(h, size);
+	if (max_size != 0 && size > max_size)
 		return -EFBIG;
-	r = ob__space_reserve(&h->space, max_size, size);
+	if (h->space.base != NULL)
+		return 0;
+	r = max_size == 0 ? reserve_default(h, size, &max_size) : ob__space_reserve(&h->space, max_size, size);
 	if (r < 0)
 		return r;
 	h->max_size = max_size;

@@ -19,9 +19,9 @@ struct heap {
 	 */
 	pthread_mutex_t lock;
 	/*
-	 * The address range. Set by any thread under `lock`, while its base is NULL. Constant from then on while
-	 * Views may be open; changed exclusively by ob__heap_map_file(), ob__heap_cut(), ob__heap_truncate() and
-	 * ob__heap_free().
+	 * The address range. Set by any thread under `lock`, while its base is NULL. From then on only its end moves
+	 * while Views may be open: up, by any thread under `lock`. Otherwise changed exclusively by
+	 * ob__heap_map_file(), ob__heap_cut(), ob__heap_truncate() and ob__heap_free().
 	 */
 	struct space space;
 	/*
@@ -31,9 +31,9 @@ struct heap {
 	 */
 	_Atomic uint64_t usable_end;
 	/*
-	 * The largest end that the output can reach in memory: max_size, or the bytes reserved if these are fewer. 0:
-	 * nothing is reserved. Set by any thread under `lock`, with release order after `space`, and exclusively by
-	 * the functions that change `space`. Read by any thread with acquire order.
+	 * The largest end that the output can reach in memory before the range must be extended: max_size, or the bytes
+	 * reserved if these are fewer. 0: nothing is reserved. Set by any thread under `lock`, with release order after
+	 * `space`, and exclusively by the functions that change `space`. Read by any thread with acquire order.
 	 */
 	_Atomic uint64_t limit;
 	/* End of the last byte that counts as written. Raised by any thread, lowered by ob__heap_truncate(). */
@@ -41,9 +41,10 @@ struct heap {
 	/* How many times growth was needed. Written by any thread under `lock`. */
 	_Atomic uint64_t grown;
 	/*
-	 * The size that the output may grow to, in bytes: what ob__heap_init() was given, or, if that was 0, a
-	 * default that reserving the range sets, under `lock`. The range itself is smaller where the system has too
-	 * few addresses. Constant once the range is reserved; 0 again if ob__heap_undo_reserve() takes that back.
+	 * The size that the output may grow to, in bytes: what ob__heap_init() was given, or, if that was 0, a default
+	 * that reserving the range sets, under `lock`. The range itself is smaller until it has grown so far, or where
+	 * the system has too few addresses. Constant once the range is reserved; 0 again if ob__heap_undo_reserve()
+	 * takes that back.
 	 */
 	uint64_t max_size;
 	/* How much of the reserved range is counted in `reserved_by_all` (heap.c). As `space`. */
@@ -60,9 +61,9 @@ int ob__heap_init(struct heap *h, uint64_t max_size);
 void ob__heap_destroy(struct heap *h);
 
 /*
- * Ensure that the address range holds `size` bytes. The first call reserves it, with room to grow. Any thread. 0;
- * -EFBIG if `size` is beyond max_size, or more than an address can express; -ENOMEM if there are not so many free
- * addresses. An error changes nothing: the next call may be the first.
+ * Ensure that the address range holds `size` bytes. The first call reserves it, with room to grow; later ones extend
+ * it. Any thread. 0; -EFBIG if `size` is beyond max_size, or more than an address can express; -ENOMEM if there are not
+ * so many free addresses, or not behind the range. An error changes nothing: the next call may be the first.
  */
 int ob__heap_reserve(struct heap *h, uint64_t size);
 
@@ -77,8 +78,9 @@ void ob__heap_undo_reserve(struct heap *h, uint64_t before);
 uint64_t ob__heap_reserved(struct heap *h);
 
 /*
- * The largest end of a View that has addresses: max_size, which may be less than the reserved bytes because these are
- * whole pages, or the reserved bytes if these are fewer. Any thread, after ob__heap_reserve().
+ * The largest end of a View that has addresses now: max_size, which may be less than the reserved bytes because these
+ * are whole pages, or the reserved bytes if these are fewer; ob__heap_reserve() may raise it. Any thread, after
+ * ob__heap_reserve().
  */
 uint64_t ob__heap_limit(struct heap *h);
 

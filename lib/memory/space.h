@@ -15,21 +15,24 @@
 #include <stdint.h>
 
 /*
- * All members are written by ob__space_reserve(), ob__space_map_file(), ob__space_cut() and ob__space_free() alone.
+ * All members are written by ob__space_reserve(), ob__space_reserve_growing(), ob__space_extend(),
+ * ob__space_map_file(), ob__space_cut() and ob__space_free() alone.
  */
 struct space {
 	unsigned char *base;      /* the address of offset 0; NULL: nothing is reserved */
 	uint64_t reserved;        /* bytes reserved from base on */
 	void *allocation;         /* what the system returned, for ob__space_free(). NULL on Windows */
 	uint64_t allocation_size; /* its length in bytes; set by space_vm.c only */
+	int slot;                 /* 1 + the number of its slot (slots.h); 0: it cannot be extended */
 };
 
 /*
- * How many bytes of addresses to reserve for an output whose caller does not state how many it needs (heap.c). Outputs
- * share `total` bytes of the process: the first gets `most`, each further one the same share of what is left, but at
- * least `least`. Any thread.
+ * How many bytes of addresses an output gets whose caller does not state how many it needs (heap.c). A range that can
+ * be extended may grow to `largest`. Others are reserved as a whole and share `total` bytes of the process: the first
+ * gets `most`, each further one the same share of what is left, but at least `least`. Any thread.
  */
 struct space_budget {
+	uint64_t largest;
 	uint64_t total, most, least;
 };
 
@@ -47,6 +50,19 @@ uint64_t ob__space_page_size(void);
  * an address can express.
  */
 int ob__space_reserve(struct space *s, uint64_t want, uint64_t need);
+
+/*
+ * Reserve `need` bytes and a little more where there is room behind them, so that ob__space_extend() will probably
+ * work. 0, or a negative errno: there is no such place, -ENOSYS where there never is.
+ */
+int ob__space_reserve_growing(struct space *s, uint64_t need);
+
+/*
+ * Extend the range in place to `want` bytes, or fewer if the addresses behind it are not free, but at least to `need`,
+ * which is more than is reserved; `need` is rounded up to whole pages. 0; -ENOMEM: nothing has changed. -ENOSYS where
+ * it is never possible.
+ */
+int ob__space_extend(struct space *s, uint64_t want, uint64_t need);
 
 /*
  * Can the file be mapped? Changes neither the file nor any range. Any thread. 0, -ENOSYS where there is no mmap, else

@@ -21,7 +21,7 @@
 
 struct space_budget ob__space_budget(void)
 {
-	return (struct space_budget){ (uint64_t)8 << 30, (uint64_t)256 << 20, (uint64_t)16 << 20 };
+	return (struct space_budget){ 0, (uint64_t)8 << 30, (uint64_t)256 << 20, (uint64_t)16 << 20 };
 }
 
 uint64_t ob__space_page_size(void)
@@ -47,6 +47,18 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 		if (size == need)
 			return -ENOMEM;
 	}
+}
+
+int ob__space_reserve_growing(struct space *s, uint64_t need)
+{
+	(void)s, (void)need;
+	return -ENOSYS;
+}
+
+int ob__space_extend(struct space *s, uint64_t want, uint64_t need)
+{
+	(void)s, (void)want, (void)need;
+	return -ENOSYS;
 }
 
 int ob__space_map_page(int fd, void **page)

@@ -12,15 +12,23 @@
  *   - They kept the tail in a second buffer. Then no write may cross the boundary, and every access has to find out
  *     which buffer has the byte.
  *
- * Here more addresses are reserved than any output needs, with PROT_NONE. That costs neither memory nor commit
+ * Here more addresses are reserved than are needed now, with PROT_NONE. That costs neither memory nor commit
  * charge, not even with vm.overcommit_memory=2, because only writable private memory is charged. The file is mapped
  * over the start of the range with MAP_FIXED. Behind it memory is made usable step by step with mprotect(2), which
  * fails with ENOMEM if the system refuses the charge. MAP_NORESERVE is not used, because it would turn that check
  * off.
  *
- * Cost: one mmap and one munmap of the range, 4 us together, and 1 us of mprotect per growth step. Under `ulimit -v`
- * and valgrind so many addresses are not available; the size is halved until the call succeeds. If it had to be
- * halved, addresses are scarce, so half of what was reserved is released again: the program needs addresses too.
+ * A range is extended in place when more is needed: what is behind it is mapped, if that is free. So that it is free,
+ * the range lies where programs have nothing (slots.h). The reservation was 1 TiB at once. Under qemu-user, which
+ * notes each page, one output of 3 MB took 39 s and 6.3 GiB so, and where addresses have 39 bits it took all or half
+ * of them.
+ *
+ * Where no slot can be had, and where the caller states a size, the whole is reserved at once, at a place of the
+ * kernel's choice. Under `ulimit -v` and valgrind so many addresses may not be available; the size is halved until the
+ * call succeeds. If it had to be halved, addresses are scarce, so half of what was reserved is released again: the
+ * program needs addresses too.
+ *
+ * Cost: one mmap and one munmap of the range, 4 us together, and 1 us of mprotect per growth step.
  *
  * The base is aligned to 2 MiB, so that huge pages are possible in the mapping and in the heap.
  */
@@ -33,10 +41,30 @@
 #include <sys/mman.h>
 
 #include "memory/round.h"
+#include "memory/slots.h"
 #include "system/unix/sys_vm.h"
 
 /* The size of a huge page on machines with pages of 4 KiB. */
 #define HUGE_PAGE ((uint64_t)2 << 20)
+
+/*
+ * Map where it is asked for, or not at all: Linux 4.17. Older kernels, and other systems without the flag, take the
+ * address as a hint, so the address that they return is compared.
+ */
+#ifdef MAP_FIXED_NOREPLACE
+#define HERE MAP_FIXED_NOREPLACE
+#elif defined __linux__
+#define HERE 0x100000
+#else
+#define HERE 0
+#endif
+
+/* How many slots are tried: another copy of this library in the process may have as many outputs open. */
+#define SLOT_TRIES 64
+
+/* What is reserved behind the plan at first: a part of the address space, but not more than this. */
+#define FIRST_SHARE ((uint64_t)1 << 17)
+#define FIRST_MOST ((uint64_t)1 << 30)
 
 /*
  * Is ThreadSanitizer in this program? It leaves a program 1.5 TiB of addresses. To forget the history of a large
@@ -52,17 +80,32 @@ void __tsan_acquire(void *) __attribute__((weak));
 #define UNDER_TSAN 0
 #endif
 
+/* Its memory has other borders than the machine's. What tests pretend is 256 GiB, which a program has there, too. */
+static int under_tsan(void)
+{
+	return UNDER_TSAN && ob__slots_pretended_space == 0;
+}
+
 /*
- * A program has 128 TiB of addresses on most machines of 64 bits, and 2 to 4 GiB on those of 32. The least must let
- * 10,000 outputs be open at once on 64 bits: 40 TiB.
+ * A program has 128 TiB of addresses on most machines of 64 bits, 256 or 512 GiB on some, and 2 to 4 GiB on those of
+ * 32. With 128 TiB these are 1 TiB as the largest; 32 TiB, 1 TiB, and 4 GiB. The least must let 10,000 outputs be open
+ * at once on 64 bits: 40 TiB.
  */
 struct space_budget ob__space_budget(void)
 {
+	uint64_t all;
+
 	if (sizeof(void *) < 8)
-		return (struct space_budget){ (uint64_t)2 << 30, (uint64_t)512 << 20, (uint64_t)8 << 20 };
-	if (UNDER_TSAN)
-		return (struct space_budget){ (uint64_t)512 << 30, (uint64_t)16 << 30, (uint64_t)64 << 20 };
-	return (struct space_budget){ (uint64_t)32 << 40, (uint64_t)1 << 40, (uint64_t)4 << 30 };
+		return (struct space_budget){ 0, (uint64_t)2 << 30, (uint64_t)512 << 20, (uint64_t)8 << 20 };
+	if (under_tsan())
+		return (struct space_budget){ 0, (uint64_t)512 << 30, (uint64_t)16 << 30, (uint64_t)64 << 20 };
+	all = ob__slots_space();
+	return (struct space_budget){
+		.largest = all / 8 < (uint64_t)1 << 40 ? all / 8 : (uint64_t)1 << 40,
+		.total = all / 4,
+		.most = all / 128,
+		.least = all >> 15,
+	};
 }
 
 uint64_t ob__space_page_size(void)
@@ -136,6 +179,78 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 	return 0;
 }
 
+/* Reserve n bytes at this address. 0 or a negative errno; -EEXIST: something is there. */
+static int reserve_here(void *at, uint64_t n)
+{
+	void *got;
+	int r = ob__sys_mmap(at, (size_t)n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | HERE, -1, 0, &got);
+
+	if (r == 0 && got != at) {
+		ob__sys_munmap(got, (size_t)n);
+		r = -EEXIST;
+	}
+	return r;
+}
+
+static void release_slot(struct space *s)
+{
+	if (s->slot > 0)
+		ob__slots_release(s->slot - 1);
+	s->slot = 0;
+}
+
+int ob__space_reserve_growing(struct space *s, uint64_t need)
+{
+	uint64_t space = ob__slots_space(), first = space / FIRST_SHARE;
+	int slot = -1, tries, r = -EEXIST;
+
+	if (sizeof(void *) < 8 || under_tsan())
+		return -ENOSYS;
+	if (need > space / 2)
+		return -ENOMEM;
+	need = round_up(need + (first < FIRST_MOST ? first : FIRST_MOST), ob__sys_page_size());
+	for (tries = 0; tries < SLOT_TRIES && r == -EEXIST; tries++) {
+		void *at;
+
+		slot = ob__slots_take(slot + 1);
+		if (slot < 0)
+			return -ENOMEM;
+		at = ob__slots_address(slot);
+		r = reserve_here(at, need);
+		if (r < 0)
+			ob__slots_release(slot);
+		else
+			*s = (struct space){
+				.base = at,
+				.reserved = need,
+				.allocation = at,
+				.allocation_size = need,
+				.slot = slot + 1,
+			};
+	}
+	return r;
+}
+
+int ob__space_extend(struct space *s, uint64_t want, uint64_t need)
+{
+	uint64_t page = ob__sys_page_size(), size;
+
+	if (s->slot == 0)
+		return -ENOSYS;
+	/* No range has so much; and adding it to an address must not wrap. */
+	if (need > ob__slots_space())
+		return -ENOMEM;
+	need = round_up(need, page) - s->reserved;
+	want = want > ob__slots_space() ? ob__slots_space() : round_up(want, page);
+	want = want < s->reserved + need ? need : want - s->reserved;
+	for (size = want; reserve_here(s->base + s->reserved, size) < 0; size = halve(size, need, page))
+		if (size == need)
+			return -ENOMEM;
+	s->reserved += size;
+	s->allocation_size += size;
+	return 0;
+}
+
 int ob__space_map_page(int fd, void **page)
 {
 	return ob__sys_mmap(NULL, ob__sys_page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, page);
@@ -163,6 +278,8 @@ static int forget_hole(struct space *s, uint64_t from, uint64_t to)
 	trim(s, to);
 	s->allocation_size -= to - from;
 	s->reserved = from;
+	/* It must not grow into the hole either. */
+	release_slot(s);
 	return 1;
 }
 
@@ -237,5 +354,6 @@ void ob__space_free(struct space *s)
 {
 	if (s->base != NULL)
 		ob__sys_munmap(s->allocation, (size_t)s->allocation_size);
+	release_slot(s);
 	memset(s, 0, sizeof *s);
 }

@@ -110,8 +110,8 @@ static int has_placeholders(void)
 struct space_budget ob__space_budget(void)
 {
 	if (sizeof(void *) < 8)
-		return (struct space_budget){ (uint64_t)2 << 30, (uint64_t)512 << 20, (uint64_t)8 << 20 };
-	return (struct space_budget){ (uint64_t)2 << 40, (uint64_t)64 << 30, (uint64_t)256 << 20 };
+		return (struct space_budget){ 0, (uint64_t)2 << 30, (uint64_t)512 << 20, (uint64_t)8 << 20 };
+	return (struct space_budget){ 0, (uint64_t)2 << 40, (uint64_t)64 << 30, (uint64_t)256 << 20 };
 }
 
 uint64_t ob__space_page_size(void)
@@ -155,6 +155,18 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 		if (size == need)
 			return -ENOMEM;
 	}
+}
+
+int ob__space_reserve_growing(struct space *s, uint64_t need)
+{
+	(void)s, (void)need;
+	return -ENOSYS;
+}
+
+int ob__space_extend(struct space *s, uint64_t want, uint64_t need)
+{
+	(void)s, (void)want, (void)need;
+	return -ENOSYS;
 }
 
 /* ------------------------------------------------------------ what is at an address */

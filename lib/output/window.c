@@ -226,15 +226,27 @@ int ob__window_seek(struct outbuf_view *v, uint64_t offset)
 	return move_to(v, offset);
 }
 
-int ob__window_check(const struct outbuf_view *v, size_t n)
+int ob__window_reach(struct outbuf_view *v, uint64_t end)
 {
-	uint64_t at = outbuf_tell(v);
+	int r;
 
-	if (v->end >= at && v->end - at >= n)
+	if (end <= v->end)
 		return 0;
 	if (v->flags & VIEW_BOUNDED)
 		return -ERANGE;
-	return n > UINT64_MAX - at ? -EFBIG : ob__window_allow_end(v->ob, at + n);
+	r = ob__window_allow_end(v->ob, end);
+	if (r == 0)
+		v->end = ob__window_limit(v->ob);
+	return r;
+}
+
+int ob__window_check(struct outbuf_view *v, size_t n)
+{
+	uint64_t at = outbuf_tell(v);
+
+	if (n > UINT64_MAX - at)
+		return v->flags & VIEW_BOUNDED ? -ERANGE : -EFBIG;
+	return ob__window_reach(v, at + n);
 }
 
 int ob__window_next(struct outbuf_view *v, size_t n, unsigned char **to, size_t *got)

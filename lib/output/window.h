@@ -24,7 +24,7 @@ void ob__window_decide_staging(struct outbuf *ob);
  */
 int ob__window_allow_end(struct outbuf *ob, uint64_t end);
 
-/* The largest end that ob__window_allow_end() allows. Call that one first. */
+/* The end up to which ob__window_allow_end() need not be asked again. Call that one first. */
 uint64_t ob__window_limit(struct outbuf *ob);
 
 /*
@@ -45,8 +45,14 @@ int ob__window_open(struct outbuf_view *v);
 /* Move to file offset `offset`, which is in the View's range. */
 int ob__window_seek(struct outbuf_view *v, uint64_t offset);
 
+/*
+ * May the View's range reach `end`? One without a length may go on beyond where it could end when it was opened, if the
+ * output may grow so far: v->end is raised. -ERANGE, -EFBIG, -ENOMEM.
+ */
+int ob__window_reach(struct outbuf_view *v, uint64_t end);
+
 /* May n more bytes follow? -ERANGE, -EFBIG, -ENOMEM. */
-int ob__window_check(const struct outbuf_view *v, size_t n);
+int ob__window_check(struct outbuf_view *v, size_t n);
 
 /* Store n bytes, which ob__window_check() allowed. */
 int ob__window_copy(struct outbuf_view *v, const void *data, size_t n);
