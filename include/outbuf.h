@@ -163,14 +163,17 @@
  *   With OUTBUF_LOCK_WAIT the lock is polled every 10 ms.
  *   Before Windows 10 1803, mapping again with a larger size can fail with -ENOMEM and lose the output, if another
  *   thread takes the addresses at that moment.
- * - The address range of an output is reserved once, and the output cannot grow beyond it. It costs no memory, but VSZ
- *   shows it. Without options.max_size, all outputs that are open share the addresses of the process. The first gets 1
- *   TiB on 64-bit machines, each further one 1/32 of what is left of 32 TiB, but at least 4 GiB: so number 100 gets 44
- *   GiB, and 10,000 can be open at once. On Windows the first gets 64 GiB, and the least is 256 MiB; under
- *   ThreadSanitizer 16 GiB and 64 MiB. On 32-bit machines the first gets 512 MiB, each further one a quarter of what is
- *   left of 2 GiB, but at least 8 MiB. If the system has fewer addresses, as under `ulimit -v`, an output gets a
- *   quarter to a half of the largest free range. A program that opens many outputs at once sets options.max_size where
- *   an output needs more, or plans it by outbuf_map() first; outbuf_stats() tells what was reserved.
+ * - The address range of an output never moves, and the output cannot grow beyond it. It costs no memory, but VSZ shows
+ *   it. options.max_size is reserved as a whole. Without it, on 64-bit Unix the plan and 1 GiB are reserved at first,
+ *   and the range is extended when more is needed, to 1 TiB at most. (In an address space of 256 GiB these are 2 MiB
+ *   and 32 GiB.) It lies in the middle of the address space, where programs normally have nothing. While up to 64
+ *   outputs are open each has 1 TiB of room, 10,000 have 4 GiB each; -ENOMEM if something else is mapped there.
+ *   Elsewhere, and if there is no such place, all of it is reserved at once, and outputs that are open share the
+ *   addresses: on 32-bit machines the first gets 512 MiB, each further one a quarter of what is left of 2 GiB, but at
+ *   least 8 MiB; on Windows the first gets 64 GiB, and the least is 256 MiB; under ThreadSanitizer 16 GiB and 64 MiB;
+ *   else 1 TiB and 4 GiB. If the system has fewer addresses, as under `ulimit -v`, an output gets a quarter to a half
+ *   of the largest free range. A program that needs a size for certain sets options.max_size, or plans it by
+ *   outbuf_map() first; outbuf_stats() tells what is reserved.
  */
 #ifndef OUTBUF_H
 #define OUTBUF_H
@@ -348,10 +351,11 @@ struct outbuf_options {
 	 * lies beyond the reserved addresses (outbuf_stats() tells whether Views are staged; if a file is written in
 	 * place, they are not before the first flush). There are no pointers to such bytes, and they cannot be mapped
 	 * (-EFBIG, -ENOMEM).
-	 * 0: 1 TiB on 64-bit machines (64 GiB on Windows, 16 GiB under ThreadSanitizer), 512 MiB on 32-bit ones, 256
-	 * MiB if the library was built without mmap (it then allocates that much memory); less while other outputs are
-	 * open (see Caveats: the last one). If the first outbuf_map(), View or pointer needs more than a quarter of
-	 * this default, the largest size is four times what that call needs. A call that fails fixes nothing.
+	 * 0: 1 TiB on 64-bit machines (64 GiB on Windows, 16 GiB under ThreadSanitizer), reserved as it is needed; 512
+	 * MiB on 32-bit ones, 256 MiB if the library was built without mmap (it then allocates that much memory). Less
+	 * if addresses are few or many outputs are open (see Caveats: the last one). If the first outbuf_map(), View or
+	 * pointer needs more than a quarter of this default, the largest size is four times what that call needs. A
+	 * call that fails fixes nothing.
 	 */
 	uint64_t max_size;
 	/*
@@ -728,7 +732,7 @@ struct outbuf_view {
  *   -EINVAL   a NULL argument; after outbuf_unmap(), or committed
  *   -EDEADLK  this thread is inside a call that needs the whole output, in options.run or another callback
  *   -EFBIG    offset + length is beyond options.max_size, or its default
- *   -ENOMEM   no memory for the heap, or no address space of that size
+ *   -ENOMEM   no memory for the heap, or no address space of that size, or not behind the range
  *   -EEXIST   overlap
  *   -EIO or another errno of pread(2)   what earlier Views wrote to the file could not be read back
  *   -ECANCELED, or whatever the output failed with: it is discarded
@@ -918,7 +922,7 @@ struct outbuf_stats {
 	uint64_t output_size;    /* outbuf_size() */
 	uint64_t mapped;         /* bytes of it that the last outbuf_map() mapped, less what outbuf_set_size() cut */
 	uint64_t heap;           /* the other bytes */
-	uint64_t reserved;       /* address range, in bytes */
+	uint64_t reserved;       /* address range, in bytes; it may still be extended */
 	/*
 	 * Bytes written to the file so far, but not through the mapping: by flushes, staged Views and
 	 * outbuf_release(). They may be fewer than `heap`, because the mapping is whole pages and holds the first
