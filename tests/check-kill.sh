@@ -128,6 +128,35 @@ try "the next run clears away what is left" goes_on '' 0
 try "--recycle: --stats says so, or why not" recycles
 try "killed with --recycle: one of the two, whole" kills --recycle $((times - times / 2)) recycled
 try "the next run goes on" goes_on --recycle 1
+# Interrupted where files have hidden names: while it waits for the reader of its map file, all is written.
+interrupted() { # SIGNAL STATUS
+	rm -f "$directory"/.out* "$scratch/map"
+	cp "$scratch/want.a" "$out" && mkfifo "$scratch/map" || return 1
+	# What runs in the background of a shell ignores SIGINT.
+	env --default-signal OUTBUF_PLACEMENT=named "$real" -Map "$scratch/map" -o "$out" "$scratch/b.o" &
+	pid=$!
+	tries=0
+	look
+	while [ $hidden -eq 0 ] && [ $tries -lt 500 ]; do
+		sleep 0.02
+		tries=$((tries + 1))
+		look
+	done
+	was_hidden=$hidden
+	kill -"$1" $pid
+	wait $pid
+	status=$?
+	look
+	echo "$was_hidden hidden file while it runs, then $hidden; status $status"
+	[ $was_hidden -eq 1 ] && [ $hidden -eq 0 ] && [ $status -eq "$2" ] && cmp "$out" "$scratch/want.a"
+}
+if env --default-signal true 2>/dev/null; then
+	try "SIGTERM removes the hidden file" interrupted TERM 143
+	try "SIGINT" interrupted INT 130
+	try "SIGHUP" interrupted HUP 129
+else
+	skip "SIGTERM removes the hidden file" "env has no --default-signal"
+fi
 cat "$scratch"/said.* 2>/dev/null
 rm -rf "$directory"
 tap_end

@@ -268,32 +268,22 @@ try "... mapped" mapped again
 statistics() { OUTBUF_STATS=1 big ours 2>"$scratch/message" && cat "$scratch/message" && grep -q "^outbuf: .*big: $(stat -c %s "$scratch/new") bytes" "$scratch/message"; }
 try "OUTBUF_STATS=1 tells what was done" statistics
 
-# Interrupted where files have hidden names: what the library has for that is called, once, before the process ends as it
-# does without the shim. lld is met where it has tested the path, and writes its map into a pipe that nobody reads.
-gcc -shared -fPIC "$abs_top_srcdir/tests/programs/remove_temporary.c" -o "$scratch/remove_temporary.so" || exit 99
+# Interrupted where files have hidden names: none is left, the old output stays, and the process ends as without the shim.
+gcc -shared -fPIC "$abs_top_srcdir/tests/programs/interrupt_rename.c" -o "$scratch/interrupt_rename.so" || exit 99
 interrupted() { # SIGNAL STATUS
-	rm -f "$scratch/message" "$scratch/map"
-	mkfifo "$scratch/map" || return 1
+	echo old >"$outputs/old"
 	# What runs in the background of a shell ignores SIGINT.
-	env --default-signal LD_PRELOAD="$shim $scratch/remove_temporary.so" "$lld" -r --whole-archive "$archive" -Map="$scratch/map" \
-		-o "$outputs/out" 2>"$scratch/message" &
-	pid=$!
-	exec 9<"$scratch/map"
-	kill -"$1" $pid
-	for _ in $(seq 100); do
-		kill -0 $pid 2>/dev/null && sleep 0.1 || break
-	done
-	kill -KILL $pid 2>/dev/null
-	wait $pid
+	env --default-signal LD_PRELOAD="$shim $scratch/interrupt_rename.so" OUTBUF_PLACEMENT=named INTERRUPT="$1" timeout 60 "$lld" -r --whole-archive "$archive" \
+		-o "$outputs/old" 2>"$scratch/message"
 	status=$?
-	exec 9<&-
 	echo "status $status"
 	cat "$scratch/message"
-	test $status -eq "$2" && test "$(grep -c 'removes temporary files' "$scratch/message")" -eq 1
+	test $status -eq "$2" && test "$(cat "$outputs/old")" = old && nothing_left
 }
-try "SIGTERM: temporary files are removed" interrupted TERM 143
-try "SIGINT" interrupted INT 130
-try "SIGHUP" interrupted HUP 129
+try "SIGTERM: temporary files are removed" interrupted 15 143
+try "SIGINT" interrupted 2 130
+try "SIGHUP" interrupted 1 129
+try "exit" interrupted 0 5
 
 # --------------------------------------------------------- around a whole build
 
@@ -330,15 +320,15 @@ else
 	skip "a plug-in with libLLVM" "$(tail -n 1 "$scratch/plugin.log")"
 fi
 
-# With libLLVM from the beginning, it is the shim's, and exit(3) removes temporary files.
-exits() {
+# With libLLVM from the beginning, it is the shim's.
+host_writes() {
 	gcc "$abs_top_srcdir/tests/programs/llvm_plugin_host.c" -ldl -Wl,--no-as-needed -L"$libraries" -lLLVM-"$version" -o "$scratch/llvm_host" &&
-		LD_PRELOAD="$shim $scratch/remove_temporary.so" OUTBUF_STATS=1 "$scratch/llvm_host" "$scratch/llvm_plugin.so" "$outputs/plugged" >"$scratch/message" 2>&1
+		LD_PRELOAD="$shim" OUTBUF_STATS=1 "$scratch/llvm_host" "$scratch/llvm_plugin.so" "$outputs/plugged" >"$scratch/message" 2>&1
 	status=$?
 	cat "$scratch/message"
-	test $status -eq 0 && grep -q '^outbuf: .*plugged: 6 bytes' "$scratch/message" && test "$(grep -c 'removes temporary files' "$scratch/message")" -eq 1
+	test $status -eq 0 && grep -q '^outbuf: .*plugged: 6 bytes' "$scratch/message"
 }
-[ ! -e "$scratch/llvm_plugin_host" ] || try "exit: temporary files are removed" exits
+[ ! -e "$scratch/llvm_plugin_host" ] || try "a program with libLLVM, whose plug-in writes" host_writes
 
 # Another version's symbols are not replaced.
 other_version() {

@@ -160,6 +160,8 @@ liboutbuf::options options_for(unsigned flags)
 	if (asks_for_memory<FileOutputBuffer>(flags, 0))
 		options.map = OUTBUF_NO;
 	options.guard = is_set_to_1("OUTBUF_GUARD");
+	// As LLVM, which copies its temporary file where it cannot be renamed.
+	options.replace = OUTBUF_REPLACE_ELSE_IN_PLACE;
 	return options;
 }
 
@@ -236,9 +238,11 @@ private:
 		liboutbuf::statistics s = out_.stats();
 
 		fprintf(stderr,
-		        "outbuf: %s: %" PRIu64 " bytes, %" PRIu64 " mapped, %s, %s, %s%s%s, %" PRIu64 " faults\n",
+		        "outbuf: %s: %" PRIu64 " bytes, %" PRIu64 " mapped, %s, %s, %s%s%s%s%s, %" PRIu64 " faults\n",
 		        FinalPath.c_str(), s.output_size, s.mapped, s.file_system, s.backend, s.placement,
-		        s.recycle_why ? ", not recycled: " : "", s.recycle_why ? s.recycle_why : "", s.faults);
+		        s.recycle_why ? ", not recycled: " : "", s.recycle_why ? s.recycle_why : "",
+		        s.replace_error ? ", written over: " : "", s.replace_error ? strerror(-s.replace_error) : "",
+		        s.faults);
 	}
 
 	liboutbuf::output out_;
@@ -264,6 +268,9 @@ Expected<std::unique_ptr<FileOutputBuffer>> FileOutputBuffer::create(StringRef p
 	options.recycle = !is_test(size) && is_set_to_1("OUTBUF_RECYCLE");
 	if (!is_test(size))
 		options.durability = wanted_durability();
+	else
+		// Where it is written in place, a mapping would empty the old output.
+		options.map = OUTBUF_NO;
 	bool we_chose_memory = options.map == OUTBUF_AUTO && !getenv("OUTBUF_MAP") && fits_in_memory_twice(size);
 	if (we_chose_memory)
 		options.map = OUTBUF_NO;

@@ -21,8 +21,7 @@
 #include <cstdlib>
 #include <mutex>
 
-// The library's. An older one has no such function.
-extern "C" void outbuf_remove_temporary_files(void) __attribute__((weak));
+#include "outbuf.h"
 
 namespace {
 
@@ -77,8 +76,6 @@ void remove_temporary_files_at_end()
 {
 	static std::once_flag once;
 
-	if (!outbuf_remove_temporary_files)
-		return;
 	std::call_once(once, [] {
 		for (handled &h : all)
 			install(h);

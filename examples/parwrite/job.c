@@ -55,6 +55,8 @@ static int step_open(struct job *job)
 	options.check_overlap = (uint32_t)job->options.check_overlap;
 	options.check_complete = 1;
 	options.guard = 1;
+	/* As ld -r, which writes over what it cannot replace. */
+	options.replace = OUTBUF_REPLACE_ELSE_IN_PLACE;
 	options.recycle = (uint32_t)job->options.recycle;
 	options.durability = job->options.durability;
 	options.run = workqueue_pool;

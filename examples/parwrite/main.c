@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -29,12 +30,31 @@ static void occupy_closed_descriptors(void)
 			return;
 }
 
+/* Remove what would be left, and end as without this handler, which SA_RESETHAND has taken away. */
+static void end_interrupted(int signal)
+{
+	outbuf_remove_temporary_files();
+	raise(signal);
+}
+
+/* What is ignored, as by nohup(1), stays ignored. */
+static void clean_up_when_interrupted(void)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction ours = { .sa_handler = end_interrupted, .sa_flags = (int)SA_RESETHAND }, before;
+
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+			sigaction(signals[i], &ours, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct job job = { .error = ERROR_INIT };
 	int status;
 
 	occupy_closed_descriptors();
+	clean_up_when_interrupted();
 	status = options_parse(&job.options, argc, argv);
 	if (status < 0) {
 		status = job_run(&job) ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -140,6 +140,8 @@ static void print_output(struct printer *p, const struct job *job, const struct 
 	print_text(p, "placement", stats->placement);
 	if (stats->recycle_why != NULL)
 		print_text(p, "not recycled", stats->recycle_why);
+	if (stats->replace_error != 0)
+		print_text(p, "written over", strerror(-stats->replace_error));
 }
 
 int stats_print(struct job *job)
