@@ -50,7 +50,7 @@ int outbuf_stats(struct outbuf *ob, struct outbuf_stats *stats)
 	now.flush_why = ob->choice.flush_why;
 	now.staged = (uint32_t)ob->may_stage;
 	now.file_system = ob->target.fs != NULL ? ob->target.fs->name : "none";
-	now.map_why = ob->choice.map_why;
+	now.map_why = ob->is_small && ob->choice.map == OUTBUF_AUTO ? "small" : ob->choice.map_why;
 	now.placement = ob__target_placement(&ob->target);
 	now.map_error = ob->map_error;
 	now.prealloc_error = ob->prealloc_error;

@@ -44,6 +44,8 @@ int ob__dirty_claim_memory(struct dirty *d, struct range range, dirty_load *load
 		return 0;
 	}
 	pthread_mutex_lock(&d->lock);
+	if (range_end(range) > d->memory_end)
+		d->memory_end = range_end(range);
 	while (r == 0 && (hit = ob__ranges_any(&d->file, range)) != NULL) {
 		struct range part = range_intersection(*hit, range);
 

@@ -24,6 +24,7 @@ struct dirty {
 	pthread_mutex_t lock; /* guards the members below */
 	struct ranges memory; /* dirty: the copy in memory is authoritative, the file's is stale or does not exist */
 	struct ranges file;   /* the file's copy is authoritative, memory does not have these bytes */
+	uint64_t memory_end;  /* no byte of the heap's memory from here on was ever claimed */
 	uint64_t file_end;    /* heap bytes below this were, or were about to be, written to the file */
 };
 

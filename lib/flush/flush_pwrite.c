@@ -50,9 +50,8 @@ static void write_block(void *arg, size_t i)
 
 static int pwrite_open(struct flush *f)
 {
-	int seekable = ob__sys_is_seekable(f->fd);
-
-	return seekable > 0 ? 0 : seekable == 0 ? -ENOTSUP : seekable;
+	/* What cannot be written at any offset is `sequential_only`. */
+	return f->fd < 0 ? -ENOTSUP : 0;
 }
 
 static int pwrite_write(struct flush *f, const void *data, uint64_t offset, uint64_t n)

@@ -279,10 +279,10 @@ static int uring_put(struct flush *f, const void *data, uint64_t offset, size_t 
 static int uring_open(struct flush *f)
 {
 	struct uring *u;
-	int r = ob__sys_is_seekable(f->fd);
+	int r;
 
-	if (r <= 0)
-		return r == 0 ? -ENOTSUP : r;
+	if (f->fd < 0)
+		return -ENOTSUP;
 	u = calloc(1, sizeof *u);
 	if (u == NULL)
 		return -ENOMEM;

@@ -34,7 +34,7 @@ int ob__heap_init(struct heap *h, uint64_t max_size)
 
 void ob__heap_destroy(struct heap *h)
 {
-	ob__heap_free(h);
+	ob__heap_free(h, UINT64_MAX);
 	pthread_mutex_destroy(&h->lock);
 }
 
@@ -73,14 +73,18 @@ static uint64_t at_least_four_times(uint64_t max_size, uint64_t size)
 	return size > UINT64_MAX / 4 ? UINT64_MAX : size * 4;
 }
 
-/* The caller has stated no max_size: reserve a range that can grow, or else a share. *max_size is set. */
-static int reserve_default(struct heap *h, uint64_t size, uint64_t *max_size)
+/*
+ * The caller has stated no max_size: reserve a range that can grow, or else a share. *max_size is set. *usable: the
+ * first bytes are usable at once.
+ */
+static int reserve_default(struct heap *h, uint64_t size, uint64_t *max_size, uint64_t *usable)
 {
 	const struct space_budget budget = ob__space_budget();
 
 	*max_size = at_least_four_times(budget.largest, size);
-	if (ob__space_reserve_growing(&h->space, size) == 0)
+	if (ob__space_reserve_growing(&h->space, size, usable) == 0)
 		return 0;
+	*usable = 0;
 	*max_size = at_least_four_times(share_of(budget), size);
 	return ob__space_reserve(&h->space, *max_size, size);
 }
@@ -103,10 +107,21 @@ static int extend_locked(struct heap *h, uint64_t size)
 	return 0;
 }
 
+/*
+ * Memory becomes usable in whole pages, but no byte beyond max_size counts as usable: a caller must not see the
+ * rounding. The caller holds the lock or is exclusive.
+ */
+static void set_usable(struct heap *h, uint64_t usable)
+{
+	if (usable > h->max_size)
+		usable = h->max_size;
+	atomic_store_explicit(&h->usable_end, usable, memory_order_release);
+}
+
 /* As ob__heap_reserve(), but the caller holds the lock. */
 static int reserve_locked(struct heap *h, uint64_t size)
 {
-	uint64_t max_size = h->max_size;
+	uint64_t max_size = h->max_size, usable = 0;
 	int r;
 
 	if (h->space.base != NULL && size > h->space.reserved)
@@ -115,10 +130,11 @@ static int reserve_locked(struct heap *h, uint64_t size)
 		return -EFBIG;
 	if (h->space.base != NULL)
 		return 0;
-	r = max_size == 0 ? reserve_default(h, size, &max_size) : ob__space_reserve(&h->space, max_size, size);
+	r = max_size == 0 ? reserve_default(h, size, &max_size, &usable) : ob__space_reserve(&h->space, max_size, size);
 	if (r < 0)
 		return r;
 	h->max_size = max_size;
+	set_usable(h, usable);
 	count_reserved(h);
 	return 0;
 }
@@ -146,7 +162,7 @@ int ob__heap_reserve(struct heap *h, uint64_t size)
 
 void ob__heap_undo_reserve(struct heap *h, uint64_t before)
 {
-	ob__heap_free(h);
+	ob__heap_free(h, UINT64_MAX);
 	h->max_size = before;
 }
 
@@ -163,17 +179,6 @@ uint64_t ob__heap_reserved(struct heap *h)
 uint64_t ob__heap_limit(struct heap *h)
 {
 	return atomic_load_explicit(&h->limit, memory_order_acquire);
-}
-
-/*
- * Memory becomes usable in whole pages, but no byte beyond max_size counts as usable: a caller must not see the
- * rounding. The caller holds the lock or is exclusive.
- */
-static void set_usable(struct heap *h, uint64_t usable)
-{
-	if (usable > h->max_size)
-		usable = h->max_size;
-	atomic_store_explicit(&h->usable_end, usable, memory_order_release);
 }
 
 /* The end of the page that holds the last byte of [0, end), or the end of the reserved range if that is lower. */
@@ -300,10 +305,15 @@ int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *l
 	return r;
 }
 
-void ob__heap_free(struct heap *h)
+void ob__heap_free(struct heap *h, uint64_t stored)
 {
+	uint64_t usable = atomic_load_explicit(&h->usable_end, memory_order_relaxed);
+
 	atomic_store_explicit(&h->usable_end, 0, memory_order_release);
 	atomic_store_explicit(&h->limit, 0, memory_order_release);
-	ob__space_free(&h->space);
+	if (stored != UINT64_MAX && usable == h->space.reserved)
+		ob__space_give_back(&h->space, stored);
+	else
+		ob__space_free(&h->space);
 	count_reserved(h);
 }

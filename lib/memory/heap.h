@@ -111,7 +111,11 @@ void ob__heap_truncate(struct heap *h, uint64_t size, uint64_t mapped_end, int m
  */
 int ob__heap_map_file(struct heap *h, int fd, uint64_t from, uint64_t to, int *lost);
 
-/* Free the memory and the range; `written_end` keeps its value. No other thread may be using the output. */
-void ob__heap_free(struct heap *h);
+/*
+ * Free the memory and the range; `written_end` keeps its value. `stored`: only bytes below this were stored to; or
+ * UINT64_MAX if somebody may have a pointer into the memory, or part of it was mapped from a file. No other thread may
+ * be using the output.
+ */
+void ob__heap_free(struct heap *h, uint64_t stored);
 
 #endif

@@ -53,9 +53,10 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need);
 
 /*
  * Reserve `need` bytes and a little more where there is room behind them, so that ob__space_extend() will probably
- * work. 0, or a negative errno: there is no such place, -ENOSYS where there never is.
+ * work. *usable: the first bytes that are usable memory already, as after ob__space_make_usable(), if it is little. 0,
+ * or a negative errno: there is no such place, -ENOSYS where there never is.
  */
-int ob__space_reserve_growing(struct space *s, uint64_t need);
+int ob__space_reserve_growing(struct space *s, uint64_t need, uint64_t *usable);
 
 /*
  * Extend the range in place to `want` bytes, or fewer if the addresses behind it are not free, but at least to `need`,
@@ -127,6 +128,12 @@ int ob__space_sync(struct space *s, uint64_t to);
  * 0, because errors are reported later, or by a signal.
  */
 int ob__space_prepare_unmap(struct space *s, uint64_t to);
+
+/*
+ * As ob__space_free(). Of the range only the first `stored` bytes were stored to, none of it is mapped from a file or
+ * was made unusable, and nobody has a pointer into it: so it may be kept for another output of this process.
+ */
+void ob__space_give_back(struct space *s, uint64_t stored);
 
 /* Free all memory and addresses; base is NULL afterwards. Allowed when nothing is reserved. */
 void ob__space_free(struct space *s);

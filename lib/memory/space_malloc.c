@@ -49,9 +49,9 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 	}
 }
 
-int ob__space_reserve_growing(struct space *s, uint64_t need)
+int ob__space_reserve_growing(struct space *s, uint64_t need, uint64_t *usable)
 {
-	(void)s, (void)need;
+	(void)s, (void)need, (void)usable;
 	return -ENOSYS;
 }
 
@@ -121,6 +121,12 @@ int ob__space_prepare_unmap(struct space *s, uint64_t to)
 {
 	(void)s, (void)to;
 	return 0;
+}
+
+void ob__space_give_back(struct space *s, uint64_t stored)
+{
+	(void)stored;
+	ob__space_free(s);
 }
 
 void ob__space_free(struct space *s)

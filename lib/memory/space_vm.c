@@ -37,6 +37,7 @@
 #include "memory/space.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -65,6 +66,12 @@
 /* What is reserved behind the plan at first: a part of the address space, but not more than this. */
 #define FIRST_SHARE ((uint64_t)1 << 17)
 #define FIRST_MOST ((uint64_t)1 << 30)
+
+/*
+ * A range for half as many bytes or fewer has this size at first, in bytes, and all of it is usable at once: one call
+ * instead of two. A multiple of all page sizes.
+ */
+#define SMALL ((uint64_t)512 << 10)
 
 /*
  * Is ThreadSanitizer in this program? It leaves a program 1.5 TiB of addresses. To forget the history of a large
@@ -180,10 +187,10 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 }
 
 /* Reserve n bytes at this address. 0 or a negative errno; -EEXIST: something is there. */
-static int reserve_here(void *at, uint64_t n)
+static int reserve_here(void *at, uint64_t n, int prot)
 {
 	void *got;
-	int r = ob__sys_mmap(at, (size_t)n, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | HERE, -1, 0, &got);
+	int r = ob__sys_mmap(at, (size_t)n, prot, MAP_PRIVATE | MAP_ANONYMOUS | HERE, -1, 0, &got);
 
 	if (r == 0 && got != at) {
 		ob__sys_munmap(got, (size_t)n);
@@ -199,36 +206,92 @@ static void release_slot(struct space *s)
 	s->slot = 0;
 }
 
-int ob__space_reserve_growing(struct space *s, uint64_t need)
+/*
+ * Small ranges that were given back, and that hold zeros: to map one, touch a page of it and unmap it takes 5 to 7 us,
+ * which is as much as the file takes on tmpfs. Each is its address, which is a multiple of HUGE_PAGE, plus the number
+ * of its slot, plus 1. 0: none. Any thread; a range is put in and taken out by one exchange.
+ */
+#define KEPT 4
+static _Atomic uintptr_t kept[KEPT];
+#define SLOT_OF(range) ((int)((range) & (HUGE_PAGE - 1)) - 1)
+
+static void set_range(struct space *s, int slot, void *at, uint64_t size)
+{
+	*s = (struct space){
+		.base = at,
+		.reserved = size,
+		.allocation = at,
+		.allocation_size = size,
+		.slot = slot + 1,
+	};
+}
+
+/* 1: there was one, and it is *s. */
+static int take_kept(struct space *s)
+{
+	uintptr_t range = 0;
+	int i;
+
+	for (i = 0; i < KEPT && range == 0; i++)
+		if (atomic_load_explicit(&kept[i], memory_order_relaxed) != 0)
+			range = atomic_exchange(&kept[i], 0);
+	if (range == 0)
+		return 0;
+	set_range(s, SLOT_OF(range), (void *)(range & ~(uintptr_t)(HUGE_PAGE - 1)), SMALL);
+	return 1;
+}
+
+/* 1: it was kept. */
+static int keep(const struct space *s)
+{
+	uintptr_t none;
+	int i;
+
+	for (i = 0; i < KEPT; i++) {
+		none = 0;
+		if (atomic_compare_exchange_strong(&kept[i], &none, (uintptr_t)s->base + (uintptr_t)s->slot))
+			return 1;
+	}
+	return 0;
+}
+
+int ob__space_reserve_growing(struct space *s, uint64_t need, uint64_t *usable)
 {
 	uint64_t space = ob__slots_space(), first = space / FIRST_SHARE;
-	int slot = -1, tries, r = -EEXIST;
+	int slot = -1, tries, r = -EEXIST, is_small = need <= SMALL / 2;
 
 	if (sizeof(void *) < 8 || under_tsan())
 		return -ENOSYS;
 	if (need > space / 2)
 		return -ENOMEM;
-	need = round_up(need + (first < FIRST_MOST ? first : FIRST_MOST), ob__sys_page_size());
+	*usable = is_small ? SMALL : 0;
+	if (is_small && take_kept(s))
+		return 0;
+	need = is_small ? SMALL : round_up(need + (first < FIRST_MOST ? first : FIRST_MOST), ob__sys_page_size());
 	for (tries = 0; tries < SLOT_TRIES && r == -EEXIST; tries++) {
-		void *at;
-
 		slot = ob__slots_take(slot + 1);
 		if (slot < 0)
 			return -ENOMEM;
-		at = ob__slots_address(slot);
-		r = reserve_here(at, need);
+		r = reserve_here(ob__slots_address(slot), need, is_small ? PROT_READ | PROT_WRITE : PROT_NONE);
 		if (r < 0)
 			ob__slots_release(slot);
 		else
-			*s = (struct space){
-				.base = at,
-				.reserved = need,
-				.allocation = at,
-				.allocation_size = need,
-				.slot = slot + 1,
-			};
+			set_range(s, slot, ob__slots_address(slot), need);
 	}
 	return r;
+}
+
+void ob__space_give_back(struct space *s, uint64_t stored)
+{
+	/* Zeroing what was stored is cheaper than the faults of fresh pages. */
+	if (s->slot > 0 && s->reserved == SMALL && stored <= SMALL / 2) {
+		memset(s->base, 0, (size_t)stored);
+		if (keep(s)) {
+			memset(s, 0, sizeof *s);
+			return;
+		}
+	}
+	ob__space_free(s);
 }
 
 int ob__space_extend(struct space *s, uint64_t want, uint64_t need)
@@ -243,7 +306,7 @@ int ob__space_extend(struct space *s, uint64_t want, uint64_t need)
 	need = round_up(need, page) - s->reserved;
 	want = want > ob__slots_space() ? ob__slots_space() : round_up(want, page);
 	want = want < s->reserved + need ? need : want - s->reserved;
-	for (size = want; reserve_here(s->base + s->reserved, size) < 0; size = halve(size, need, page))
+	for (size = want; reserve_here(s->base + s->reserved, size, PROT_NONE) < 0; size = halve(size, need, page))
 		if (size == need)
 			return -ENOMEM;
 	s->reserved += size;

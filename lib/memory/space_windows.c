@@ -157,9 +157,9 @@ int ob__space_reserve(struct space *s, uint64_t want, uint64_t need)
 	}
 }
 
-int ob__space_reserve_growing(struct space *s, uint64_t need)
+int ob__space_reserve_growing(struct space *s, uint64_t need, uint64_t *usable)
 {
-	(void)s, (void)need;
+	(void)s, (void)need, (void)usable;
 	return -ENOSYS;
 }
 
@@ -507,6 +507,12 @@ int ob__space_sync(struct space *s, uint64_t to)
 int ob__space_prepare_unmap(struct space *s, uint64_t to)
 {
 	return ob__space_sync(s, to);
+}
+
+void ob__space_give_back(struct space *s, uint64_t stored)
+{
+	(void)stored;
+	ob__space_free(s);
 }
 
 void ob__space_free(struct space *s)

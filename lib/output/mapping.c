@@ -5,6 +5,10 @@
  * Bytes past the planned size may lie in the last mapped page. The kernel does not write back what is beyond the end
  * of the file, so until commit the file is whole pages long. Commit sets the exact length.
  *
+ * An output that is planned to fit into one write is not mapped, unless it must be: setting up addresses, blocks and
+ * the mapping took 12 system calls, and one pwrite(2) does it. Most outputs are small: objects, test programs,
+ * shaders.
+ *
  * Mapping again with a larger size moves nothing that a caller can see. The heap bytes that will be mapped are written
  * to the file first; then the file is mapped over them, at the same addresses, with the same content.
  */
@@ -187,6 +191,24 @@ static int plan_without_mapping(struct outbuf *ob, uint64_t size)
 	return r;
 }
 
+uint64_t ob__mapping_small = (uint64_t)256 << 10;
+
+/* Does it fit into one write, and does nobody ask for a mapping, or for blocks? */
+static int is_small_plan(const struct outbuf *ob, uint64_t size, int state)
+{
+	return size <= ob__mapping_small && state == STATE_OPEN && ob->mapped_end == 0 && ob->may_stage &&
+	       ob->choice.map != OUTBUF_REQUIRE && !ob->choice.map_requested && ob->options.prealloc == OUTBUF_AUTO;
+}
+
+static int plan_small(struct outbuf *ob, uint64_t size)
+{
+	if (size > ob->file_limit || (ob->heap.max_size != 0 && size > ob->heap.max_size))
+		return -EFBIG;
+	ob->planned = size;
+	ob->is_small = 1;
+	return 0;
+}
+
 int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state)
 {
 	uint64_t max_size = ob->heap.max_size;
@@ -195,6 +217,9 @@ int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state)
 
 	if (size == 0)
 		return 0;
+	if (is_small_plan(ob, size, state))
+		return plan_small(ob, size);
+	ob->is_small = 0;
 	r = ob__heap_reserve(&ob->heap, size);
 	if (r == 0 && ob->choice.map != OUTBUF_NO)
 		r = map_file(ob, size, state, &map_error);
@@ -307,6 +332,15 @@ int ob__mapping_shorten(struct outbuf *ob, uint64_t size)
 	return r;
 }
 
+/* How far was the heap's memory stored to? UINT64_MAX if it is not for us alone. */
+static uint64_t heap_stored(const struct outbuf *ob)
+{
+	if (ob->mapped_end > 0 || atomic_load_explicit(&ob->pointer_out, memory_order_relaxed))
+		return UINT64_MAX;
+	return ob->dirty.tracks_ranges ? ob->dirty.memory_end
+	                               : atomic_load_explicit(&ob->heap.written_end, memory_order_relaxed);
+}
+
 int ob__mapping_remove(struct outbuf *ob)
 {
 	uint64_t bytes = state_size(ob);
@@ -322,7 +356,7 @@ int ob__mapping_remove(struct outbuf *ob)
 	r = r < 0 ? r : guarded;
 	if (r == 0 && ob->mapped_end > 0)
 		r = ob__space_prepare_unmap(&ob->heap.space, ob->mapped_end);
-	ob__heap_free(&ob->heap);
+	ob__heap_free(&ob->heap, heap_stored(ob));
 	ob->mapped_end = 0;
 	if (verify && r == 0)
 		r = ob__verify_check(&samples, ob->target.fd);

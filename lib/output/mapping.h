@@ -12,6 +12,12 @@
 int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state);
 
 /*
+ * An output that is planned with so many bytes at most is not mapped by default (mapping.c). Written by tests alone,
+ * which set it to 0 so that their small outputs are mapped as large ones are.
+ */
+extern uint64_t ob__mapping_small;
+
+/*
  * The output becomes `size` bytes long, which is not more than it has: cut its mapping, its file and its heap. What is
  * cut off reads as zero if the output grows over it again. 0; -EIO if somebody else has truncated the file; or the
  * errno of ftruncate(2), -ENOMEM. If part of the output was cut off before the error, that is sticky.

@@ -175,11 +175,15 @@ static const struct place *nth(const struct open_views *o, unsigned index)
 /* How many of them are open, up to `most`, by loads of this order. */
 static uint64_t count(const struct open_views *o, uint64_t most, memory_order order)
 {
-	unsigned i;
+	unsigned stripe, i;
 	uint64_t n = 0;
 
-	for (i = 0; i < count_places(o) && n < most; i++)
-		n += atomic_load_explicit(&nth(o, i)->taken, order) != 0;
+	for (stripe = 0; stripe <= o->mask && n < most; stripe++) {
+		const struct place *p = o->stripes[stripe].places;
+
+		for (i = 0; i < PLACES; i++, p++)
+			n += atomic_load_explicit(&p->taken, order) != 0;
+	}
 	/* Those that left first: a View that comes and goes between the two loads must not count as gone alone. */
 	if (n < most) {
 		uint64_t left = atomic_load_explicit(&o->more_left, order);

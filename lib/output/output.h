@@ -75,6 +75,7 @@ struct outbuf {
 	/* -------- Written by the owner, exclusively; of `target`, Views read `fd`. */
 
 	struct target target;
+	int is_small;                     /* 1: it is not mapped because its plan fits into one write (mapping.c) */
 	uint64_t planned;                 /* the output has at least this many bytes */
 	uint64_t stated_size;             /* the size that outbuf_map() or outbuf_set_size() was given last */
 	uint64_t map_size;                /* what outbuf_map() last mapped, less what outbuf_set_size() cut */

@@ -71,8 +71,10 @@ int ob__write_back_range(struct outbuf *ob, uint64_t from, uint64_t to)
 		if (part.length == 0)
 			break;
 		r = ob__flush_write(&ob->flush, ob->heap.space.base + part.offset, part.offset, part.length);
-		if (r == 0)
+		if (r == 0) {
 			ob->flushed += part.length;
+			ob__target_note_length(&ob->target, range_end(part));
+		}
 		from = range_end(part);
 	}
 	return r;
@@ -119,10 +121,11 @@ int ob__write_back_heap(struct outbuf *ob)
 	uint64_t began = ob__state_begin_phase(ob, OUTBUF_PHASE_FLUSH, bytes);
 	int r = state_error(ob);
 
-	/* Staged Views have written most of it already, so there is little left to preallocate for. */
-	if (r == 0 && ob->may_stage && ob->options.prealloc != OUTBUF_REQUIRE)
-		r = ob__target_resize(&ob->target, end > ob->target.size ? end : ob->target.size);
-	else if (r == 0)
+	/*
+	 * Staged Views have written most of it already, so there is little left to preallocate for. What is written
+	 * makes the file longer.
+	 */
+	if (r == 0 && (!ob->may_stage || ob->options.prealloc == OUTBUF_REQUIRE))
 		r = ob__write_back_extend_file(ob, end);
 	if (r == 0)
 		r = ob__write_back_range(ob, ob->mapped_end, end);

@@ -39,6 +39,7 @@
 
 #include "policy/fspolicy.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -167,4 +168,34 @@ int ob__fspolicy_of_file(int fd, const struct fspolicy **row)
 	if (r > 0)
 		*row = find_by_name(name);
 	return r < 0 ? r : 0;
+}
+
+/*
+ * What is known of mounts, for all outputs of the process: the mount's number, and the number of its row in the low
+ * bits. 0: free. Any thread; a place that is written by two is that of one of them.
+ */
+#define MOUNTS 16
+#define ROW_BITS 6
+_Static_assert(sizeof table / sizeof *table <= 1 << ROW_BITS, "more rows than a place can name");
+static _Atomic uint64_t known_mounts[MOUNTS];
+
+int ob__fspolicy_remembers = 1;
+
+int ob__fspolicy_of_mount(int fd, uint64_t mount, const struct fspolicy **row)
+{
+	_Atomic uint64_t *place = &known_mounts[mount % MOUNTS];
+	uint64_t known;
+	int r;
+
+	if (mount == 0 || !ob__fspolicy_remembers)
+		return ob__fspolicy_of_file(fd, row);
+	known = atomic_load_explicit(place, memory_order_relaxed);
+	if (known != 0 && known >> ROW_BITS == mount) {
+		*row = &table[known & ((1 << ROW_BITS) - 1)];
+		return 0;
+	}
+	r = ob__fspolicy_of_file(fd, row);
+	if (r == 0 && mount <= UINT64_MAX >> ROW_BITS)
+		atomic_store_explicit(place, mount << ROW_BITS | (uint64_t)(*row - table), memory_order_relaxed);
+	return r;
 }

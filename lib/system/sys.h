@@ -25,10 +25,6 @@ int ob__sys_close(int fd);
 /* 0 if the descriptor is open for writing; -EBADF if it is not; or another errno. */
 int ob__sys_is_writable(int fd);
 /*
- * Is it a regular file that pwrite(2) can write at any offset? 1, 0, or a negative errno if that cannot be found out.
- */
-int ob__sys_is_seekable(int fd);
-/*
  * *magic becomes the type of the file system, as in statfs(2); 0 where it is not known. *room becomes the number of
  * bytes that any user may still store on it; UINT64_MAX where that is not known. -ENOSYS where the system has no such
  * call.

@@ -62,7 +62,8 @@ struct target {
 	int in_order;                  /* 1: it can only be written from the first byte to the last, and not be read */
 	int created;                   /* TARGET_IN_PLACE, 1: this output created the file */
 	int old_content;               /* TARGET_IN_PLACE, 1: the file's former content is still in it */
-	uid_t owner;                   /* Unix: a file with a hidden name that has this owner may be ours */
+	uid_t owner;                   /* if `has_owner`: a file of ours gets this owner here, which is not us */
+	int has_owner;                 /* 1: the file system shows another owner than the one who creates a file */
 	int no_inodes;                 /* 1: inode numbers tell no files apart here (evidence.c) */
 	int path_was_free;             /* 1: nothing was at the path when the output was opened */
 	int replace_error;             /* why the file at the path was written over; 0: it was replaced */

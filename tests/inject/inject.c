@@ -125,7 +125,7 @@ static int is_answer(int kind, int error)
 	const char *function = kinds[kind].function;
 
 	return error == EINTR || error == EWOULDBLOCK ||
-	       (error == ENOENT && (strcmp(function, "fstatat") == 0 || strcmp(function, "stat_traits") == 0));
+	       (error == ENOENT && (strcmp(function, "fstatat") == 0 || strcmp(function, "stat_name") == 0));
 }
 
 /* This is call `at`. */
@@ -342,8 +342,8 @@ static int i_fallocate(int fd, int mode, off_t offset, off_t length)
 RETURNING(int, ftruncate, (note_written(fd), KIND_ftruncate), real.ftruncate(fd, size), (int fd, off_t size))
 RETURNING(int, fstat, is_dir(fd) ? KIND_fstat_dir : KIND_fstat_file, real.fstat(fd, st), (int fd, struct stat *st))
 RETURNING(int, fsync, is_dir(fd) ? KIND_fsync_dir : KIND_fsync, real.fsync(fd), (int fd))
-RETURNING(int, stat_traits, *path == '\0' ? KIND_stat_dir : KIND_stat_path, real.stat_traits(dirfd, path, st, traits),
-          (int dirfd, const char *path, struct stat *st, unsigned *traits))
+RETURNING(int, stat_name, *path == '\0' ? KIND_stat_dir : KIND_stat_path, real.stat_name(dirfd, path, st, info),
+          (int dirfd, const char *path, struct stat *st, struct sys_name_info *info))
 RETURNING(ssize_t, copy_range, KIND_copy_range, real.copy_range(from, at, to, n), (int from, off_t *at, int to, size_t n))
 RETURNING(int, fstatat, KIND_fstatat_other,
           real.fstatat(dirfd, path, st, flags), (int dirfd, const char *path, struct stat *st, int flags))
@@ -382,7 +382,7 @@ static void replace_files(struct sys_table *t)
 	REPLACE(fstatfs)
 #endif
 	REPLACE(openat) REPLACE(close) REPLACE(dup) REPLACE(dup_over) REPLACE(fcntl)
-	REPLACE(fstat) REPLACE(fstatat) REPLACE(stat_traits) REPLACE(copy_range) REPLACE(ftruncate) REPLACE(fallocate)
+	REPLACE(fstat) REPLACE(fstatat) REPLACE(stat_name) REPLACE(copy_range) REPLACE(ftruncate) REPLACE(fallocate)
 	REPLACE(pwrite) REPLACE(pread) REPLACE(write) REPLACE(poll)
 	REPLACE(fdatasync) REPLACE(fsync) REPLACE(fchmod) REPLACE(flock)
 	REPLACE(cachestat) REPLACE(flistxattr) REPLACE(fgetxattr) REPLACE(readlinkat)

@@ -48,8 +48,8 @@
 	/* Is /proc mounted? Is it a regular file? */ \
 	KIND(fstat_file, fstat, HARD(0), SOFT(EIO, ENOMEM, EOVERFLOW), 0) \
 	/* What stands at the path, if anything. */ \
-	KIND(stat_path, stat_traits, HARD(EACCES, EIO, ENOMEM, EOVERFLOW), SOFT(ENOENT), 0) \
-	KIND(stat_dir, stat_traits, HARD(EIO, ENOMEM, EOVERFLOW), SOFT(0), 0) \
+	KIND(stat_path, stat_name, HARD(EACCES, EIO, ENOMEM, EOVERFLOW), SOFT(ENOENT), 0) \
+	KIND(stat_dir, stat_name, HARD(EIO, ENOMEM, EOVERFLOW), SOFT(0), 0) \
 	KIND(fstatat_other, fstatat, HARD(0), SOFT(EACCES, ENOENT, EIO, ENOMEM), 0) \
 	/* EPERM, if there is no such call: the last byte is written. */ \
 	KIND(ftruncate, ftruncate, HARD(EFBIG, EIO, FULL), SOFT(EINTR, EPERM), 0) \

@@ -13,7 +13,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "output/mapping.h"
+#include "policy/fspolicy.h"
 #include "support/files.h"
+
+/*
+ * Tests write little, and what is tested with it is what large outputs do. Some pretend another file system.
+ * (test_small.c is about what is turned off here.)
+ */
+__attribute__((constructor)) static void be_as_large_outputs(void)
+{
+	ob__mapping_small = 0;
+	ob__fspolicy_remembers = 0;
+}
 
 static unsigned fds_before;
 

@@ -41,6 +41,12 @@
 #define ATTR_MOUNT_ROOT 0x2000 /* Linux 5.8 */
 #endif
 
+#ifdef STATX_MNT_ID_UNIQUE
+#define UNIQUE_MOUNT STATX_MNT_ID_UNIQUE
+#else
+#define UNIQUE_MOUNT 0x4000u /* Linux 6.8 */
+#endif
+
 /* Functions for the slots of the table. The calls that are variadic, or that a system may not have, need one. */
 
 static int real_openat(int dirfd, const char *path, int flags, mode_t mode)
@@ -65,27 +71,31 @@ static void take_statx(struct stat *st, const struct statx *from)
 }
 #endif
 
-static int real_stat_traits(int dirfd, const char *path, struct stat *st, unsigned *traits)
+static int real_stat_name(int dirfd, const char *path, struct stat *st, struct sys_name_info *info)
 {
 #ifdef HAVE_STATX
 	struct statx x;
 
-	*traits = 0;
-	if (statx(dirfd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS, &x) == 0) {
+	*info = (struct sys_name_info){ .traits = 0 };
+	if (statx(dirfd, path, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS | UNIQUE_MOUNT, &x) == 0) {
 		take_statx(st, &x);
 		if (x.stx_attributes & STATX_ATTR_IMMUTABLE)
-			*traits |= SYS_IMMUTABLE;
+			info->traits |= SYS_IMMUTABLE;
 		if (x.stx_attributes & STATX_ATTR_APPEND)
-			*traits |= SYS_APPEND_ONLY;
+			info->traits |= SYS_APPEND_ONLY;
 		if (x.stx_attributes & ATTR_MOUNT_ROOT)
-			*traits |= SYS_MOUNT_POINT;
+			info->traits |= SYS_MOUNT_POINT;
+#ifdef HAVE_STRUCT_STATX_STX_MNT_ID
+		if (x.stx_mask & UNIQUE_MOUNT)
+			info->mount = x.stx_mnt_id;
+#endif
 		return 0;
 	}
 	/* Sandboxes refuse what they do not know; where nobody does, the second answer is the same. */
 	if (errno != ENOSYS && errno != EPERM && errno != EACCES && errno != EINVAL)
 		return -1;
 #endif
-	*traits = 0;
+	*info = (struct sys_name_info){ .traits = 0 };
 	return *path == '\0' ? fstat(dirfd, st) : fstatat(dirfd, path, st, AT_SYMLINK_NOFOLLOW);
 }
 
@@ -241,7 +251,7 @@ struct sys_table ob__sys_table = {
 	.fcntl = real_fcntl,
 	.fstat = fstat,
 	.fstatat = fstatat,
-	.stat_traits = real_stat_traits,
+	.stat_name = real_stat_name,
 	.copy_range = real_copy_range,
 	.ftruncate = ftruncate,
 	.fallocate = real_fallocate,

@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 struct statfs;
+struct sys_name_info;
 
 /* Each member behaves like the system call of its name: it returns -1 and sets errno if it fails. */
 struct sys_table {
@@ -25,8 +26,7 @@ struct sys_table {
 	int (*fcntl)(int fd, int command, void *arg);
 	int (*fstat)(int fd, struct stat *st);
 	int (*fstatat)(int dirfd, const char *path, struct stat *st, int flags);
-	/* fstatat(2), and what statx(2) says besides: enum sys_traits. */
-	int (*stat_traits)(int dirfd, const char *path, struct stat *st, unsigned *traits);
+	int (*stat_name)(int dirfd, const char *path, struct stat *st, struct sys_name_info *info); /* statx(2) */
 	ssize_t (*copy_range)(int from, off_t *at, int to, size_t n); /* copy_file_range(2), to the position of `to` */
 	int (*ftruncate)(int fd, off_t size);
 #ifdef __linux__

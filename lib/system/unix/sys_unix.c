@@ -123,19 +123,6 @@ void ob__sys_set_blocking(int fd)
 		ob__sys_table.fcntl(fd, F_SETFL, (void *)(intptr_t)(flags & ~O_NONBLOCK));
 }
 
-int ob__sys_is_seekable(int fd)
-{
-	struct stat st;
-	int flags, r;
-
-	if (fd < 0) /* there is no file */
-		return 0;
-	flags = result_or_errno(ob__sys_table.fcntl(fd, F_GETFL, NULL));
-	r = flags < 0 ? flags : ob__sys_fstat(fd, &st);
-	/* If the file is open by O_APPEND, Linux appends, whatever the offset of pwrite(2) is (pwrite(2), BUGS). */
-	return r < 0 ? r : S_ISREG(st.st_mode) && !(flags & O_APPEND);
-}
-
 int ob__sys_fs(int fd, uint32_t *magic, uint64_t *room)
 {
 	*magic = 0;
@@ -177,9 +164,9 @@ int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags)
 	return result_or_errno(ob__sys_table.fstatat(dirfd, path, st, flags));
 }
 
-int ob__sys_stat_traits(int dirfd, const char *path, struct stat *st, unsigned *traits)
+int ob__sys_stat_name(int dirfd, const char *path, struct stat *st, struct sys_name_info *info)
 {
-	return result_or_errno(ob__sys_table.stat_traits(dirfd, path, st, traits));
+	return result_or_errno(ob__sys_table.stat_name(dirfd, path, st, info));
 }
 
 int ob__sys_ftruncate(int fd, uint64_t size)

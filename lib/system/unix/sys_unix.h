@@ -44,11 +44,8 @@ void ob__sys_set_blocking(int fd);
 /* The target of a symbolic link, at most n - 1 bytes of it, and a NUL. */
 int ob__sys_readlinkat(int dirfd, const char *path, char *to, size_t n);
 int ob__sys_fstatat(int dirfd, const char *path, struct stat *st, int flags);
-/*
- * As fstatat(2) by AT_SYMLINK_NOFOLLOW; "" is `dirfd` itself. *traits: of enum sys_traits, as far as kernel and file
- * system tell.
- */
-int ob__sys_stat_traits(int dirfd, const char *path, struct stat *st, unsigned *traits);
+/* As fstatat(2) by AT_SYMLINK_NOFOLLOW; "" is `dirfd` itself. */
+int ob__sys_stat_name(int dirfd, const char *path, struct stat *st, struct sys_name_info *info);
 /*
  * Copy n bytes from the beginning of one file to the position of another descriptor, from the first to the last, by
  * the file system itself where that is possible (copy_file_range(2)). `from` may be anywhere, `to` must be at its

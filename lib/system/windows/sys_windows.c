@@ -139,7 +139,7 @@ int ob__sys_is_writable(int fd)
 	return WriteFile(handle, "", 0, &did, NULL) ? 0 : -EBADF;
 }
 
-int ob__sys_is_seekable(int fd)
+static int is_seekable(int fd)
 {
 	HANDLE handle = ob__sys_handle(fd);
 
@@ -298,7 +298,7 @@ int ob__sys_write_all(int fd, const void *data, size_t n)
 int ob__sys_fdatasync(int fd)
 {
 	/* For a pipe, FlushFileBuffers() would wait until everything has been read. */
-	if (ob__sys_is_seekable(fd) <= 0)
+	if (is_seekable(fd) <= 0)
 		return -EINVAL;
 	return as_errno(FlushFileBuffers(ob__sys_handle(fd)));
 }

@@ -15,9 +15,9 @@
  * is used, and a random one only if none of these is free. Where flock(2) is missing nothing is removed.
  *
  * A file can be left under any of these names while the ones before it are free: its writer was killed, and others who
- * wrote the same path at that time were not. So whoever needs a hidden name looks at one of the other known names,
- * too, each time at another one: one call of fstatat(2). If there is a sign of trouble (a leftover, or names that are
- * in use), it looks at all of them.
+ * wrote the same path at that time were not. So of those who need a hidden name, every other one looks at one of the
+ * other known names, too, each time at another one: one call of fstatat(2). If there is a sign of trouble (a leftover,
+ * or names that are in use), all of them are looked at.
  *
  * Some file systems show every file as another user's (NFS's all_squash, vfat, bindfs). The owner that a file of ours
  * gets there is known when it is created. Then the names before it are looked at, too.
@@ -57,7 +57,7 @@ static int check_ownership(const struct target *t, const struct stat *st)
 {
 	if (!S_ISREG(st->st_mode))
 		return -EBADF;
-	if (st->st_uid != t->owner)
+	if (st->st_uid != (t->has_owner ? t->owner : geteuid()))
 		return -EPERM;
 	return st->st_nlink != 1 ? -EMLINK : 0;
 }
@@ -115,8 +115,10 @@ int ob__hidden_lock_created(struct target *t)
 		return -EEXIST;
 	if (r < 0)
 		return 0;
-	if (ob__sys_fstat(t->fd, &st) == 0)
+	if (ob__sys_fstat(t->fd, &st) == 0 && st.st_uid != geteuid()) {
 		t->owner = st.st_uid;
+		t->has_owner = 1;
+	}
 	r = ob__evidence_is_ours(t, t->hidden, t->fd);
 	return r == 0 || r == -ENOENT ? -EEXIST : r < 0 ? r : 0;
 }
@@ -150,6 +152,9 @@ int ob__hidden_remove_leftover(const struct target *t, const char *hidden)
 	return ob__sys_unlinkat(t->dirfd, hidden);
 }
 
+/* One output in two looks at one of the other names. */
+#define TURNS (2 * HIDDEN_KNOWN)
+
 static void remove_known(const struct target *t, int try)
 {
 	char *hidden;
@@ -162,12 +167,16 @@ static void remove_known(const struct target *t, int try)
 
 void ob__hidden_remove_others(const struct target *t, int try, int trouble)
 {
-	int all = trouble || try > 0, i;
+	int i, turn;
 
-	/* The clock chooses: it does not matter which one it is, as long as all have their turn. */
-	if (!all)
-		remove_known(t, 1 + (int)(ob__sys_now() / 1024 % (HIDDEN_KNOWN - 1)));
-	for (i = t->owner == geteuid() ? try + 1 : 0; all && i < HIDDEN_KNOWN; i++)
+	if (!trouble && try == 0) {
+		/* The clock chooses: it does not matter which one it is, as long as all have their turn. */
+		turn = (int)(ob__sys_now() / 1024 % TURNS);
+		if (turn > 0 && turn < HIDDEN_KNOWN)
+			remove_known(t, turn);
+		return;
+	}
+	for (i = t->has_owner ? 0 : try + 1; i < HIDDEN_KNOWN; i++)
 		if (i != try)
 			remove_known(t, i);
 }

@@ -24,7 +24,7 @@ int ob__hidden_open_locked(const struct target *t, const char *hidden, int flags
  * Lock t->fd, which was just created under the name t->hidden. Owner. 0; -EEXIST if another process took the file for a
  * leftover in that moment, so that the name does not lead to it any more; another errno if it is not known where the
  * name leads, and then the caller still has to remove the file. Where the file system has no locks, no process takes it
- * for a leftover: 0. Sets t->owner.
+ * for a leftover: 0. Sets t->owner if that is not us.
  */
 int ob__hidden_lock_created(struct target *t);
 

@@ -75,12 +75,12 @@ static int open_parent(struct target *t, const char *path)
 /*
  * Never replace what is not a regular file: `-o /dev/null` must not remove /dev/null. For this check a symbolic link
  * is followed. It is not followed for replacing: the link itself is replaced. A link that leads nowhere, or to where
- * we may not look, counts as a regular file. Fills *traits, too.
+ * we may not look, counts as a regular file. Fills *info, too.
  */
-static int look_at_path(const struct target *t, struct stat *st, unsigned *traits)
+static int look_at_path(const struct target *t, struct stat *st, struct sys_name_info *info)
 {
 	struct stat pointed_to;
-	int r = ob__sys_stat_traits(t->dirfd, t->name, st, traits);
+	int r = ob__sys_stat_name(t->dirfd, t->name, st, info);
 
 	if (r < 0) {
 		st->st_mode = 0;
@@ -96,9 +96,9 @@ static int look_at_path(const struct target *t, struct stat *st, unsigned *trait
 
 int ob__target_check_path(const struct target *t, struct stat *st)
 {
-	unsigned traits;
+	struct sys_name_info info;
 
-	return look_at_path(t, st, &traits);
+	return look_at_path(t, st, &info);
 }
 
 /* Does the user ask for files that have a name from the start? */
@@ -114,13 +114,16 @@ static int wants_name(const struct target *t)
  * -EBUSY: it is mounted by itself; -EPERM: it may not be changed, or is another user's in a sticky directory like /tmp;
  * or another negative errno. *fixed: in the directory nothing can be renamed or removed (chattr +a).
  */
-static int check_replaceable(const struct target *t, const struct stat *st, unsigned traits, int *fixed)
+static int check_replaceable(struct target *t, const struct stat *st, unsigned traits, int *fixed)
 {
+	struct sys_name_info info;
 	struct stat dir;
-	unsigned dir_traits;
-	int r = ob__sys_stat_traits(t->dirfd, "", &dir, &dir_traits);
+	int r = ob__sys_stat_name(t->dirfd, "", &dir, &info);
 
-	*fixed = r == 0 && (dir_traits & SYS_APPEND_ONLY);
+	*fixed = r == 0 && (info.traits & SYS_APPEND_ONLY);
+	if (r == 0)
+		/* Of the directory's mount, which the temporary file will be on. */
+		r = ob__fspolicy_of_mount(t->dirfd, info.mount, &t->fs);
 	if (r < 0)
 		return r;
 	/* A file without a name can get one. It keeps that, so it must be the path. */
@@ -132,9 +135,9 @@ static int check_replaceable(const struct target *t, const struct stat *st, unsi
 		return -EBUSY;
 	if (traits & (SYS_IMMUTABLE | SYS_APPEND_ONLY))
 		return -EPERM;
-	if (!(dir.st_mode & S_ISVTX) || t->owner == 0)
+	if (!(dir.st_mode & S_ISVTX) || geteuid() == 0)
 		return 0;
-	return st->st_uid == t->owner || dir.st_uid == t->owner ? 0 : -EPERM;
+	return st->st_uid == geteuid() || dir.st_uid == geteuid() ? 0 : -EPERM;
 }
 
 /* If the path is a symbolic link: ob__in_place_check_owner() of the link. Else 0. */
@@ -187,18 +190,14 @@ static int open_tmpfile(struct target *t)
 /* Open a temporary file: recycled, without a name, or with a hidden name. 0 or a negative errno. */
 static int open_temporary(struct target *t)
 {
-	const struct fspolicy *fs;
-	int r = ob__fspolicy_of_file(t->dirfd, &fs);
+	int r = t->fs->tmpfile && !wants_name(t) ? open_tmpfile(t) : -EOPNOTSUPP;
 
-	if (r < 0)
-		return r;
-	r = fs->tmpfile && !wants_name(t) ? open_tmpfile(t) : -EOPNOTSUPP;
 	if (r < 0) {
 		t->kind = TARGET_NAMED;
 		r = ob__named_create(t);
 	}
 	if (r == 0 && t->request.recycle)
-		ob__recycle_try(t, fs);
+		ob__recycle_try(t, t->fs);
 	return r;
 }
 
@@ -258,50 +257,59 @@ static int check_request(struct target *t, const struct stat *at_path, unsigned 
 	return ob__in_place_check(t, at_path);
 }
 
-/* Open what t->request asks for, or the special file at the path. 0 or a negative errno. */
-static int open_as_requested(struct target *t)
+/* Open what t->request asks for; *at_path and `traits` are of the path. 0 or a negative errno. */
+static int open_as_requested(struct target *t, const struct stat *at_path, unsigned traits)
 {
-	struct stat at_path;
-	unsigned traits;
-	int r = look_at_path(t, &at_path, &traits);
+	int r = check_request(t, at_path, traits);
 
-	if (r == -ENOTSUP)
-		return open_special(t, &at_path);
-	t->path_was_free = at_path.st_mode == 0;
-	if (r == 0)
-		r = check_request(t, &at_path, traits);
+	t->path_was_free = at_path->st_mode == 0;
 	if (r == 0)
 		r = open_for_sync(t);
 	if (r == 0)
 		r = ob__lock_acquire(t);
 	if (r == 0)
-		r = open_file(t, &at_path);
-	if (r == 0)
+		r = open_file(t, at_path);
+	/* The file may be mounted by itself. */
+	if (r == 0 && t->kind == TARGET_IN_PLACE)
 		r = ob__fspolicy_of_file(t->fd, &t->fs);
 	return r;
 }
 
+/* Open what is at the path, if it is no descriptor: *at_path and *info, which look_at_path() returned r for. */
+static int open_path(struct target *t, const struct stat *at_path, const struct sys_name_info *info, int r)
+{
+	if (r == -ENOTSUP)
+		return open_special(t, at_path);
+	return r < 0 ? r : open_as_requested(t, at_path, info->traits);
+}
+
 int ob__target_open(struct target *t, const char *path, const struct target_request *request)
 {
-	int r, fd;
+	struct sys_name_info info;
+	struct stat at_path = { .st_mode = 0 };
+	int r, fd = -1;
 
 	if (strcmp(path, "-") == 0)
 		return ob__target_open_descriptor(t, STDOUT_FILENO);
 	ob__target_init(t, request->in_place ? TARGET_IN_PLACE : TARGET_TMPFILE, -1);
 	t->request = *request;
-	t->owner = geteuid();
 	r = open_parent(t, path);
-	fd = r == 0 ? ob__descriptor_number(t->dirfd, t->name) : -1;
-	if (fd >= 0) {
-		r = check_link_owner(t);
-		ob__target_abandon(t);
-		return r < 0 ? r : ob__target_open_descriptor(t, fd);
+	if (r == 0) {
+		r = look_at_path(t, &at_path, &info);
+		/* /dev/stdout and the like are links. */
+		if (S_ISLNK(at_path.st_mode))
+			fd = ob__descriptor_number(t->dirfd, t->name);
+		if (fd < 0)
+			r = open_path(t, &at_path, &info, r);
+		/* /dev/fd/9, and 9 is not open: nothing can be created there. */
+		if (r < 0 && fd < 0 && at_path.st_mode == 0)
+			fd = ob__descriptor_number(t->dirfd, t->name);
 	}
-	if (r == 0)
-		r = open_as_requested(t);
-	if (r < 0)
+	if (fd >= 0)
+		r = check_link_owner(t);
+	if (r < 0 || fd >= 0)
 		ob__target_abandon(t);
-	return r;
+	return r < 0 || fd < 0 ? r : ob__target_open_descriptor(t, fd);
 }
 
 /* In place: remove the file if this output created it, and if the name still leads to it. */
