@@ -151,6 +151,8 @@ static int map_file(struct outbuf *ob, uint64_t size, int state, int *map_error)
 
 	if (end > ob->mapped_end) {
 		*map_error = ob__space_probe(ob->target.fd);
+		if (*map_error == 0 && ob->target.fs->remote)
+			*map_error = ob__target_check_cut(&ob->target);
 		if (*map_error < 0)
 			return error_if_map_required(ob, *map_error);
 	}
@@ -186,7 +188,7 @@ static int plan_without_mapping(struct outbuf *ob, uint64_t size)
 	/* Staged Views need little memory. */
 	int r = ob->may_stage ? 0 : ob__heap_make_usable(&ob->heap, size);
 
-	if (r == 0 && !ob->target.old_content)
+	if (r == 0 && !ob->target.old_content && !ob->target.in_order)
 		r = ob__write_back_extend_file(ob, size);
 	return r;
 }

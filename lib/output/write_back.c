@@ -147,12 +147,16 @@ int ob__write_back_sequential(struct outbuf *ob)
 	/* At least one byte is made usable, because outbuf_memory() must not return NULL for an empty output. */
 	int r = ob__heap_make_usable(&ob->heap, size > 0 ? size : 1);
 
-	if (r == 0 && ob->target.fs != NULL)
+	if (r == 0 && ob->target.in_order)
+		r = ob__target_drop_old_content(&ob->target);
+	else if (r == 0 && ob->target.fs != NULL)
 		r = ob__write_back_extend_file(ob, size);
 	if (r == 0)
 		r = ob__flush_write(&ob->flush, ob->heap.space.base, 0, size);
-	if (r == 0)
+	if (r == 0) {
 		ob->flushed = size;
+		ob__target_note_length(&ob->target, size);
+	}
 	/* Pipes and terminals cannot be synced, and need not be. */
 	if (r == 0 && ob->sync_wanted && ob->target.fd >= 0) {
 		r = ob__sys_fdatasync(ob->target.fd);

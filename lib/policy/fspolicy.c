@@ -21,6 +21,7 @@
  *   no_ftruncate   ftruncate(2) does harm. Samba calls a file hidden whose name begins with a dot. If it is truncated
  *                  then, SMB's client makes that last, and nobody can open the output by O_TRUNC. So it is only done
  *                  if the file must become shorter.
+ *   may_be_ordered some servers take a file's bytes from the first to the last only (order.c).
  *   silent_close   close(2) reports no errors, as the file system has no `flush` for it (sources of Linux 6.18; f2fs
  *                  has one, which returns 0). Where it is not set, a duplicate of the descriptor is closed first.
  *   on_disk        it lies on a disk. Some 9p servers answer statfs(2) with the type of what their files lie on. So if
@@ -101,7 +102,7 @@ static const struct fspolicy table[] = {
 	 * mmap(2) fails by ENODEV with direct I/O and with many servers. With others a mapping is written back page
 	 * by page, by a process. Some servers have no O_TMPFILE: open(2) fails then.
 	 */
-	ROW(0x65735546, "fuse", .prealloc = 1, REMOTE, ONE_WRITER, .why = "mapping depends on the server"),
+	ROW(0x65735546, "fuse", .prealloc = 1, REMOTE, .may_be_ordered = 1, ONE_WRITER, .why = "mapping depends on the server"),
 	/*
 	 * Writable mappings work, but errors of their write-back are not reported. Those of pwrite(2) are, by
 	 * close(2).

@@ -17,6 +17,7 @@ struct fspolicy {
 	unsigned char sync_renamed;  /* 1: rename(2) is on the disk only when the file, too, was synced after it */
 	unsigned char no_ftruncate;  /* 1: a file is made longer by writing its last byte */
 	unsigned char locks_by_eacces; /* 1: flock(2) says EACCES of what somebody else has locked */
+	unsigned char may_be_ordered; /* 1: files may have to be written from the first byte to the last */
 	unsigned char silent_close;  /* 1: close(2) reports no errors */
 	unsigned char on_disk;       /* 1: it lies on a disk, so a file without one is on another file system */
 	unsigned char threads;       /* more threads do not make a flush faster; 0: no such limit is known */

@@ -95,6 +95,12 @@ void ob__target_open_none(struct target *t);
 int ob__target_check_length(const struct target *t);
 
 /*
+ * Can the file be cut? What is mapped is whole pages until commit. To be called before it is mapped. 0 or the errno of
+ * ftruncate(2).
+ */
+int ob__target_check_cut(const struct target *t);
+
+/*
  * Cut the excess. To be called when the file is not mapped any more. 0, an error of ob__target_check_length(), or the
  * errno of ftruncate(2).
  */

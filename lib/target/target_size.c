@@ -137,6 +137,12 @@ int ob__target_resize(struct target *t, uint64_t size)
 	return r;
 }
 
+int ob__target_check_cut(const struct target *t)
+{
+	/* Nothing changes by it; in place the old content stays, and is not ours to cut. */
+	return t->old_content ? 0 : ob__sys_ftruncate(t->fd, t->size);
+}
+
 int ob__target_cut_excess(struct target *t)
 {
 	int r = ob__target_check_length(t);
@@ -198,6 +204,11 @@ int ob__target_preallocate(struct target *t, uint64_t size, int *unsupported)
 		return r;
 	*unsupported = 0;
 	r = preallocate_in_pieces(t->fd, t->preallocated, size);
+	/* A server may not know. Writing will show it, and nothing is mapped until then. */
+	if (r < 0 && t->fs->remote) {
+		*unsupported = r;
+		r = 0;
+	}
 	switch (r) {
 	case -EOPNOTSUPP:
 	case -ENOSYS:

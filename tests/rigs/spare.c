@@ -149,6 +149,7 @@ void skip_unrecycled(const struct sandbox *s)
 void victim_make(struct victim *v, const char *path, size_t n, mode_t mode)
 {
 	char *data = malloc(n + 1);
+	int fd;
 
 	assert_non_null(data);
 	memset(data, 'v', n);
@@ -157,6 +158,12 @@ void victim_make(struct victim *v, const char *path, size_t n, mode_t mode)
 	assert_int_equal(chmod(path, mode), 0);
 	snprintf(v->path, sizeof v->path, "%s", path);
 	v->n = n;
+	/* A server gives it its time when the bytes arrive. */
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		fsync(fd);
+		close(fd);
+	}
 	assert_int_equal(lstat(path, &v->st), 0);
 }
 

@@ -8,7 +8,7 @@
 
 #include "support/support.h"
 
-/* For the result of a system call: skips if it is -1 and errno says that it is not to be had here; fails for others. */
+/* For the result of a system call: skips if it is -1 and errno says that it is not to be had here; else it fails. */
 void need(int made);
 
 /* Permissions of files, which the umask takes away, and owners (vfat and SMB have those of the mount). */

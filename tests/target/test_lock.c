@@ -344,6 +344,11 @@ static void test_forbidden(void **state)
 	struct outbuf *ob;
 	int round;
 
+	/* SMB's client answers so if somebody else has the lock. */
+	if (strcmp(file_system_of(s->dir), "cifs") == 0) {
+		print_message("EACCES means something else here\n");
+		skip();
+	}
 	ob__sys_table.flock = forbidden_flock;
 	for (round = 0; round < 2; round++) {
 		ob__sys_table.openat = round ? no_nameless : real.openat;

@@ -695,6 +695,74 @@ static void test_no_ftruncate(void **state)
 	}
 }
 
+#ifdef __linux__
+/* ---------------------------------------------------------------- from first to last */
+
+static ssize_t ordered_pwrite(int fd, const void *data, size_t n, off_t offset)
+{
+	if (offset != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	return real.pwrite(fd, data, n, offset);
+}
+
+static int one_way_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	if ((flags & O_ACCMODE) == O_RDWR && !(flags & O_DIRECTORY)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return no_nameless(dirfd, path, flags, mode);
+}
+
+/* By two Views, the second one first, and a pointer. */
+static void put_backwards(const char *path, uint32_t replace)
+{
+	const struct outbuf_options o = with_replace(replace);
+	struct outbuf_view v;
+	struct outbuf *ob;
+	void *data;
+
+	assert_int_equal(outbuf_open(&ob, path, &o), 0);
+	assert_string_equal(stats_of(ob).backend, "stream");
+	assert_int_equal(outbuf_map(ob, SIZE), 0);
+	assert_int_equal(outbuf_is_mapped(ob), 0);
+	assert_int_equal(outbuf_view(ob, &v, SIZE / 2, SIZE - SIZE / 2), 0);
+	assert_int_equal(outbuf_fill(&v, 'a', SIZE - SIZE / 2), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	assert_int_equal(outbuf_view(ob, &v, 0, SIZE / 2), 0);
+	assert_int_equal(outbuf_fill(&v, 'b', SIZE / 2), 0);
+	assert_int_equal(outbuf_view_end(&v), 0);
+	assert_int_equal(outbuf_data(ob, 0, SIZE / 2, &data), 0);
+	memset(data, 'a', SIZE / 2);
+	assert_int_equal(outbuf_commit(ob), 0);
+	outbuf_close(ob);
+	assert_bytes(path, 'a');
+}
+
+/* Servers that take nothing but one byte after the other, or that open a file for writing alone. */
+static void test_in_order(void **state)
+{
+	static const uint32_t replaces[] = { OUTBUF_REPLACE_ATOMIC, OUTBUF_REPLACE_IN_PLACE, OUTBUF_REPLACE_ELSE_IN_PLACE };
+	struct sandbox *s = *state;
+	int round;
+
+	for (round = 0; round < 12; round++) {
+		ob__sys_table = real;
+		pretend_file_system(0x65735546);
+		if (round % 2 == 0)
+			ob__sys_table.pwrite = ordered_pwrite;
+		else
+			ob__sys_table.openat = one_way_open;
+		if (round / 2 % 2 == 0)
+			unlink(s->path);
+		put_backwards(s->path, replaces[round / 4]);
+		assert_int_equal(sandbox_entries(s), 1);
+	}
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -716,6 +784,9 @@ int main(void)
 		odd_test(test_no_locks),
 		odd_test(test_remove_temporary_files),
 		odd_test(test_no_ftruncate),
+#ifdef __linux__
+		odd_test(test_in_order),
+#endif
 	};
 
 	real = ob__sys_table;

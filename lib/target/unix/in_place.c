@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "system/unix/sys_unix.h"
+#include "target/unix/order.h"
 #include "outbuf.h"
 
 /*
@@ -60,6 +61,20 @@ static int check_opened(const struct target *t, int fd, const struct stat *at_pa
 	return S_ISREG(st.st_mode) ? ob__in_place_check_owner(t, &st) : -ENOTSUP;
 }
 
+/*
+ * Open the file at the path for reading and writing. If it may only be written (0222, some servers), nothing can be
+ * mapped or loaded: t->in_order. The descriptor, or a negative errno.
+ */
+static int open_either_way(struct target *t, int flags)
+{
+	int fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | flags, t->request.mode & 0777);
+
+	if (!ob__order_is_one_way(fd) && (fd != -EACCES || (flags & O_EXCL)))
+		return fd;
+	t->in_order = 1;
+	return ob__sys_openat(t->dirfd, t->name, O_WRONLY | flags, t->request.mode & 0777);
+}
+
 int ob__in_place_open(struct target *t, const struct stat *at_path)
 {
 	int r;
@@ -68,17 +83,11 @@ int ob__in_place_open(struct target *t, const struct stat *at_path)
 	if (at_path->st_mode != 0 && (r = ob__in_place_check_owner(t, at_path)) < 0)
 		return r;
 	/* O_EXCL tells whether the file existed before. Discard removes it only if it did not. */
-	t->fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | O_EXCL, t->request.mode & 0777);
+	t->fd = open_either_way(t, O_CREAT | O_EXCL);
 	t->created = t->fd >= 0;
 	t->old_content = !t->created;
-	if (t->fd == -EEXIST) {
-		t->fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | O_CREAT | follow(at_path), t->request.mode & 0777);
-		/* It may be written, but not read (0222): nothing can be mapped or loaded then. */
-		if (t->fd == -EACCES) {
-			t->fd = ob__sys_openat(t->dirfd, t->name, O_WRONLY | follow(at_path), 0);
-			t->in_order = 1;
-		}
-	}
+	if (t->fd == -EEXIST)
+		t->fd = open_either_way(t, O_CREAT | follow(at_path));
 	if (t->fd < 0)
 		return t->fd;
 	return t->created ? 0 : check_opened(t, t->fd, at_path);

@@ -27,6 +27,7 @@
 #include "target/hidden_name.h"
 #include "target/unix/evidence.h"
 #include "target/unix/hidden.h"
+#include "target/unix/order.h"
 #include "target/unix/temporary.h"
 #include "outbuf.h"
 
@@ -42,11 +43,15 @@
 static int open_lock(const struct target *t, int *created)
 {
 	int flags = O_CREAT | O_NOFOLLOW | O_NONBLOCK;
-	int fd = ob__sys_openat(t->dirfd, t->lock_name, O_RDWR | O_EXCL | flags, 0666);
+	int access = O_RDWR, fd = ob__sys_openat(t->dirfd, t->lock_name, access | O_EXCL | flags, 0666);
 
+	if (ob__order_is_one_way(fd)) {
+		access = O_WRONLY;
+		fd = ob__sys_openat(t->dirfd, t->lock_name, access | O_EXCL | flags, 0666);
+	}
 	*created = fd >= 0;
 	if (fd == -EEXIST)
-		fd = ob__sys_openat(t->dirfd, t->lock_name, O_RDWR | flags, 0666);
+		fd = ob__sys_openat(t->dirfd, t->lock_name, access | flags, 0666);
 	return fd == -EACCES ? ob__sys_openat(t->dirfd, t->lock_name, O_RDONLY | flags, 0666) : fd;
 }
 

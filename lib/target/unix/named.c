@@ -21,6 +21,7 @@
 #include "system/unix/sys_unix.h"
 #include "target/hidden_name.h"
 #include "target/unix/hidden.h"
+#include "target/unix/order.h"
 #include "target/unix/temporary.h"
 
 _Atomic int ob__named_links;
@@ -36,7 +37,13 @@ static int make_next_name(struct target *t, int try)
 /* Create the file with the hidden name. 0 or a negative errno. */
 static int create(struct target *t)
 {
-	t->fd = ob__sys_openat(t->dirfd, t->hidden, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, t->request.mode & 0777);
+	int flags = O_CREAT | O_EXCL | O_NOFOLLOW;
+
+	t->fd = ob__sys_openat(t->dirfd, t->hidden, flags | O_RDWR, t->request.mode & 0777);
+	if (ob__order_is_one_way(t->fd)) {
+		t->fd = ob__sys_openat(t->dirfd, t->hidden, flags | O_WRONLY, t->request.mode & 0777);
+		t->in_order = 1;
+	}
 	return t->fd < 0 ? t->fd : 0;
 }
 

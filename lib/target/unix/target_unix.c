@@ -40,6 +40,7 @@
 #include "target/unix/in_place.h"
 #include "target/unix/lock.h"
 #include "target/unix/named.h"
+#include "target/unix/order.h"
 #include "target/unix/recycle.h"
 #include "target/unix/temporary.h"
 #include "outbuf.h"
@@ -272,6 +273,8 @@ static int open_as_requested(struct target *t, const struct stat *at_path, unsig
 	/* The file may be mounted by itself. */
 	if (r == 0 && t->kind == TARGET_IN_PLACE)
 		r = ob__fspolicy_of_file(t->fd, &t->fs);
+	if (r == 0 && t->fs->may_be_ordered && !t->in_order)
+		t->in_order = !ob__order_is_free(t);
 	return r;
 }
 
