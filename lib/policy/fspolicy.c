@@ -102,7 +102,8 @@ static const struct fspolicy table[] = {
 	 * mmap(2) fails by ENODEV with direct I/O and with many servers. With others a mapping is written back page
 	 * by page, by a process. Some servers have no O_TMPFILE: open(2) fails then.
 	 */
-	ROW(0x65735546, "fuse", .prealloc = 1, REMOTE, .may_be_ordered = 1, ONE_WRITER, .why = "mapping depends on the server"),
+	ROW(0x65735546, "fuse", .prealloc = 1, REMOTE, .may_be_ordered = 1, ONE_WRITER,
+	    .why = "mapping depends on the server"),
 	/*
 	 * Writable mappings work, but errors of their write-back are not reported. Those of pwrite(2) are, by
 	 * close(2).
