@@ -3,9 +3,10 @@
 # The suite in every way an output can be written, and on every file system that can be mounted, as
 # far as its tests can meet the difference. Called by scripts/check in a build folder:
 #
-#     each-way.sh backends|threads|uring|file-systems|full|machine|lld|full-lld|guest|guest-quota
+#     each-way.sh backends|threads|uring|refused|file-systems|full|machine|lld|full-lld|guest|guest-quota
 #
 # threads: the backends, as far as more than one thread writes.
+# refused: system calls that a sandbox may refuse, one by one, by seccomp(2).
 # full: on file systems that are too small for what is written.
 # machine: what changes the machine while it runs. So it runs alone, and puts back what it changed.
 # lld, full-lld: of file-systems and full, what is done with ld.lld.
@@ -59,6 +60,25 @@ same_bytes() {
 	done
 }
 
+# New, and twice over the old one: the same bytes as without a sandbox, and nothing beside them.
+parwrite_refused() {
+	if ! [ -x examples/parwrite/parwrite ] || ! [ -f "$archive" ]; then
+		echo "SKIP: $way: no parwrite, or no $archive"
+		echo "# SKIP: 1"
+		return
+	fi
+	usual=tests/way-usual.o dir=$OUTBUF_TEST_DIR/refused
+	[ -f $usual ] || examples/parwrite/parwrite -j 2 -o $usual "$archive"
+	rm -rf "$dir" && mkdir "$dir"
+	for _ in 1 2 3; do
+		# shellcheck disable=SC2086 # words
+		$refuse examples/parwrite/parwrite -j 2 -o "$dir/out.o" "$archive" && cmp "$dir/out.o" $usual &&
+			[ "$(ls -A "$dir")" = out.o ]
+		verdict $? "parwrite"
+	done
+	rm -rf "$dir"
+}
+
 # The way is really gone: backend_is NAME VARIABLE=VALUE...
 backend_is() {
 	want=$1
@@ -73,7 +93,7 @@ suite() {
 	way=$1 programs=$2
 	shift 2
 	case $way in
-	memory | *-full | *-quota) ;;
+	memory | refused-* | *-full | *-quota) ;;
 	*) same_bytes "$@" ;;
 	esac
 	case $way in
@@ -311,6 +331,24 @@ one-full-lld)
 	full_lld
 	total
 	;;
+refused)
+	# A program of ours, and one of the calls that it can live without.
+	for call in linkat renameat renameat2 fallocate statx copy_file_range; do
+		for error in EPERM ENOSYS; do
+			way=refused-$call-$error refuse="tests/scripts/refuse $error $call"
+			# shellcheck disable=SC2086 # words
+			$refuse true
+			if [ $? -eq 77 ]; then
+				echo "SKIP: $way: no filters for system calls here"
+				echo "# SKIP: 1"
+				continue
+			fi
+			parwrite_refused
+			suite $way "$by_path" UNDER="$refuse" OUTBUF_TEST_REFUSED=$call
+		done
+	done
+	total
+	;;
 one-program)
 	log=tests/way-$2-${3#*/}.log
 	# shellcheck disable=SC2086 # words, or nothing
@@ -334,7 +372,7 @@ one-full)
 	total
 	;;
 *)
-	echo "usage: $0 backends|threads|uring|file-systems|full|machine|lld|full-lld|guest|guest-quota" >&2
+	echo "usage: $0 backends|threads|uring|refused|file-systems|full|machine|lld|full-lld|guest|guest-quota" >&2
 	exit 2
 	;;
 esac

@@ -372,6 +372,13 @@ void forget_wishes(void)
 	unsetenv("OUTBUF_FLUSH");
 }
 
+int is_refused(const char *call)
+{
+	const char *refused = getenv("OUTBUF_TEST_REFUSED");
+
+	return refused != NULL && strcmp(refused, call) == 0;
+}
+
 unsigned long env_number(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);

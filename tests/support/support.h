@@ -99,6 +99,9 @@ uint64_t random_below(uint64_t *seed, uint64_t n);
 /* For tests of their own choice: what outbuf.h says of the environment, as the suite was started with, is gone. */
 void forget_wishes(void);
 
+/* Is this system call refused, by tests/scripts/refuse? */
+int is_refused(const char *call);
+
 /* An environment variable as a number. */
 unsigned long env_number(const char *name, unsigned long otherwise);
 /*
