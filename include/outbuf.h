@@ -268,7 +268,7 @@ enum outbuf_placement {
 
 /* For things that may or may not be possible. */
 enum outbuf_choice {
-	OUTBUF_AUTO = 0,    /* do it where it works */
+	OUTBUF_AUTO = 0,    /* do it where it works and pays */
 	OUTBUF_NO = 1,      /* do not do it */
 	OUTBUF_REQUIRE = 2  /* do it, and return an error where it does not work */
 };
@@ -495,8 +495,12 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  * the mapping, and addresses do not change. Where mapping is impossible, or options.map is OUTBUF_NO, the bytes live
  * in the heap and the call succeeds: outbuf_is_mapped() tells, and outbuf_stats() says why. Size 0 maps nothing.
  *
+ * A plan of 256 KiB at most fits into one write. It is not mapped and no blocks are reserved for it, unless options.map
+ * or .prealloc is OUTBUF_REQUIRE, or OUTBUF_MAP=yes. Such a plan does not tell whether the disk has room.
+ *
  * Blocks are reserved by fallocate(2), mode 0. If the file system does not support that (EOPNOTSUPP, ENOSYS, EINVAL,
- * EPERM, EACCES), it is an error only if options.prealloc is OUTBUF_REQUIRE. Where fallocate(2) is known to reserve
+ * EPERM, EACCES; a server for any reason), or signals interrupt it again and again (EINTR), it is an error only if
+ * options.prealloc is OUTBUF_REQUIRE. Where fallocate(2) is known to reserve
  * nothing (ZFS, vfat and others) it is called only if options.prealloc is OUTBUF_REQUIRE. A file without blocks is not
  * mapped unless options.map or OUTBUF_MAP asks for that, or options.prealloc is OUTBUF_NO.
  *
