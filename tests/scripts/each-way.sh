@@ -19,8 +19,8 @@ set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 
 # Those that take longest first.
-by_path="bytes/test_stale_random model/test_model output/test_stage_random output/test_stage output/test_stage_faults output/test_location api/test_write api/test_threads api/test_pool api/test_complete api/test_raw bytes/test_overlap target/test_special \
-	target/test_commit api/test_errors api/test_limits inject/test_faults memory/test_memory target/test_recycle target/test_spare \
+by_path="bytes/test_stale_random model/test_model output/test_stage_random output/test_stage output/test_stage_faults output/test_location api/test_write api/test_threads api/test_pool api/test_complete api/test_raw bytes/test_overlap target/test_special target/test_rights \
+	target/test_forbidden target/test_servers target/test_commit api/test_errors api/test_limits inject/test_faults memory/test_memory target/test_recycle target/test_spare \
 	target/test_durable target/test_lock target/test_metadata target/test_planted"
 # Those in which several threads write, or the library has one of its own.
 by_threads="bytes/test_stale_random model/test_model output/test_stage_random output/test_stage output/test_stage_faults api/test_threads api/test_raw bytes/test_overlap \
