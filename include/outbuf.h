@@ -93,11 +93,11 @@
  *
  * Caveats
  * -------
- * - Disk full. outbuf_map() reserves blocks, so a full disk is an -ENOSPC from that call. Some file systems cannot
- *   reserve blocks, and where they copy on write (btrfs, ZFS) fallocate(2) is no promise (glibc manual, "Storage
- *   Allocation"). The library does not map files there unless options.map or OUTBUF_MAP asks for it; a store into such
- *   a mapping can raise SIGBUS. A store also raises SIGBUS if another process truncates the output while it is mapped,
- *   or if the disk cannot be read. options.guard turns these signals into errors.
+ * - Disk full. outbuf_map() reserves blocks for more than 256 KiB, so a full disk is an -ENOSPC from that call. Some
+ *   file systems cannot reserve blocks, and where they copy on write (btrfs, ZFS) fallocate(2) is no promise (glibc
+ *   manual, "Storage Allocation"). The library does not map files there unless options.map or OUTBUF_MAP asks for it;
+ *   a store into such a mapping can raise SIGBUS. A store also raises SIGBUS if another process truncates the output
+ *   while it is mapped, or if the disk cannot be read. options.guard turns these signals into errors.
  * - The guard. A program that has a SIGBUS handler of its own may install it before a guarded output is mapped: the
  *   guard's handler then calls it for every fault that is not in a guarded output. Or the program may install its
  *   handler later: it then has to call the handler that it replaced in the same way, or the outputs that are mapped
@@ -244,12 +244,12 @@ enum outbuf_replace {
 	OUTBUF_REPLACE_IN_PLACE = 1,
 	/*
 	 * As OUTBUF_REPLACE_ATOMIC where that is possible. If the file at the path cannot be replaced, commit copies
-	 * the finished bytes over it, as cp(1) does: it is mounted by itself (in a container; EBUSY), it is another
-	 * user's in a sticky directory and may be written, the file system has no rename(2). If no temporary file can
-	 * be made beside it (the directory may not be written to, there is no inode left), the file is written in
-	 * place from the start. Its inode, owner and permissions stay then, and a crash while it is written leaves it
-	 * broken. outbuf_stats() says why (`replace_error`). outbuf_open() fails if the file can be neither replaced
-	 * nor written. On Windows it is the same as OUTBUF_REPLACE_ATOMIC.
+	 * the finished bytes over it, as cp(1) does: it is mounted by itself (in a container; EBUSY), or the file
+	 * system has no rename(2), or not over a file. If no temporary file can be made beside it (the directory may
+	 * not be written to, there is no inode left), the file is written in place from the start. Its inode, owner
+	 * and permissions stay then. A crash, or an error of the disk, while it is written leaves it broken. (Room for
+	 * a longer file is reserved before that.) outbuf_stats() says why (`replace_error`). outbuf_open() fails if the
+	 * file can be neither replaced nor written. On Windows it is the same as OUTBUF_REPLACE_ATOMIC.
 	 */
 	OUTBUF_REPLACE_ELSE_IN_PLACE = 2
 };

@@ -151,7 +151,7 @@ static int map_file(struct outbuf *ob, uint64_t size, int state, int *map_error)
 
 	if (end > ob->mapped_end) {
 		*map_error = ob__space_probe(ob->target.fd);
-		if (*map_error == 0 && ob->target.fs->remote)
+		if (*map_error == 0 && ob->mapped_end == 0)
 			*map_error = ob__target_check_cut(&ob->target);
 		if (*map_error < 0)
 			return error_if_map_required(ob, *map_error);

@@ -25,20 +25,20 @@ struct fspolicy {
 	const char *why;             /* the reason for `map`, for outbuf_stats() */
 };
 
+/* 0: nothing is remembered of mounts. Written by tests alone, which pretend other file systems. */
+extern int ob__fspolicy_remembers;
+
 /*
  * *row becomes the row for the file system of an open file or directory. If the system does not tell the type: the
  * "unknown" row. 0, or the negative errno of fstat(2).
  */
-/* 0: nothing is remembered of mounts. Written by tests alone, which pretend other file systems. */
-extern int ob__fspolicy_remembers;
+int ob__fspolicy_of_file(int fd, const struct fspolicy **row);
 
 /*
  * The row of the file system that `fd` is on. `mount` is a number that no other mount ever has, or 0: with it the row
  * is remembered, and no system call is made the next time. Any thread. 0 or the negative errno of fstat(2).
  */
 int ob__fspolicy_of_mount(int fd, uint64_t mount, const struct fspolicy **row);
-
-int ob__fspolicy_of_file(int fd, const struct fspolicy **row);
 
 /* The row for a type of file system, the "unknown" row if the table does not have it. For tests. */
 const struct fspolicy *ob__fspolicy_of_magic(uint32_t magic);

@@ -65,6 +65,9 @@ struct target {
 	uid_t owner;                   /* if `has_owner`: a file of ours gets this owner here, which is not us */
 	int has_owner;                 /* 1: the file system shows another owner than the one who creates a file */
 	int no_inodes;                 /* 1: inode numbers tell no files apart here (evidence.c) */
+	int fixed_directory;           /* 1: what gets a name in `dirfd` keeps it (chattr +a) */
+	dev_t closed_dev;              /* the file that was closed before it was published, under `hidden` */
+	ino_t closed_ino;
 	int path_was_free;             /* 1: nothing was at the path when the output was opened */
 	int replace_error;             /* why the file at the path was written over; 0: it was replaced */
 	int published;                 /* 1: the file stands at the path, also if something failed after that */

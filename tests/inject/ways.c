@@ -26,12 +26,15 @@ static void careful(struct outbuf_options *o)
 	o->guard = 1;
 }
 
+static void else_in_place(struct outbuf_options *o) { o->replace = OUTBUF_REPLACE_ELSE_IN_PLACE; }
+
 static const struct mode modes[] = {
 	{ "nameless", atomic, 0, 1 },
 	{ "named", atomic, MODE_NAMED, 1 },
 	{ "in place", in_place, MODE_IN_PLACE, 0 },
 	{ "recycled", recycling, MODE_SPARE, 1 },
 	{ "careful", careful, MODE_SYNC | MODE_REPLACING, 2 },
+	{ "else in place", else_in_place, MODE_NAMED | MODE_ELSE, 1 },
 	{ "discarded", atomic, MODE_NAMED | MODE_DISCARD | MODE_REPLACING, 1 },
 };
 

@@ -19,7 +19,8 @@ enum {
 	MODE_SYNC = 4,     /* outbuf_sync() before commit */
 	MODE_DISCARD = 8,  /* not committed, but discarded, with a View open */
 	MODE_SPARE = 16,   /* a hidden file may stay, for the next run; there is one before */
-	MODE_REPLACING = 32 /* only tried over an old file */
+	MODE_REPLACING = 32, /* only tried over an old file */
+	MODE_ELSE = 64     /* what cannot be replaced is written over */
 };
 
 struct mode {

@@ -462,12 +462,16 @@ static void test_name_lost(void **state)
 
 	need_removing_open(s);
 	for (taken = 0; taken < 2; taken++)
-		for (committing = 0; committing < 2; committing++) {
+		for (committing = 0; committing < 3; committing++) {
+			struct outbuf_options options = OUTBUF_OPTIONS_INIT;
 			struct outbuf *ob;
+
+			/* Nor is it written over the path. */
+			options.replace = committing == 2 ? OUTBUF_REPLACE_ELSE_IN_PLACE : OUTBUF_REPLACE_ATOMIC;
 
 			write_file(s->path, "old", 3, 0644);
 			ob__sys_table.openat = note_open;
-			ob = open_with(s->path, NULL);
+			ob = open_with(s->path, &options);
 			assert_int_equal(fill_some(ob, 'n', 5000), 0);
 			snprintf(path, sizeof path, "%s/%s", s->dir, last_names[1]);
 			assert_int_equal(unlink(path), 0);

@@ -5,6 +5,7 @@
 #include "rigs/put.h"
 #include "support/abilities.h"
 #include "support/files.h"
+#include "system/unix/sys_names.h"
 #include "system/unix/sys_table.h"
 #include "target/unix/named.h"
 
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #ifdef __linux__
 #include <sched.h>
 #include <sys/mount.h>
@@ -131,6 +133,73 @@ static void test_copy_fails(void **state)
 	assert_int_equal(sandbox_entries(s), 1);
 }
 
+/* The directory is gone at commit. That says nothing about link(2) for later outputs. */
+static void test_directory_gone(void **state)
+{
+	struct sandbox *s = *state;
+	char dir[400], path[500];
+	struct outbuf *ob;
+
+	skip_if_named(s);
+	snprintf(dir, sizeof dir, "%s/gone", s->dir);
+	snprintf(path, sizeof path, "%s/out", dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	ob = open_with(path, NULL);
+	assert_int_equal(fill_some(ob, 'n', 10), 0);
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(outbuf_commit(ob), -ENOENT);
+	outbuf_close(ob);
+	ob = open_with(s->path, NULL);
+	assert_string_equal(stats_of(ob).placement, "nameless");
+	outbuf_close(ob);
+}
+
+#ifdef __linux__
+/* Where closing reports errors, that of the copy is reported before it is published. */
+static int failing_close(int fd)
+{
+	real.close(fd);
+	return call_fails() ? -1 : 0;
+}
+
+static void test_close_of_copy_fails(void **state)
+{
+	struct sandbox *s = *state;
+	struct outbuf *ob;
+	int call, seen = 0;
+
+	skip_if_named(s);
+	only_names = 1;
+	link_error = EPERM;
+	write_file(s->path, "old", 3, 0644);
+	for (call = 1; call < 6; call++) {
+		int r;
+
+		pretend_file_system(0x6969);
+		atomic_store(&ob__named_links, 1);
+		ob__sys_table.linkat = refused_link;
+		ob = open_with(s->path, NULL);
+		assert_int_equal(fill_some(ob, 'n', 10), 0);
+		ob__sys_table.close = failing_close;
+		arm(call, EDQUOT, 1);
+		r = outbuf_commit(ob);
+		arm(0, 0, 0);
+		ob__sys_table = real;
+		outbuf_close(ob);
+		/* Either it was reported, or it was not about what was written, or there were not so many. */
+		seen += r == -EDQUOT;
+		if (r == -EDQUOT)
+			assert_file(s->path, "old", 3);
+		else
+			assert_int_equal(r, 0);
+		write_file(s->path, "old", 3, 0644);
+		assert_int_equal(sandbox_entries(s), 1);
+	}
+	/* That of the file without a name, and that of the copy. */
+	assert_int_equal(seen, 2);
+}
+#endif
+
 static void test_named_on_request(void **state)
 {
 	struct sandbox *s = *state;
@@ -195,6 +264,114 @@ static void test_no_rename(void **state)
 	assert_int_equal(stat(s->path, &after), 0);
 	assert_int_not_equal(after.st_ino, before.st_ino);
 	assert_int_equal(sandbox_entries(s), 1);
+}
+
+/* Other errors of rename(2) are no reason to write over the old file. */
+static void test_rename_fails(void **state)
+{
+	static const int errors[] = { ENOSPC, EIO, ENOENT, EROFS, ENOMEM };
+	struct outbuf_options o = with_replace(OUTBUF_REPLACE_ELSE_IN_PLACE);
+	struct sandbox *s = *state;
+	size_t i;
+
+	ob__sys_table.renameat = refused_rename;
+	even_closed = 1;
+	for (i = 0; i < sizeof errors / sizeof *errors; i++) {
+		rename_error = errors[i];
+		write_file(s->path, "old", 3, 0640);
+		assert_int_equal(put(s->path, &o, 'b', NULL), -rename_error);
+		assert_file(s->path, "old", 3);
+		assert_int_equal(sandbox_entries(s), 1);
+	}
+}
+
+/* The disk has no room for a longer file: that is known before the old content goes. */
+static int no_room(int fd, int mode, off_t offset, off_t length)
+{
+	(void)fd, (void)mode, (void)offset, (void)length;
+	errno = ENOSPC;
+	return -1;
+}
+
+static void test_no_room_over(void **state)
+{
+	struct outbuf_options o = with_replace(OUTBUF_REPLACE_ELSE_IN_PLACE);
+	struct sandbox *s = *state;
+	struct outbuf_stats stats;
+
+	o.prealloc = OUTBUF_NO;
+	ob__sys_table.renameat = refused_rename;
+	ob__sys_table.fallocate = no_room;
+	even_closed = 1;
+	rename_error = EBUSY;
+	write_file(s->path, "old", 3, 0640);
+	assert_int_equal(put(s->path, &o, 'b', &stats), -ENOSPC);
+	assert_int_equal(stats.replace_error, 0);
+	assert_file(s->path, "old", 3);
+	assert_int_equal(sandbox_entries(s), 1);
+}
+
+/* The directory cannot be looked at: that is an error in any mode. */
+static int blind_stat(int dirfd, const char *path, struct stat *st, struct sys_name_info *info)
+{
+	if (*path == '\0') {
+		errno = EIO;
+		return -1;
+	}
+	return real.stat_name(dirfd, path, st, info);
+}
+
+static void test_blind(void **state)
+{
+	struct outbuf_options o = with_replace(OUTBUF_REPLACE_ELSE_IN_PLACE);
+	struct sandbox *s = *state;
+
+	write_file(s->path, "old", 3, 0640);
+	ob__sys_table.stat_name = blind_stat;
+	assert_int_equal(put(s->path, &o, 'b', NULL), -EIO);
+	assert_int_equal(put(s->path, NULL, 'b', NULL), -EIO);
+	assert_file(s->path, "old", 3);
+}
+
+/* chattr +a: a new file gets its name, and nothing else gets one that would stay. */
+static int fixed_stat(int dirfd, const char *path, struct stat *st, struct sys_name_info *info)
+{
+	int r = real.stat_name(dirfd, path, st, info);
+
+	if (r == 0 && *path == '\0')
+		info->traits |= SYS_APPEND_ONLY;
+	return r;
+}
+
+static void test_fixed_directory(void **state)
+{
+	struct outbuf_options o = OUTBUF_OPTIONS_INIT, otherwise = with_replace(OUTBUF_REPLACE_ELSE_IN_PLACE);
+	struct sandbox *s = *state;
+	struct outbuf *ob;
+
+	skip_if_named(s);
+	ob__sys_table.stat_name = fixed_stat;
+	assert_int_equal(put(s->path, NULL, 'a', NULL), 0);
+	assert_put(s->path, 'a');
+	/* It is there now, and cannot be replaced. */
+	assert_int_equal(put(s->path, NULL, 'b', NULL), -EPERM);
+	assert_int_equal(put(s->path, &otherwise, 'c', NULL), 0);
+	assert_put(s->path, 'c');
+	assert_int_equal(unlink(s->path), 0);
+	o.lock = OUTBUF_LOCK_WAIT;
+	assert_int_equal(put(s->path, &o, 'd', NULL), -EPERM);
+	/* Somebody else creates it meanwhile. */
+	ob = open_with(s->path, NULL);
+	assert_int_equal(fill_some(ob, 'e', 100), 0);
+	write_file(s->path, "old", 3, 0640);
+	assert_int_equal(outbuf_commit(ob), -EPERM);
+	outbuf_close(ob);
+	assert_file(s->path, "old", 3);
+	/* link(2) is forbidden, too. */
+	assert_int_equal(unlink(s->path), 0);
+	atomic_store(&ob__named_links, -1);
+	assert_int_equal(put(s->path, NULL, 'f', NULL), -EPERM);
+	assert_int_equal(sandbox_entries(s), 0);
 }
 
 /* Nothing is at the path, and the file has a name that cannot be changed: it is copied to a new one. */
@@ -336,9 +513,17 @@ int main(void)
 		odd_test(test_no_link),
 		odd_test(test_link_forbidden_at_commit),
 		odd_test(test_copy_fails),
+		odd_test(test_directory_gone),
+#ifdef __linux__
+		odd_test(test_close_of_copy_fails),
+#endif
 		odd_test(test_named_on_request),
 		odd_test(test_no_rename),
 		odd_test(test_no_rename_new),
+		odd_test(test_rename_fails),
+		odd_test(test_no_room_over),
+		odd_test(test_blind),
+		odd_test(test_fixed_directory),
 #ifdef __linux__
 		odd_test(test_no_rename_open),
 		odd_test(test_mount_point),

@@ -284,6 +284,14 @@ static void proc_path(char path[32], const char *process, int fd)
 	snprintf(path, 32, "/proc/%s/fd/%d", process, fd);
 }
 
+int ob__sys_reopen(int fd, int flags)
+{
+	char path[32];
+
+	proc_path(path, "self", fd);
+	return ob__sys_openat(AT_FDCWD, path, flags, 0);
+}
+
 static int link_at(int fromdir, const char *from, int todir, const char *to, int flags)
 {
 	int r, waited = 0;

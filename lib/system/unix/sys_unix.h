@@ -58,6 +58,8 @@ int ob__sys_fchmod(int fd, mode_t mode);
  * does not always say: it clears setgid without an error if the file's group is not one of the process's groups.
  */
 int ob__sys_add_special_bits(int fd, mode_t special);
+/* Open the file behind the descriptor once more. Needs /proc. */
+int ob__sys_reopen(int fd, int flags);
 /* Give the file behind the descriptor a name. */
 int ob__sys_link_fd(int fd, int todir, const char *to);
 /*

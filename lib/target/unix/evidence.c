@@ -49,9 +49,11 @@ static int numbers_tell(const struct target *t)
 
 	if (r < 0)
 		return r;
-	fd = ob__sys_openat(t->dirfd, probe, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+	fd = ob__sys_openat(t->dirfd, probe, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
 	r = fd;
 	if (fd >= 0) {
+		/* Some give a file its number with its first byte. */
+		ob__sys_pwrite_all(fd, "", 1, 0);
 		r = compare(t->dirfd, probe, fd);
 		ob__sys_close(fd);
 		ob__sys_unlinkat(t->dirfd, probe);

@@ -169,7 +169,7 @@ void ob__hidden_remove_others(const struct target *t, int try, int trouble)
 {
 	int i, turn;
 
-	if (!trouble && try == 0) {
+	if (!trouble && try == 0 && !t->has_owner) {
 		/* The clock chooses: it does not matter which one it is, as long as all have their turn. */
 		turn = (int)(ob__sys_now() / 1024 % TURNS);
 		if (turn > 0 && turn < HIDDEN_KNOWN)

@@ -35,8 +35,10 @@ int ob__hidden_lock_created(struct target *t);
 int ob__hidden_remove_leftover(const struct target *t, const char *hidden);
 
 /*
- * A file has got the hidden name of this try: remove leftovers under the other names that can be told. `trouble`: there
- * was one under this name. Errors are ignored, as these names are not needed. Owner.
+ * A file has got the hidden name of this try: remove leftovers under the other names that can be told. `trouble`:
+ * there was one under this name. All names are looked at then, or if this was not the first try, or if t->has_owner;
+ * else one of them, or none. Those before this one are looked at if t->has_owner: they seemed to be somebody else's.
+ * Errors are ignored, as these names are not needed. Owner.
  */
 void ob__hidden_remove_others(const struct target *t, int try, int trouble);
 

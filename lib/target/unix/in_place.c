@@ -4,8 +4,10 @@
  *
  * Some files can be written and not replaced: one that is mounted by itself (containers do that; rename(2) fails with
  * EBUSY), one in a directory that we may not write to, one on a file system without rename(2). cp(1), ld(1) and others
- * write over it. OUTBUF_REPLACE_ELSE_IN_PLACE does so, too, but only when all bytes are in the temporary file. So a run
- * that fails leaves the old file, and only a crash while bytes are copied can leave half a file.
+ * write over it. OUTBUF_REPLACE_ELSE_IN_PLACE does so, too, but only when all bytes are in the temporary file, and are
+ * open for reading. So what fails before that leaves the old file. If the file must grow, its blocks are reserved
+ * before the first byte of the old content goes. A crash or an error of the disk while bytes are copied leaves half a
+ * file.
  *
  * Cost: the bytes are copied, and the disk holds them twice for that time.
  */
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include "system/unix/sys_unix.h"
+#include "target/unix/hidden.h"
 #include "target/unix/order.h"
 #include "outbuf.h"
 
@@ -65,13 +68,16 @@ static int check_opened(const struct target *t, int fd, const struct stat *at_pa
  * Open the file at the path for reading and writing. If it may only be written (0222, some servers), nothing can be
  * mapped or loaded: t->in_order. The descriptor, or a negative errno.
  */
-static int open_either_way(struct target *t, int flags)
+static int open_either_way(struct target *t, const struct stat *at_path, int flags)
 {
 	int fd = ob__sys_openat(t->dirfd, t->name, O_RDWR | flags, t->request.mode & 0777);
 
 	if (!ob__order_is_one_way(fd) && (fd != -EACCES || (flags & O_EXCL)))
 		return fd;
 	t->in_order = 1;
+	/* A server may have created the file, and then refused to open it. */
+	if ((flags & O_EXCL) && at_path->st_mode == 0)
+		ob__sys_unlinkat(t->dirfd, t->name);
 	return ob__sys_openat(t->dirfd, t->name, O_WRONLY | flags, t->request.mode & 0777);
 }
 
@@ -83,11 +89,11 @@ int ob__in_place_open(struct target *t, const struct stat *at_path)
 	if (at_path->st_mode != 0 && (r = ob__in_place_check_owner(t, at_path)) < 0)
 		return r;
 	/* O_EXCL tells whether the file existed before. Discard removes it only if it did not. */
-	t->fd = open_either_way(t, O_CREAT | O_EXCL);
+	t->fd = open_either_way(t, at_path, O_CREAT | O_EXCL);
 	t->created = t->fd >= 0;
 	t->old_content = !t->created;
 	if (t->fd == -EEXIST)
-		t->fd = open_either_way(t, O_CREAT | follow(at_path));
+		t->fd = open_either_way(t, at_path, O_CREAT | follow(at_path));
 	if (t->fd < 0)
 		return t->fd;
 	return t->created ? 0 : check_opened(t, t->fd, at_path);
@@ -107,26 +113,28 @@ static int open_existing(const struct target *t, const struct stat *at_path, int
 	return r < 0 ? r : fd;
 }
 
+/* Empty the file behind the descriptor, which is returned, or another one of the same file; or a negative errno. */
+static int empty_file(int fd)
+{
+	int r = ob__sys_ftruncate(fd, 0), again;
+
+	if (r == 0)
+		return fd;
+	/* Some file systems of FUSE have no ftruncate(2), but open(2) empties a file. */
+	again = ob__sys_reopen(fd, O_WRONLY | O_TRUNC);
+	ob__sys_close(fd);
+	return again < 0 ? r : again;
+}
+
 int ob__target_empty(struct target *t, int error)
 {
-	int fd = ob__sys_openat(t->dirfd, t->name, O_WRONLY | O_TRUNC | O_NOFOLLOW, 0);
+	int fd = ob__sys_reopen(t->fd, O_WRONLY | O_TRUNC);
 	struct stat st;
 
 	if (fd < 0)
 		return error;
 	ob__sys_close(fd);
 	return ob__sys_fstat(t->fd, &st) == 0 && st.st_size == 0 ? 0 : error;
-}
-
-/* The same, and the file is empty then. Some file systems of FUSE have no ftruncate(2), but open(2) empties a file. */
-static int open_empty(const struct target *t, const struct stat *at_path)
-{
-	int fd = open_existing(t, at_path, 0);
-
-	if (fd < 0 || ob__sys_ftruncate(fd, 0) == 0)
-		return fd;
-	ob__sys_close(fd);
-	return open_existing(t, at_path, O_TRUNC);
 }
 
 int ob__in_place_check(struct target *t, const struct stat *at_path)
@@ -136,35 +144,110 @@ int ob__in_place_check(struct target *t, const struct stat *at_path)
 	return fd < 0 ? fd : ob__sys_close(fd);
 }
 
-/* Copy the finished file. Some file systems of FUSE do not read what is open for writing, so it is opened again. */
-static int copy_finished(const struct target *t, int to)
+/* Is `from`, which was opened by the hidden name, our file? */
+static int is_our_file(const struct target *t, int from)
 {
-	int from = t->hidden == NULL ? -1 : ob__sys_openat(t->dirfd, t->hidden, O_RDONLY | O_NOFOLLOW, 0);
-	int r = from < 0 && t->fd < 0 ? from : ob__sys_copy(from < 0 ? t->fd : from, to, t->size);
+	struct stat st, ours = { .st_dev = t->closed_dev, .st_ino = t->closed_ino };
 
-	if (from >= 0)
-		ob__sys_close(from);
-	return r;
+	if (t->no_inodes)
+		return 1;
+	return ob__sys_fstat(from, &st) == 0 && (t->fd < 0 || ob__sys_fstat(t->fd, &ours) == 0) &&
+	       st.st_dev == ours.st_dev && st.st_ino == ours.st_ino;
 }
 
-int ob__in_place_overwrite(struct target *t, const struct stat *at_path)
+/*
+ * The finished file, open for reading: t->fd itself, if it can be read. Some servers read nothing that is open for
+ * writing; there it is opened again, by its hidden name. A descriptor, or a negative errno; -ESTALE: somebody else has
+ * the name.
+ */
+static int open_finished(const struct target *t)
+{
+	char byte;
+	int from;
+
+	if (t->fd >= 0 && ob__sys_pread_all(t->fd, &byte, 1, 0) == 0)
+		return t->fd;
+	if (t->hidden == NULL)
+		return -EBADF;
+	from = ob__sys_openat(t->dirfd, t->hidden, O_RDONLY | O_NOFOLLOW, 0);
+	if (from >= 0 && !is_our_file(t, from)) {
+		ob__sys_close(from);
+		return -ESTALE;
+	}
+	return from;
+}
+
+/*
+ * Copy the finished file over the one that is open as *to, which may become another descriptor of it. What is longer is
+ * cut at the end, so that a reader of the old file finds bytes as long as possible. 0 or a negative errno.
+ */
+static int copy_over(const struct target *t, int from, int *to)
+{
+	struct stat old;
+	int r = ob__sys_fstat(*to, &old);
+
+	if (r < 0)
+		return r;
+	/* Reserved first, while nothing is lost. Where that is not possible, writing will show if there is room. */
+	if ((uint64_t)old.st_size < t->size) {
+		r = t->fs->remote ? 0 : ob__sys_fallocate(*to, 0, t->size);
+		if (r == -ENOSPC || r == -EDQUOT || r == -EFBIG) {
+			ob__sys_ftruncate(*to, (uint64_t)old.st_size);
+			return r;
+		}
+	} else if (t->in_order) {
+		*to = empty_file(*to);
+		if (*to < 0)
+			return *to;
+		old.st_size = 0;
+	}
+	r = ob__sys_copy(from, *to, t->size);
+	if (r < 0 || (uint64_t)old.st_size <= t->size || ob__sys_ftruncate(*to, t->size) == 0)
+		return r;
+	*to = empty_file(*to);
+	return *to < 0 ? *to : ob__sys_copy(from, *to, t->size);
+}
+
+/* The hidden file has served. While it is open its name is ours, so the name is removed now. */
+static void remove_copied(struct target *t)
+{
+	if (t->hidden != NULL && ob__sys_unlinkat(t->dirfd, t->hidden) == 0)
+		ob__hidden_forget(t);
+}
+
+/* Write the finished file, open as `from`, to the path. 0 or a negative errno. */
+static int write_to_path(struct target *t, const struct stat *at_path, int from)
 {
 	mode_t special = t->request.mode & 07000;
 	int created = at_path->st_mode == 0;
 	int fd, closed, r;
 
 	fd = created ? ob__sys_openat(t->dirfd, t->name, O_WRONLY | O_CREAT | O_EXCL, t->request.mode & 0777)
-	             : open_empty(t, at_path);
+	             : open_existing(t, at_path, 0);
+	/* rclone opens no file for writing that is not to be emptied. */
+	if (!created && t->in_order && fd < 0)
+		fd = open_existing(t, at_path, O_TRUNC);
 	if (fd < 0)
 		return fd;
-	r = copy_finished(t, fd);
+	r = copy_over(t, from, &fd);
 	if (r == 0 && created && special != 0)
 		r = ob__sys_add_special_bits(fd, special);
 	if (r == 0 && t->request.durability != OUTBUF_DURABLE_NONE)
 		r = ob__sys_fsync(fd);
-	closed = ob__sys_close(fd);
+	closed = fd < 0 ? 0 : ob__sys_close(fd);
 	r = r < 0 ? r : closed;
 	if (r < 0 && created)
 		ob__sys_unlinkat(t->dirfd, t->name);
+	return r;
+}
+
+int ob__in_place_overwrite(struct target *t, const struct stat *at_path)
+{
+	int from = open_finished(t), r = from < 0 ? from : write_to_path(t, at_path, from);
+
+	if (r == 0)
+		remove_copied(t);
+	if (from >= 0 && from != t->fd)
+		ob__sys_close(from);
 	return r;
 }

@@ -13,6 +13,9 @@
  * name still leads to the file that it locked. If not, the previous holder removed that file while this process
  * waited, and it tries again.
  *
+ * Where inode numbers tell nothing (evidence.c) that cannot be checked, and two writers may have the lock if one of
+ * them waited for it while the other one removed it.
+ *
  * Cost: a crash leaves an empty file. The next writer with options.lock locks and removes it.
  */
 #include "config.h"
@@ -70,13 +73,13 @@ static int try_lock(struct target *t)
 		r = ob__sys_lock(fd, t->request.lock == OUTBUF_LOCK_WAIT);
 	if (ob__hidden_is_locked(t->dirfd, r))
 		r = -EBUSY;
-	else if (r < 0 && created)
-		/* There are no locks here, so nobody else needs the file. */
-		ob__sys_unlinkat(t->dirfd, t->lock_name);
 	if (r == 0) {
 		r = ob__evidence_is_ours(t, t->lock_name, fd);
 		r = r == -ENOENT ? 0 : r;
 	}
+	/* There are no locks here, so nobody else needs the file. */
+	if (r < 0 && r != -EBUSY && created)
+		ob__sys_unlinkat(t->dirfd, t->lock_name);
 	if (r > 0) {
 		t->lockfd = fd;
 		t->lock_noted = ob__temporary_note(t->dirfd, t->lock_name);

@@ -39,10 +39,12 @@ static int create(struct target *t)
 {
 	int flags = O_CREAT | O_EXCL | O_NOFOLLOW;
 
-	t->fd = ob__sys_openat(t->dirfd, t->hidden, flags | O_RDWR, t->request.mode & 0777);
-	if (ob__order_is_one_way(t->fd)) {
-		t->fd = ob__sys_openat(t->dirfd, t->hidden, flags | O_WRONLY, t->request.mode & 0777);
+	t->fd = ob__sys_openat(t->dirfd, t->hidden, flags | (t->in_order ? O_WRONLY : O_RDWR), t->request.mode & 0777);
+	if (ob__order_is_one_way(t->fd) && !t->in_order) {
 		t->in_order = 1;
+		/* A server may have created it, and then refused to open it. */
+		ob__sys_unlinkat(t->dirfd, t->hidden);
+		t->fd = ob__sys_openat(t->dirfd, t->hidden, flags | O_WRONLY, t->request.mode & 0777);
 	}
 	return t->fd < 0 ? t->fd : 0;
 }
@@ -113,10 +115,13 @@ static int copy_to_named(struct target *t)
 		r = ob__sys_copy(nameless, t->fd, (uint64_t)st.st_size);
 	/* ob__target_finish() may have set the bits that grant rights. */
 	if (r == 0 && (st.st_mode & 07000))
-		r = ob__sys_fchmod(t->fd, st.st_mode & 07777);
+		r = ob__sys_add_special_bits(t->fd, st.st_mode & 07000);
 	ob__sys_close(nameless);
-	if (r == 0)
+	if (r == 0) {
 		t->kind = TARGET_NAMED;
+		/* It is a rule, and not the directory, which would have refused the new file, too. */
+		atomic_store(&ob__named_links, -1);
+	}
 	return r;
 }
 
@@ -124,6 +129,9 @@ int ob__named_link(struct target *t, int lasting)
 {
 	int r;
 
+	/* The hidden name would stay. */
+	if (t->fixed_directory)
+		return -EPERM;
 	/*
 	 * With a hidden name other processes can find the file, so it is locked first. No other process can hold a
 	 * lock on it: nobody else can have opened the file yet.
@@ -132,10 +140,7 @@ int ob__named_link(struct target *t, int lasting)
 	r = take_name(t, link_file);
 	if (r == 0 && lasting)
 		t->noted = ob__temporary_note(t->dirfd, t->hidden);
-	if (!is_refusal(r))
-		return r;
-	atomic_store(&ob__named_links, -1);
-	return copy_to_named(t);
+	return is_refusal(r) ? copy_to_named(t) : r;
 }
 
 int ob__named_link_to_path(const struct target *t)

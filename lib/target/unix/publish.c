@@ -63,11 +63,17 @@ int ob__target_finish(struct target *t)
 	return r;
 }
 
-/* Close the file, and remember that: what is left is the name. 0 or the errno of close(2). */
+/* Close the file, and remember which it was: what is left is the name. 0 or the errno of close(2). */
 static int close_early(struct target *t)
 {
-	int r = ob__sys_close(t->fd);
+	struct stat st;
+	int r;
 
+	if (ob__sys_fstat(t->fd, &st) == 0) {
+		t->closed_dev = st.st_dev;
+		t->closed_ino = st.st_ino;
+	}
+	r = ob__sys_close(t->fd);
 	t->fd = -1;
 	return r;
 }
@@ -80,7 +86,7 @@ static int is_replacement(const struct target *t)
 /* Does its name lead to the file on the disk only when the file was synced after rename(2)? */
 static int must_sync_renamed(const struct target *t)
 {
-	return is_replacement(t) && t->fd >= 0 && t->fs->sync_renamed && t->request.durability == OUTBUF_DURABLE_FULL;
+	return is_replacement(t) && t->fs->sync_renamed && t->request.durability == OUTBUF_DURABLE_FULL;
 }
 
 /*
@@ -155,8 +161,16 @@ static int check_hidden_name(struct target *t)
 	return r < 0 ? r : r == 0 ? -ESTALE : 0;
 }
 
+/* Does this errno of rename(2) say that the file at the path cannot be replaced, whoever tries it and when? */
+static int is_irreplaceable(int error)
+{
+	return error == -EBUSY || error == -EPERM || error == -EACCES || error == -ENOSYS || error == -EOPNOTSUPP ||
+	       error == -EINVAL || error == -EXDEV || error == -EEXIST;
+}
+
 /*
- * Replace what is at the path by rename(2). 0 or a negative errno. *kept_fd is the file that was replaced, to be closed
+ * Replace what is at the path by rename(2). 0; 1: that cannot be, because of t->replace_error; or a negative errno.
+ * *kept_fd is the file that was replaced, to be closed
  * by ob__background_close().
  *
  * Some servers do not rename a file that is open (gcsfuse, mountpoint-s3). It is complete, so it is closed then, and
@@ -168,14 +182,17 @@ static int rename_to_path(struct target *t, const struct stat *at_path, int *kep
 
 	*kept_fd = ob__background_keep_open(t->dirfd, t->name, must_sync_renamed(t), at_path);
 	r = ob__sys_renameat(t->dirfd, t->hidden, t->name);
-	if ((r != -EOPNOTSUPP && r != -EBUSY && r != -EPERM && r != -EACCES) || !t->fs->remote || t->fd < 0)
+	if (is_irreplaceable(r) && t->fs->remote && t->fd >= 0 && close_early(t) == 0)
+		r = ob__sys_renameat(t->dirfd, t->hidden, t->name) == 0 ? 0 : r;
+	if (!is_irreplaceable(r))
 		return r;
-	return close_early(t) < 0 || ob__sys_renameat(t->dirfd, t->hidden, t->name) < 0 ? r : 0;
+	t->replace_error = r;
+	return 1;
 }
 
 /*
- * Move the file from its hidden name to the path. `fresh`: it has that name since a moment. 0 or a negative errno.
- * *kept_fd as rename_to_path().
+ * Move the file from its hidden name to the path. `fresh`: it has that name since a moment. 0, 1 or a negative errno,
+ * and *kept_fd, as rename_to_path().
  */
 static int move_to_path(struct target *t, const struct stat *at_path, int fresh, int *kept_fd)
 {
@@ -190,7 +207,10 @@ static int move_to_path(struct target *t, const struct stat *at_path, int fresh,
 	return r;
 }
 
-/* Let the path lead to the file. 0 or a negative errno. *at_path: what was there. *kept_fd as rename_to_path(). */
+/*
+ * Let the path lead to the file. 0; 1 if rename(2) cannot replace what is there, t->replace_error says why; or a
+ * negative errno. *at_path: what was there. *kept_fd as rename_to_path().
+ */
 static int replace(struct target *t, struct stat *at_path, int *kept_fd)
 {
 	int nameless = t->kind == TARGET_TMPFILE && t->hidden == NULL;
@@ -206,6 +226,9 @@ static int replace(struct target *t, struct stat *at_path, int *kept_fd)
 		return r;
 	if (nameless)
 		r = ob__named_link(t, 0);
+	/* It was copied, as link(2) is forbidden. */
+	if (r == 0 && nameless && t->kind == TARGET_NAMED)
+		r = collect_close_error(t);
 	return r < 0 ? r : move_to_path(t, at_path, nameless, kept_fd);
 }
 
@@ -217,16 +240,34 @@ static int replace_or_overwrite(struct target *t, struct stat *at_path, int *kep
 	if (r < 0)
 		return r;
 	r = replace(t, at_path, kept_fd);
-	if (r == 0 || !t->request.else_in_place || ob__target_check_path(t, at_path) < 0)
+	if (r != 1)
 		return r;
-	t->replace_error = r;
-	return ob__in_place_overwrite(t, at_path);
+	/* Once more: only what may be replaced is written over. */
+	if (!t->request.else_in_place || ob__target_check_path(t, at_path) < 0) {
+		r = t->replace_error;
+		t->replace_error = 0;
+		return r;
+	}
+	r = ob__in_place_overwrite(t, at_path);
+	t->replace_error = r < 0 ? 0 : t->replace_error;
+	return r;
 }
 
 /* The path leads to the file: wait until it does on the disk, as far as the file itself is needed for that. */
 static int sync_renamed(const struct target *t)
 {
-	return must_sync_renamed(t) ? ob__sys_fsync(t->fd) : 0;
+	int fd, r;
+
+	if (!must_sync_renamed(t))
+		return 0;
+	if (t->fd >= 0)
+		return ob__sys_fsync(t->fd);
+	/* It was closed, for want of a descriptor. */
+	fd = ob__sys_openat(t->dirfd, t->name, O_RDONLY | O_NOFOLLOW, 0);
+	r = fd < 0 ? fd : ob__sys_fsync(fd);
+	if (fd >= 0)
+		ob__sys_close(fd);
+	return r;
 }
 
 static int sync_directory(const struct target *t)

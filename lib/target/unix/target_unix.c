@@ -111,34 +111,36 @@ static int wants_name(const struct target *t)
 }
 
 /*
- * Will rename(2) be allowed to replace the file at the path? That is found out now, and not after all the work. 0;
- * -EBUSY: it is mounted by itself; -EPERM: it may not be changed, or is another user's in a sticky directory like /tmp;
- * or another negative errno. *fixed: in the directory nothing can be renamed or removed (chattr +a).
+ * Will rename(2) be allowed to replace the file at the path? That is found out now, and not after all the work. *why:
+ * 0; -EBUSY: it is mounted by itself; -EPERM: it may not be changed, or is another user's in a sticky directory like
+ * /tmp, or nothing in the directory can be renamed. Sets t->fs and t->fixed_directory. 0, or the negative errno of a
+ * call.
  */
-static int check_replaceable(struct target *t, const struct stat *st, unsigned traits, int *fixed)
+static int check_replaceable(struct target *t, const struct stat *st, unsigned traits, int *why)
 {
 	struct sys_name_info info;
 	struct stat dir;
 	int r = ob__sys_stat_name(t->dirfd, "", &dir, &info);
 
-	*fixed = r == 0 && (info.traits & SYS_APPEND_ONLY);
+	*why = 0;
+	/* Of the directory's mount, which the temporary file will be on. */
 	if (r == 0)
-		/* Of the directory's mount, which the temporary file will be on. */
 		r = ob__fspolicy_of_mount(t->dirfd, info.mount, &t->fs);
 	if (r < 0)
 		return r;
-	/* A file without a name can get one. It keeps that, so it must be the path. */
-	if (*fixed && (st->st_mode != 0 || t->request.durability != OUTBUF_DURABLE_NONE || wants_name(t)))
-		return -EPERM;
-	if (st->st_mode == 0)
-		return 0;
-	if (traits & SYS_MOUNT_POINT)
-		return -EBUSY;
-	if (traits & (SYS_IMMUTABLE | SYS_APPEND_ONLY))
-		return -EPERM;
-	if (!(dir.st_mode & S_ISVTX) || geteuid() == 0)
-		return 0;
-	return st->st_uid == geteuid() || dir.st_uid == geteuid() ? 0 : -EPERM;
+	t->fixed_directory = (info.traits & SYS_APPEND_ONLY) != 0;
+	/* A file without a name can get one. It keeps that, so it must be the path; and a lock file would stay. */
+	if (t->fixed_directory && (st->st_mode != 0 || t->request.durability != OUTBUF_DURABLE_NONE ||
+	                           t->request.lock != OUTBUF_LOCK_NONE || wants_name(t)))
+		*why = -EPERM;
+	else if (st->st_mode != 0 && (traits & SYS_MOUNT_POINT))
+		*why = -EBUSY;
+	else if (st->st_mode != 0 && (traits & (SYS_IMMUTABLE | SYS_APPEND_ONLY)))
+		*why = -EPERM;
+	else if (st->st_mode != 0 && (dir.st_mode & S_ISVTX) && geteuid() != 0 && st->st_uid != geteuid() &&
+	         dir.st_uid != geteuid())
+		*why = -EPERM;
+	return 0;
 }
 
 /* If the path is a symbolic link: ob__in_place_check_owner() of the link. Else 0. */
@@ -193,6 +195,8 @@ static int open_temporary(struct target *t)
 {
 	int r = t->fs->tmpfile && !wants_name(t) ? open_tmpfile(t) : -EOPNOTSUPP;
 
+	if (r < 0 && t->fixed_directory)
+		return -EPERM;
 	if (r < 0) {
 		t->kind = TARGET_NAMED;
 		r = ob__named_create(t);
@@ -200,6 +204,45 @@ static int open_temporary(struct target *t)
 	if (r == 0 && t->request.recycle)
 		ob__recycle_try(t, t->fs);
 	return r;
+}
+
+/*
+ * Remove the hidden name, unless it is known to lead to another file by now. If that does not work, t->hidden stays:
+ * some file systems remove no file that is open.
+ */
+static void remove_hidden_name(struct target *t)
+{
+	int r;
+
+	if (t->hidden == NULL)
+		return;
+	r = t->fd >= 0 ? ob__evidence_is_ours(t, t->hidden, t->fd) : 1;
+	if (r == 0 || r == -ENOENT || ob__sys_unlinkat(t->dirfd, t->hidden) == 0)
+		ob__hidden_forget(t);
+}
+
+/* Once more, now that the file is closed. */
+static void remove_closed(struct target *t)
+{
+	if (t->hidden != NULL)
+		ob__sys_unlinkat(t->dirfd, t->hidden);
+	ob__hidden_forget(t);
+}
+
+/* There is no temporary file after all. */
+static void give_up_temporary(struct target *t)
+{
+	remove_hidden_name(t);
+	ob__target_close_fd(&t->fd);
+	remove_closed(t);
+	t->in_order = 0;
+}
+
+/* Does the error say that nothing can be created in the directory? */
+static int is_uncreatable(int error)
+{
+	return error == -EACCES || error == -EPERM || error == -EROFS || error == -ENOSPC || error == -EDQUOT ||
+	       error == -ENAMETOOLONG;
 }
 
 /*
@@ -213,7 +256,10 @@ static int open_file(struct target *t, const struct stat *at_path)
 	if (t->request.in_place)
 		return ob__in_place_open(t, at_path);
 	r = open_temporary(t);
-	if (r == 0 || !t->request.else_in_place || ob__in_place_open(t, at_path) < 0)
+	if (r == 0 || !t->request.else_in_place || !is_uncreatable(r))
+		return r;
+	give_up_temporary(t);
+	if (ob__in_place_open(t, at_path) < 0)
 		return r;
 	t->replace_error = r;
 	return 0;
@@ -246,16 +292,19 @@ static int open_for_sync(struct target *t)
  */
 static int check_request(struct target *t, const struct stat *at_path, unsigned traits)
 {
-	int fixed, r = t->request.in_place ? 0 : check_replaceable(t, at_path, traits, &fixed);
+	int why = 0, r = t->request.in_place ? 0 : check_replaceable(t, at_path, traits, &why);
 
-	if (r == 0 || !t->request.else_in_place)
+	if (r < 0 || why == 0)
 		return r;
-	if (fixed) {
-		t->request.in_place = 1;
-		t->replace_error = r;
-		return 0;
-	}
-	return ob__in_place_check(t, at_path);
+	if (!t->request.else_in_place)
+		return why;
+	if (!t->fixed_directory)
+		return ob__in_place_check(t, at_path);
+	if (t->request.lock != OUTBUF_LOCK_NONE)
+		return why;
+	t->request.in_place = 1;
+	t->replace_error = why;
+	return 0;
 }
 
 /* Open what t->request asks for; *at_path and `traits` are of the path. 0 or a negative errno. */
@@ -321,29 +370,6 @@ static void remove_created(struct target *t)
 	if (t->created && t->fd >= 0 && ob__evidence_is_ours(t, t->name, t->fd) == 1)
 		ob__sys_unlinkat(t->dirfd, t->name);
 	t->created = 0;
-}
-
-/*
- * Remove the hidden name, unless it is known to lead to another file by now. If that does not work, t->hidden stays:
- * some file systems remove no file that is open.
- */
-static void remove_hidden_name(struct target *t)
-{
-	int r;
-
-	if (t->hidden == NULL)
-		return;
-	r = t->fd >= 0 ? ob__evidence_is_ours(t, t->hidden, t->fd) : 1;
-	if (r == 0 || r == -ENOENT || ob__sys_unlinkat(t->dirfd, t->hidden) == 0)
-		ob__hidden_forget(t);
-}
-
-/* Once more, now that the file is closed. */
-static void remove_closed(struct target *t)
-{
-	if (t->hidden != NULL)
-		ob__sys_unlinkat(t->dirfd, t->hidden);
-	ob__hidden_forget(t);
 }
 
 void ob__target_remove(struct target *t)
