@@ -52,8 +52,7 @@
  * - Errors of Views are sticky: the library remembers the first one, commit returns it and leaves the path alone. So
  *   results of single writes may be ignored, if outbuf_view_end() or outbuf_commit() is checked. -EBADF is not sticky,
  *   because a View that is not open belongs to no output.
- * - Before any other call, a View must have been opened by outbuf_view() or outbuf_view_edit(), or have been set to
- * all
+ * - Before any other call, a View must have been opened by outbuf_view() or outbuf_view_edit(), or have been set to all
  *   zero bytes.
  * - "Owner" below means: only one thread at a time may make this call, and the caller orders the threads that do.
  *   "Any thread" means: this call may run at the same time as any other call but outbuf_close().
@@ -124,9 +123,8 @@
  * - In place, none of this holds: a failure, a kill or a full disk leaves a broken file.
  * - What a View wrote is in the output, for other Views, pointers and flushes, once the View has ended. If two Views
  *   are open on the same bytes at once, either of them may win.
- * - The output is a new file. Hard links of the file that it replaces keep the old content; the owner, ACL and
- * extended
- *   attributes of that file are not copied. A symbolic link at the path is itself replaced, and its target is left
+ * - The output is a new file. Hard links of the file that it replaces keep the old content; its owner, ACL and extended
+ *   attributes are not copied. A symbolic link at the path is itself replaced, and its target is left
  *   alone, as ld.lld and mold do: if it were followed, anybody who may write to the directory could choose the file.
  *   OUTBUF_REPLACE_IN_PLACE does the opposite in all these points, and gives up atomicity. The setuid, setgid and
  *   sticky bits of options.mode are set when everything is written. They are never copied from the file that is
@@ -346,16 +344,14 @@ struct outbuf_options {
 	uint32_t flush; /* enum outbuf_flush */
 	/*
 	 * The largest size that the output may reach, in bytes. So much address space is reserved, or less if the
-	 * system has less.
-	 * It may be more than the address space holds (5 GiB on a 32-bit machine). Only staged Views can write what
-	 * lies beyond the reserved addresses (outbuf_stats() tells whether Views are staged; if a file is written in
-	 * place, they are not before the first flush). There are no pointers to such bytes, and they cannot be mapped
-	 * (-EFBIG, -ENOMEM).
-	 * 0: 1 TiB on 64-bit machines (64 GiB on Windows, 16 GiB under ThreadSanitizer), reserved as it is needed; 512
-	 * MiB on 32-bit ones, 256 MiB if the library was built without mmap (it then allocates that much memory). Less
-	 * if addresses are few or many outputs are open (see Caveats: the last one). If the first outbuf_map(), View or
-	 * pointer needs more than a quarter of this default, the largest size is four times what that call needs. A
-	 * call that fails fixes nothing.
+	 * system has less. It may be more than the address space holds (5 GiB on a 32-bit machine). Only staged Views
+	 * can write what lies beyond the reserved addresses (outbuf_stats() tells whether Views are staged; if a file
+	 * is written in place, they are not before the first flush). There are no pointers to such bytes, and they
+	 * cannot be mapped (-EFBIG, -ENOMEM). 0: 1 TiB on 64-bit machines (64 GiB on Windows, 16 GiB under
+	 * ThreadSanitizer), reserved as it is needed; 512 MiB on 32-bit ones, 256 MiB if the library was built without
+	 * mmap (it then allocates that much memory). Less if addresses are few or many outputs are open (see Caveats:
+	 * the last one). If the first outbuf_map(), View or pointer needs more than a quarter of this default, the
+	 * largest size is four times what that call needs. A call that fails fixes nothing.
 	 */
 	uint64_t max_size;
 	/*
@@ -495,8 +491,9 @@ OUTBUF_API OUTBUF_MUST_CHECK int outbuf_open_memory(struct outbuf **ob,
  * the mapping, and addresses do not change. Where mapping is impossible, or options.map is OUTBUF_NO, the bytes live
  * in the heap and the call succeeds: outbuf_is_mapped() tells, and outbuf_stats() says why. Size 0 maps nothing.
  *
- * A plan of 256 KiB at most fits into one write. It is not mapped and no blocks are reserved for it, unless options.map
- * or .prealloc is OUTBUF_REQUIRE, or OUTBUF_MAP=yes. Such a plan does not tell whether the disk has room.
+ * A plan of 256 KiB at most fits into one write. It is not mapped and no blocks are reserved for it, unless
+ * options.map or .prealloc is OUTBUF_REQUIRE, or OUTBUF_MAP=yes, or Views are not staged. Such a plan does not tell
+ * whether the disk has room.
  *
  * Blocks are reserved by fallocate(2), mode 0. If the file system does not support that (EOPNOTSUPP, ENOSYS, EINVAL,
  * EPERM, EACCES; a server for any reason), or signals interrupt it again and again (EINTR), it is an error only if
@@ -636,9 +633,10 @@ OUTBUF_API const void *outbuf_memory(const struct outbuf *ob, uint64_t *size);
 OUTBUF_API int outbuf_discard(struct outbuf *ob);
 
 /*
- * Free the output. If it is neither committed nor discarded, it is discarded first, and nothing is published. Views
- * that are still open are abandoned: nothing may be done with them any more, and no thread may be using one. So end
- * all Views and join their threads before. NULL is allowed. Owner. Returns 0.
+ * Free the output. (Up to 1 MiB of memory stays with the process for its next small outputs.) If it is neither
+ * committed nor discarded, it is discarded first, and nothing is published. Views that are still open are abandoned:
+ * nothing may be done with them any more, and no thread may be using one. So end all Views and join their threads
+ * before. NULL is allowed. Owner. Returns 0.
  */
 OUTBUF_API int outbuf_close(struct outbuf *ob);
 

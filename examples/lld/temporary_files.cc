@@ -33,12 +33,13 @@ struct handled {
 // Do what the signal did before.
 void call_previous(const struct sigaction &previous, int signal, siginfo_t *info, void *context)
 {
-	if (previous.sa_flags & SA_SIGINFO) {
-		previous.sa_sigaction(signal, info, context);
-	} else if (previous.sa_handler == SIG_DFL) {
+	// As the kernel: SIG_DFL means that also with SA_SIGINFO.
+	if (previous.sa_handler == SIG_DFL) {
 		// The signal is blocked here: it ends the process when this handler returns.
 		sigaction(signal, &previous, nullptr);
 		raise(signal);
+	} else if (previous.sa_flags & SA_SIGINFO) {
+		previous.sa_sigaction(signal, info, context);
 	} else {
 		previous.sa_handler(signal);
 	}
@@ -60,8 +61,7 @@ void install(handled &h)
 {
 	struct sigaction ours = {};
 
-	if (sigaction(h.signal, nullptr, &h.previous) != 0 ||
-	    (!(h.previous.sa_flags & SA_SIGINFO) && h.previous.sa_handler == SIG_IGN))
+	if (sigaction(h.signal, nullptr, &h.previous) != 0 || h.previous.sa_handler == SIG_IGN)
 		return;
 	// The previous handler must find what it asked for. LLVM's, for example, is to be called once: SA_RESETHAND.
 	ours.sa_sigaction = on_signal;

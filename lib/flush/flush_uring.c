@@ -79,7 +79,7 @@ struct uring {
 	unsigned queued;         /* requests in the ring that are not submitted yet, the nudge included */
 	unsigned in_flight;      /* requests that the kernel has, the nudge included */
 	int nudge_pending;       /* 1: one of the requests is a nudge */
-	int given_up;            /* 1: the kernel has no thread for the ring: pwrite(2) writes what is not queued yet */
+	int given_up;            /* 1: the kernel has no thread for the ring, or took 1 s: pwrite(2) writes the rest */
 	unsigned n_idle;
 	struct request *idle[QUEUE_DEPTH]; /* the first n_idle are those of `requests` that are not used */
 	struct request requests[QUEUE_DEPTH];

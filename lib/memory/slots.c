@@ -4,9 +4,9 @@
  *
  * The kernel places a mapping directly below the one before it, from the top of the address space down. So above a
  * range that was placed by the kernel there is nothing free, and it cannot grow. Programs and their heaps lie at the
- * bottom and at two thirds, the checkers' shadow memory in the lowest eighth. What is between one eighth and five
- * eighths is empty in almost any program, and the kernel goes there last. So ranges are placed there, at addresses
- * that are asked for: 64 TiB on a machine of 47 bits.
+ * bottom and at two thirds, AddressSanitizer's shadow memory in the lowest eighth and 2 GiB above it. What is between
+ * one eighth and five eighths is empty in almost any program, and the kernel goes there last. So ranges are placed
+ * there, at addresses that are asked for: 64 TiB on a machine of 47 bits.
  *
  * There are 16,384 slots in these 64 TiB, 4 GiB apart. Their numbers are such that those which are taken first are far
  * from each other: slot 1 halves the room, 2 and 3 quarter it. Each output takes the lowest free number. So while

@@ -130,8 +130,8 @@ int ob__space_sync(struct space *s, uint64_t to);
 int ob__space_prepare_unmap(struct space *s, uint64_t to);
 
 /*
- * As ob__space_free(). Of the range only the first `stored` bytes were stored to, none of it is mapped from a file or
- * was made unusable, and nobody has a pointer into it: so it may be kept for another output of this process.
+ * As ob__space_free(). Of the range only the first `stored` bytes were stored to, all of it is usable memory, and
+ * nobody has a pointer into it: so it may be kept for another output of this process.
  */
 void ob__space_give_back(struct space *s, uint64_t stored);
 

@@ -19,9 +19,8 @@
  * off.
  *
  * A range is extended in place when more is needed: what is behind it is mapped, if that is free. So that it is free,
- * the range lies where programs have nothing (slots.h). The reservation was 1 TiB at once. Under qemu-user, which
- * notes each page, one output of 3 MB took 39 s and 6.3 GiB so, and where addresses have 39 bits it took all or half
- * of them.
+ * the range lies where programs have nothing (slots.h). To reserve 1 TiB at once was too much: under qemu-user, which
+ * notes each page, one output of 3 MB took 39 s, and where addresses have 39 bits it took all or half of them.
  *
  * Where no slot can be had, and where the caller states a size, the whole is reserved at once, at a place of the
  * kernel's choice. Under `ulimit -v` and valgrind so many addresses may not be available; the size is halved until the

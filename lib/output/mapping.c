@@ -199,7 +199,7 @@ uint64_t ob__mapping_small = (uint64_t)256 << 10;
 static int is_small_plan(const struct outbuf *ob, uint64_t size, int state)
 {
 	return size <= ob__mapping_small && state == STATE_OPEN && ob->mapped_end == 0 && ob->may_stage &&
-	       ob->choice.map != OUTBUF_REQUIRE && !ob->choice.map_requested && ob->options.prealloc == OUTBUF_AUTO;
+	       ob->choice.map != OUTBUF_REQUIRE && !ob->choice.map_requested && ob->options.prealloc != OUTBUF_REQUIRE;
 }
 
 static int plan_small(struct outbuf *ob, uint64_t size)

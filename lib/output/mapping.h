@@ -12,8 +12,8 @@
 int ob__mapping_extend(struct outbuf *ob, uint64_t size, int state);
 
 /*
- * An output that is planned with so many bytes at most is not mapped by default (mapping.c). Written by tests alone,
- * which set it to 0 so that their small outputs are mapped as large ones are.
+ * An output that is planned with so many bytes at most is not mapped by default (mapping.c). Written by tests alone:
+ * where it is 0 small outputs are mapped as large ones are.
  */
 extern uint64_t ob__mapping_small;
 

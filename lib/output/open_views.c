@@ -172,7 +172,7 @@ static const struct place *nth(const struct open_views *o, unsigned index)
 	return &o->stripes[index / PLACES].places[index % PLACES];
 }
 
-/* How many of them are open, up to `most`, by loads of this order. */
+/* How many of them are open, by loads of this order. Not all are counted if there are more than `most`. */
 static uint64_t count(const struct open_views *o, uint64_t most, memory_order order)
 {
 	unsigned stripe, i;

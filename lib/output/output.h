@@ -79,6 +79,7 @@ struct outbuf {
 	uint64_t planned;                 /* the output has at least this many bytes */
 	uint64_t stated_size;             /* the size that outbuf_map() or outbuf_set_size() was given last */
 	uint64_t map_size;                /* what outbuf_map() last mapped, less what outbuf_set_size() cut */
+	int heap_written;                 /* 1: bytes of the heap were, or were about to be, written to the file */
 	uint64_t flushed;                 /* bytes that the owner's flushes wrote, so far */
 	struct outbuf *outer;             /* the output whose exclusive call is around this one: state.c; or NULL */
 	int given_up;                     /* 1: it failed inside an owner's call, which ends with STATE_DISCARDED */

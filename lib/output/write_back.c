@@ -30,7 +30,7 @@
 /* Does the file read as zeros wherever nothing is known of it? */
 static int reads_as_zeros(const struct outbuf *ob)
 {
-	return !ob->dirty.tracks_ranges && ob->flushed == 0 && ob->target.old_length == 0 && !ob->target.old_content;
+	return !ob->dirty.tracks_ranges && !ob->heap_written && ob->target.old_length == 0 && !ob->target.old_content;
 }
 
 static int is_zero(const unsigned char *at, uint64_t n)
@@ -70,6 +70,8 @@ int ob__write_back_range(struct outbuf *ob, uint64_t from, uint64_t to)
 			part = skip_zeros(ob->heap.space.base, part);
 		if (part.length == 0)
 			break;
+		/* Also if it fails: a part may be in the file. */
+		ob->heap_written = 1;
 		r = ob__flush_write(&ob->flush, ob->heap.space.base + part.offset, part.offset, part.length);
 		if (r == 0) {
 			ob->flushed += part.length;
@@ -83,7 +85,11 @@ int ob__write_back_range(struct outbuf *ob, uint64_t from, uint64_t to)
 uint64_t ob__write_back_end(struct outbuf *ob)
 {
 	uint64_t high = atomic_load_explicit(&ob->heap.written_end, memory_order_relaxed);
+	uint64_t usable = atomic_load_explicit(&ob->heap.usable_end, memory_order_relaxed);
 
+	/* After outbuf_set_size() has failed, what counts as written may end beyond the memory that is left. */
+	if (high > usable)
+		high = usable;
 	return high > ob->mapped_end && ob__dirty_any(&ob->dirty) ? high : ob->mapped_end;
 }
 

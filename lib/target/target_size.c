@@ -226,9 +226,9 @@ int ob__target_preallocate(struct target *t, uint64_t size, int *unsupported)
 		r = ob__target_resize(t, size);
 	if (r == 0 && *unsupported == 0)
 		t->preallocated = size;
-	if (r < 0)
-		/* Free the blocks that were allocated before the error. */
-		ob__sys_ftruncate(t->fd, t->size);
+	/* Free the blocks that were allocated before the error. Else commit must know that the file is longer. */
+	if (r < 0 && ob__sys_ftruncate(t->fd, t->size) < 0)
+		ob__target_note_length(t, size);
 	return r;
 }
 

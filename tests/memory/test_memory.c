@@ -200,10 +200,10 @@ static int no_memory(void *at, size_t n, int prot)
 	return call_fails() ? -1 : real_vm.mprotect(at, n, prot);
 }
 
-/* No memory for a generous step: take the exact one. None for that: the View's error. */
 /* More than a small range has, whose memory is usable from the start. */
 #define FIRST 600000
 
+/* No memory for a generous step: take the exact one. None for that: the View's error. */
 static void test_growth_fails(void **state)
 {
 	struct sandbox *s = *state;

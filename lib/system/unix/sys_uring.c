@@ -88,7 +88,6 @@ int ob__sys_uring_open(struct io_uring *ring, unsigned entries)
 		ob__sys_uring_close(ring);
 		r = init_above_standard(entries, ring);
 	}
-
 	if (r < 0)
 		return r;
 	(void)atomic_load_explicit(&rings_closed, memory_order_acquire);
