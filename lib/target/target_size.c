@@ -102,10 +102,11 @@ static int change_length_by_writing(struct target *t, uint64_t size, int error)
 /* Give the file another length. 0 or a negative errno. */
 static int change_length(struct target *t, uint64_t size)
 {
-	int r;
+	const int too_long = -EOPNOTSUPP;
+	int r = t->fs->no_ftruncate ? change_length_by_writing(t, size, too_long) : too_long;
 
-	if (t->fs->no_ftruncate && change_length_by_writing(t, size, -EOPNOTSUPP) == 0)
-		return 0;
+	if (r != too_long)
+		return r;
 	r = ob__sys_ftruncate(t->fd, size);
 	return is_refusal(r) ? change_length_by_writing(t, size, r) : r;
 }

@@ -87,6 +87,20 @@ static void test_fallocate_interrupted(void **state)
 	outbuf_close(ob);
 }
 
+/* Where it is known to be of no use, it is not called. */
+static void skip_unreserved(const struct sandbox *s)
+{
+	int dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const struct fspolicy *row;
+
+	assert_int_equal(ob__fspolicy_of_file(dir, &row), 0);
+	close(dir);
+	if (!row->prealloc) {
+		print_message("fallocate(2) is not tried on %s\n", row->name);
+		skip();
+	}
+}
+
 /* As with a timer that is faster than the kernel is with more than 1 MiB; then faster than with anything. */
 static off_t interrupted_beyond;
 
@@ -107,6 +121,7 @@ static void test_fallocate_in_pieces(void **state)
 	const uint64_t size = ((uint64_t)16 << 20) + 12345;
 	struct outbuf *ob;
 
+	skip_unreserved(s);
 	if (required_blocks() != 0) {
 		print_message("blocks cannot be reserved here\n");
 		skip();
@@ -137,20 +152,6 @@ static void test_fallocate_in_pieces(void **state)
 	assert_int_equal(commit(ob), 0);
 	outbuf_close(ob);
 	assert_filled(s, size);
-}
-
-/* Where it is known to be of no use, it is not called. */
-static void skip_unreserved(const struct sandbox *s)
-{
-	int dir = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const struct fspolicy *row;
-
-	assert_int_equal(ob__fspolicy_of_file(dir, &row), 0);
-	close(dir);
-	if (!row->prealloc) {
-		print_message("fallocate(2) is not tried on %s\n", row->name);
-		skip();
-	}
 }
 
 static void test_fallocate_not_supported(void **state)
@@ -281,9 +282,10 @@ static void test_ftruncate(void **state)
 	arm(1, EIO, 0);
 	assert_int_equal(outbuf_map(ob, 100000), -EIO);
 	assert_int_equal(fill_some(ob, 'n', 200), 0);
-	assert_int_equal(outbuf_commit(ob), -EIO); /* the exact size cannot be set */
+	/* If it was mapped, it is too long, and cannot be cut. */
+	assert_int_equal(outbuf_commit(ob), can_map() ? -EIO : 0);
 	outbuf_close(ob);
-	assert_int_equal(sandbox_entries(s), 0);
+	assert_int_equal(sandbox_entries(s), can_map() ? 0 : 1);
 }
 
 /* ------------------------------------------------------------- writing the heap */
