@@ -102,7 +102,8 @@ int ob__write_back_extend_file(struct outbuf *ob, uint64_t size)
 	uint64_t before = ob->target.size;
 	int unsupported = ob->prealloc_error;
 	int r;
-	int useless = ob->options.prealloc == OUTBUF_AUTO && ob->target.fs != NULL && !ob->target.fs->prealloc;
+	int useless = ob->options.prealloc == OUTBUF_AUTO && ob->target.fs != NULL &&
+	              (!ob->target.fs->prealloc || ob->target.journals_data);
 
 	if (useless)
 		ob->prealloc_error = -EOPNOTSUPP;

@@ -19,6 +19,7 @@ struct fspolicy {
 	unsigned char locks_by_eacces; /* 1: flock(2) says EACCES of what somebody else has locked */
 	unsigned char may_be_ordered; /* 1: files may have to be written from the first byte to the last */
 	unsigned char silent_close;  /* 1: close(2) reports no errors */
+	unsigned char may_journal_data; /* 1: it has the option data=journal; reserved blocks lose bytes then */
 	unsigned char on_disk;       /* 1: it lies on a disk, so a file without one is on another file system */
 	unsigned char threads;       /* more threads do not make a flush faster; 0: no such limit is known */
 	unsigned char remote;        /* 1: writes go to a server, another process or another machine */

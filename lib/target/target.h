@@ -45,7 +45,8 @@ struct target {
 	int borrowed;                  /* 1: the descriptor is the caller's and is not closed (TARGET_SPECIAL) */
 	const struct fspolicy *fs;     /* of the file's file system; NULL for TARGET_SPECIAL and TARGET_NONE */
 	int dirfd;                     /* the directory of the path, in which `name` and `hidden` are resolved; or -1 */
-	int syncfd;                    /* the same directory, open for fsync(2); -1: it need not be synced */
+	int syncs_directory;           /* 1: `dirfd` is open for fsync(2), and is synced when the file is published */
+	int journals_data;             /* 1: ext4 with data=journal, and durability is wanted (fspolicy.h) */
 	int lockfd;                    /* the locked lock file (options.lock), whose name is `lock_name`; -1: none */
 	char *name;                    /* last component of the path; Windows: in lower case */
 	char *hidden;                  /* the name that the file has until it is published; NULL: it has none */

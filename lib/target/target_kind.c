@@ -8,7 +8,7 @@
 
 void ob__target_init(struct target *t, enum target_kind kind, int fd)
 {
-	*t = (struct target){ .kind = kind, .fd = fd, .dirfd = -1, .syncfd = -1, .lockfd = -1 };
+	*t = (struct target){ .kind = kind, .fd = fd, .dirfd = -1, .lockfd = -1 };
 }
 
 void ob__target_close_fd(int *fd)

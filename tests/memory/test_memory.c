@@ -10,6 +10,7 @@
 #include "system/unix/sys_vm.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -255,6 +256,11 @@ static void test_reservation_shrinks(void **state)
 	uint64_t reserved;
 	void *base;
 
+	if (getenv("VALGRIND") != NULL) {
+		outbuf_close(ob);
+		print_message("valgrind leaves a program so few addresses that a small range is all it begins with\n");
+		skip();
+	}
 	ob__sys_vm_table.mmap = no_address_space;
 	arm(0, 0, 0);
 	assert_int_equal(outbuf_map(ob, (uint64_t)101 << 20), -ENOMEM);

@@ -39,7 +39,8 @@ file_system() {
 	type=${1%%-*} mount='' repair='' sector=512 levels='data full'
 	# shellcheck disable=SC2016 # $IMAGE is power_failure's
 	case $1 in
-	ext4*) mib=64 make='mkfs.ext4 -q -F -m 0 -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 $IMAGE' ;;
+	# Its superblock has 1 KiB and a checksum: if half of it is written, it is not mounted.
+	ext4*) mib=64 sector=1024 make='mkfs.ext4 -q -F -m 0 -b 4096 -E lazy_itable_init=0,lazy_journal_init=0 $IMAGE' ;;
 	xfs*) mib=300 make='mkfs.xfs -q $IMAGE' ;;
 	# Its superblock has 4 KiB, and it relies on disks that write that as a whole.
 	btrfs*) mib=128 sector=4096 make='mkfs.btrfs -q $IMAGE' ;;
@@ -137,6 +138,8 @@ cells_of() {
 controls() {
 	local fs=$1 naive=$1 writer=$here/writer
 	[ "$fs" != ext4 ] || naive=ext4-noauto
+	# It writes the data before the name, without being asked.
+	[ "$fs" != ext4-journal ] || naive=''
 	next
 	cell "$fs, control: the file is not synced" "$fs" -c "$writer" -d data -x file
 	next
@@ -146,6 +149,7 @@ controls() {
 	else
 		cell "$fs, control: the directory is not synced" "$fs" '-c -f' "$writer" -d full -x directory
 	fi
+	[ -n "$naive" ] || return
 	next
 	cell "$fs, control: write and rename" "$naive" -c "$writer" -N
 }
@@ -187,9 +191,12 @@ for fs; do
 	cells_of "$fs"
 done
 if [ -n "$all" ] && [ "$*" = "ext4 xfs btrfs" ]; then
-	for fs in ext4-noauto ext4-writeback ext4-journal ext4-1k btrfs-nocow; do
+	for fs in ext4-noauto ext4-journal ext4-1k btrfs-nocow; do
 		cells_of $fs
 	done
+	# This one keeps nothing, by hand neither: the blocks of a file that was replaced get another file's bytes early.
+	next
+	cell "ext4-writeback, control: write, fsync, rename" ext4-writeback -c "$here/writer" -S
 fi
 wait
 verdicts

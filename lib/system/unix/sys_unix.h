@@ -58,6 +58,8 @@ int ob__sys_fchmod(int fd, mode_t mode);
  * does not always say: it clears setgid without an error if the file's group is not one of the process's groups.
  */
 int ob__sys_add_special_bits(int fd, mode_t special);
+/* Was the file system of this file mounted with the option? 1; 0 also if the system does not tell. (sys_mounts.c) */
+int ob__sys_has_mount_option(int fd, const char *option);
 /* Open the file behind the descriptor once more. Needs /proc. */
 int ob__sys_reopen(int fd, int flags);
 /* Give the file behind the descriptor a name. */

@@ -272,7 +272,7 @@ static int sync_renamed(const struct target *t)
 
 static int sync_directory(const struct target *t)
 {
-	return t->syncfd < 0 ? 0 : ob__sys_fsync(t->syncfd);
+	return t->syncs_directory ? ob__sys_fsync(t->dirfd) : 0;
 }
 
 int ob__target_publish(struct target *t)

@@ -117,7 +117,7 @@ static const char *use_spare(struct target *t, const char *spare)
 	 * If the run that left the spare did not sync the directory, the path may still lead to the spare on the
 	 * disk. So sync the directory before the spare is written over.
 	 */
-	if (why == NULL && t->syncfd >= 0 && ob__sys_fsync(t->syncfd) < 0)
+	if (why == NULL && t->syncs_directory && ob__sys_fsync(t->dirfd) < 0)
 		why = "the directory cannot be synced";
 	if (why != NULL) {
 		/*
@@ -143,10 +143,8 @@ static void turn_recycling_off(struct target *t, const char *why)
 {
 	t->recycle_why = why;
 	t->request.recycle = 0;
-	if (t->syncfd >= 0 && t->request.durability != OUTBUF_DURABLE_FULL) {
-		ob__sys_close(t->syncfd);
-		t->syncfd = -1;
-	}
+	if (t->request.durability != OUTBUF_DURABLE_FULL)
+		t->syncs_directory = 0;
 }
 
 void ob__recycle_try(struct target *t, const struct fspolicy *fs)

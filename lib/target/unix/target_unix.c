@@ -266,7 +266,7 @@ static int open_file(struct target *t, const struct stat *at_path)
 }
 
 /*
- * Open the directory a second time, for fsync(2), if durability needs that: t->dirfd is open by O_PATH, and fsync(2)
+ * Open the directory once more, for fsync(2), if durability needs that: t->dirfd is open by O_PATH, and fsync(2)
  * refuses such a descriptor. It is opened now, so that an error shows before the work. 0 or a negative errno.
  *
  * Recycling needs it too, unless there is no durability at all. An exchange (publish.c) must be on the disk before
@@ -275,12 +275,20 @@ static int open_file(struct target *t, const struct stat *at_path)
  */
 static int open_for_sync(struct target *t)
 {
+	int fd;
+
 	if (t->request.durability == OUTBUF_DURABLE_NONE ||
 	    (t->request.durability == OUTBUF_DURABLE_DATA && (!t->request.recycle || t->request.in_place)))
 		return 0;
-	t->syncfd = ob__sys_openat(t->dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
-	if (t->syncfd >= 0 || t->request.durability == OUTBUF_DURABLE_FULL)
-		return t->syncfd < 0 ? t->syncfd : 0;
+	fd = ob__sys_openat(t->dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0) {
+		ob__sys_close(t->dirfd);
+		t->dirfd = fd;
+		t->syncs_directory = 1;
+		return 0;
+	}
+	if (t->request.durability == OUTBUF_DURABLE_FULL)
+		return fd;
 	t->request.recycle = 0;
 	t->recycle_why = "the directory cannot be synced";
 	return 0;
@@ -322,6 +330,8 @@ static int open_as_requested(struct target *t, const struct stat *at_path, unsig
 	/* The file may be mounted by itself. */
 	if (r == 0 && t->kind == TARGET_IN_PLACE)
 		r = ob__fspolicy_of_file(t->fd, &t->fs);
+	if (r == 0 && t->fs->may_journal_data && t->request.durability != OUTBUF_DURABLE_NONE)
+		t->journals_data = ob__sys_has_mount_option(t->fd, "data=journal");
 	if (r == 0 && t->fs->may_be_ordered && !t->in_order)
 		t->in_order = !ob__order_is_free(t);
 	return r;
@@ -392,7 +402,6 @@ void ob__target_abandon(struct target *t)
 	ob__target_close_fd(&t->fd);
 	remove_closed(t);
 	ob__lock_release(t);
-	ob__target_close_fd(&t->syncfd);
 	ob__target_close_fd(&t->dirfd);
 	free(t->name);
 	t->name = NULL;
