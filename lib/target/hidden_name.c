@@ -8,7 +8,6 @@
 #include "target/hidden_name.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +30,9 @@ static char *make_name(const char *name, uint64_t bits)
 	hidden = malloc(size);
 	if (hidden == NULL)
 		return NULL;
-	snprintf(hidden, size, ".%.*s%s", (int)length, name, SUFFIX);
+	hidden[0] = '.';
+	memcpy(hidden + 1, name, length);
+	memcpy(hidden + 1 + length, SUFFIX, strlen(SUFFIX));
 	for (i = 0; i < SUFFIX_CHARS; i++, bits >>= 5)
 		hidden[size - 1 - SUFFIX_CHARS + i] = digits[bits & 31];
 	hidden[size - 1] = '\0';

@@ -15,9 +15,9 @@
  * is used, and a random one only if none of these is free. Where flock(2) is missing nothing is removed.
  *
  * A file can be left under any of these names while the ones before it are free: its writer was killed, and others who
- * wrote the same path at that time were not. So of those who need a hidden name, every other one looks at one of the
- * other known names, too, each time at another one: one call of fstatat(2). If there is a sign of trouble (a leftover,
- * or names that are in use), all of them are looked at.
+ * wrote the same path at that time were not. So of those who need a hidden name, one in four or five looks at one of
+ * the other known names, too, each time at another one: one call of fstatat(2). If there is a sign of trouble (a
+ * leftover, or names that are in use), all of them are looked at.
  *
  * Some file systems show every file as another user's (NFS's all_squash, vfat, bindfs). The owner that a file of ours
  * gets there is known when it is created. Then the names before it are looked at, too.
@@ -152,8 +152,8 @@ int ob__hidden_remove_leftover(const struct target *t, const char *hidden)
 	return ob__sys_unlinkat(t->dirfd, hidden);
 }
 
-/* One output in two looks at one of the other names. */
-#define TURNS (2 * HIDDEN_KNOWN)
+/* One output in four or five looks at one of the other names. */
+#define TURNS (4 * HIDDEN_KNOWN)
 
 static void remove_known(const struct target *t, int try)
 {
