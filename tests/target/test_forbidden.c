@@ -439,6 +439,11 @@ static void test_mount_point(void **state)
 	char other[400];
 	int r;
 
+	/* tests/scripts/each-way.sh has these refused: the one tells of mounts, the other has another errno then. */
+	if (is_refused("statx") || is_refused("renameat")) {
+		print_message("a mount point is not told without this system call\n");
+		skip();
+	}
 	snprintf(other, sizeof other, "%s/other", s->dir);
 	write_file(other, "old", 3, 0644);
 	write_file(s->path, "below", 5, 0644);
