@@ -244,10 +244,11 @@ enum outbuf_replace {
 	 * As OUTBUF_REPLACE_ATOMIC where that is possible. If the file at the path cannot be replaced, commit copies
 	 * the finished bytes over it, as cp(1) does: it is mounted by itself (in a container; EBUSY), or the file
 	 * system has no rename(2), or not over a file. If no temporary file can be made beside it (the directory may
-	 * not be written to, there is no inode left), the file is written in place from the start. Its inode, owner
-	 * and permissions stay then. A crash, or an error of the disk, while it is written leaves it broken. (Room for
-	 * a longer file is reserved before that.) outbuf_stats() says why (`replace_error`). outbuf_open() fails if the
-	 * file can be neither replaced nor written. On Windows it is the same as OUTBUF_REPLACE_ATOMIC.
+	 * not be written to, there is no inode left), the output is kept in memory and written over the file at
+	 * commit. Its inode, owner and permissions stay then. A crash, or an error of the disk, while it is written
+	 * leaves it broken. (Room for a longer file is reserved before that.) outbuf_stats() says why
+	 * (`replace_error`). outbuf_open() fails if the file can be neither replaced nor written. On Windows it is the
+	 * same as OUTBUF_REPLACE_ATOMIC.
 	 */
 	OUTBUF_REPLACE_ELSE_IN_PLACE = 2
 };

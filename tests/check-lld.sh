@@ -367,7 +367,7 @@ while read -r _ _ _ _ point _ rest; do
 	group=
 done </proc/self/mountinfo
 case $group/${OUTBUF_FS-} in
-/*/bindfs | /*/vfat) skip "little memory in a control group" "outputs are not mapped here" ;;
+/*/bindfs | /*/vfat | /*/btrfs) skip "little memory in a control group" "outputs are not mapped here" ;;
 /*/*) try "little memory in a control group: the output is mapped" limited ;;
 *) skip "little memory in a control group" "no control group can be made here" ;;
 esac

@@ -113,6 +113,9 @@ static int open_parts(struct outbuf *ob, const struct destination *to)
 	if (r < 0)
 		goto no_target;
 	r = open_flush(ob, to);
+	/* What was asked for is impossible only because the file cannot be replaced: that is the reason. */
+	if (r == -ENOTSUP && ob->target.written_over)
+		r = ob->target.replace_error;
 	/* A sequential backend overwrites every byte, so none stays stale. */
 	if (r == 0 && !ob->sequential)
 		r = ob__unwritten_init(&ob->stale, ob->target.old_length, 0);

@@ -154,7 +154,9 @@ int ob__write_back_sequential(struct outbuf *ob)
 	/* At least one byte is made usable, because outbuf_memory() must not return NULL for an empty output. */
 	int r = ob__heap_make_usable(&ob->heap, size > 0 ? size : 1);
 
-	if (r == 0 && ob->target.in_order)
+	if (r == 0 && ob->target.written_over)
+		r = ob__target_prepare_over(&ob->target, size);
+	else if (r == 0 && ob->target.in_order)
 		r = ob__target_drop_old_content(&ob->target);
 	else if (r == 0 && ob->target.fs != NULL)
 		r = ob__write_back_extend_file(ob, size);

@@ -62,6 +62,8 @@ struct target {
 	const char *recycle_why;       /* why the output is not recycled; NULL: it is, or recycling was not asked for */
 	int in_order;                  /* 1: it can only be written from the first byte to the last, and not be read */
 	int created;                   /* TARGET_IN_PLACE, 1: this output created the file */
+	int written_over;              /* TARGET_IN_PLACE, 1: because it cannot be replaced. The former content stays
+	                                * until all bytes are there, in memory */
 	int old_content;               /* TARGET_IN_PLACE, 1: the file's former content is still in it */
 	uid_t owner;                   /* if `has_owner`: a file of ours gets this owner here, which is not us */
 	int has_owner;                 /* 1: the file system shows another owner than the one who creates a file */
@@ -112,6 +114,12 @@ int ob__target_cut_excess(struct target *t);
 
 /* The former content of a file that is written in place goes, if it is still there. 0 or a negative errno. */
 int ob__target_drop_old_content(struct target *t);
+
+/*
+ * All `size` bytes are about to be written over the former content (`written_over`), which is not dropped before: room
+ * for a longer file is reserved. 0; -ENOSPC, -EDQUOT, -EFBIG: the file is as it was; or the errno of fstat(2).
+ */
+int ob__target_prepare_over(struct target *t, uint64_t size);
 
 /* As ftruncate(2) to 0, which was refused by `error`: open the file once more, and empty it by that. 0 or `error`. */
 int ob__target_empty(struct target *t, int error);

@@ -99,6 +99,25 @@ static int change_length_by_writing(struct target *t, uint64_t size, int error)
 	return (uint64_t)st.st_size == size ? 0 : ob__sys_pwrite_all(t->fd, "", 1, size - 1);
 }
 
+int ob__target_prepare_over(struct target *t, uint64_t size)
+{
+	struct stat old;
+	int r = ob__sys_fstat(t->fd, &old);
+
+	if (r < 0)
+		return r;
+	/* Where blocks cannot be reserved, writing will show if there is room. */
+	if ((uint64_t)old.st_size < size && !t->fs->remote)
+		r = ob__sys_fallocate(t->fd, 0, size);
+	if (r == -ENOSPC || r == -EDQUOT || r == -EFBIG) {
+		ob__sys_ftruncate(t->fd, (uint64_t)old.st_size);
+		return r;
+	}
+	t->old_content = 0;
+	t->size = (uint64_t)old.st_size > size ? (uint64_t)old.st_size : 0;
+	return 0;
+}
+
 /* Give the file another length. 0 or a negative errno. */
 static int change_length(struct target *t, uint64_t size)
 {

@@ -144,8 +144,11 @@ static void test_calls(void **state)
 	ob = open_with(s->path, NULL);
 	nameless = strcmp(stats_of(ob).placement, "nameless") == 0 && ob->target.fs->silent_close;
 	outbuf_close(ob);
+#ifndef HAVE_STATX /* musl 1.2.3: then mounts cannot be told apart */
+	nameless = 0;
+#endif
 	if (!nameless) {
-		print_message("files have names here\n");
+		print_message("files have names here, or there is no statx(2)\n");
 		skip();
 	}
 	count_calls();

@@ -473,7 +473,7 @@ static void test_name_lost(void **state)
 			ob__sys_table.openat = note_open;
 			ob = open_with(s->path, &options);
 			assert_int_equal(fill_some(ob, 'n', 5000), 0);
-			snprintf(path, sizeof path, "%s/%s", s->dir, last_names[1]);
+			snprintf(path, sizeof path, "%s/%s", s->dir, ob->target.hidden);
 			assert_int_equal(unlink(path), 0);
 			if (taken)
 				write_file(path, "half", 4, 0644);

@@ -253,8 +253,13 @@ static int open_file(struct target *t, const struct stat *at_path)
 {
 	int r;
 
-	if (t->request.in_place)
-		return ob__in_place_open(t, at_path);
+	if (t->request.in_place) {
+		r = ob__in_place_open(t, at_path);
+		/* It is in place for want of something better. */
+		if (r == 0 && t->replace_error < 0)
+			t->written_over = t->in_order = t->old_content;
+		return r;
+	}
 	r = open_temporary(t);
 	if (r == 0 || !t->request.else_in_place || !is_uncreatable(r))
 		return r;
@@ -262,6 +267,7 @@ static int open_file(struct target *t, const struct stat *at_path)
 	if (ob__in_place_open(t, at_path) < 0)
 		return r;
 	t->replace_error = r;
+	t->written_over = t->in_order = t->old_content;
 	return 0;
 }
 
