@@ -35,6 +35,12 @@ static int f_fallocate(int fd, int mode, off_t offset, off_t length)
 	return call_fails() ? -1 : real.fallocate(fd, mode, offset, length);
 }
 
+/* The first piece of a large one is reserved in part: a whole GiB would fill a small disk, on which others work. */
+static int f_fallocate_part(int fd, int mode, off_t offset, off_t length)
+{
+	return f_fallocate(fd, mode, offset, length > 1 << 20 ? 1 << 20 : length);
+}
+
 static ssize_t f_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
 	return call_fails() ? -1 : real.pwrite(fd, data, n, offset);
@@ -253,7 +259,7 @@ static void test_fallocate_fails(void **state)
 			assert_int_equal(sandbox_entries(s), 0);
 		}
 
-	/* 1.5 GiB are asked for in steps; one fails (on a small disk the first), nothing is kept. */
+	/* 1.5 GiB are asked for in steps; the second fails, nothing is kept. */
 	struct outbuf_options o = OUTBUF_OPTIONS_INIT;
 	struct outbuf *ob;
 
@@ -261,9 +267,10 @@ static void test_fallocate_fails(void **state)
 		return;
 	o.replace = OUTBUF_REPLACE_IN_PLACE;
 	ob = open_with(s->path, &o);
+	ob__sys_table.fallocate = f_fallocate_part;
 	arm(2, ENOSPC, 0);
 	assert_int_equal(outbuf_map(ob, (uint64_t)3 << 29), -ENOSPC);
-	assert_in_range(calls_made(), 1, 2);
+	assert_int_equal(calls_made(), 2);
 	assert_int_equal(stat(s->path, &st), 0);
 	assert_int_equal(st.st_size, 0);
 	assert_int_equal(st.st_blocks, 0);
