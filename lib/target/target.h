@@ -45,6 +45,7 @@ struct target {
 	int borrowed;                  /* 1: the descriptor is the caller's and is not closed (TARGET_SPECIAL) */
 	const struct fspolicy *fs;     /* of the file's file system; NULL for TARGET_SPECIAL and TARGET_NONE */
 	int dirfd;                     /* the directory of the path, in which `name` and `hidden` are resolved; or -1 */
+	struct shared_directory *shared_directory; /* if others may use `dirfd`, too; else NULL */
 	int syncs_directory;           /* 1: `dirfd` is open for fsync(2), and is synced when the file is published */
 	int journals_data;             /* 1: ext4 with data=journal, and durability is wanted (fspolicy.h) */
 	int lockfd;                    /* the locked lock file (options.lock), whose name is `lock_name`; -1: none */

@@ -294,13 +294,30 @@ static void test_no_ftruncate(void **state)
 #ifdef __linux__
 /* ---------------------------------------------------------------- from first to last */
 
+static ino_t given_up; /* the file that the server takes no more bytes of; 0: none */
+
+/* What was refused once gets nothing any more. */
 static ssize_t ordered_pwrite(int fd, const void *data, size_t n, off_t offset)
 {
-	if (offset != 0) {
+	struct stat st;
+
+	assert_int_equal(real.fstat(fd, &st), 0);
+	if (offset != 0 || st.st_ino == given_up) {
+		given_up = st.st_ino;
 		errno = EINVAL;
 		return -1;
 	}
 	return real.pwrite(fd, data, n, offset);
+}
+
+/* But the number of a file that was closed may be another one's. */
+static int ordered_close(int fd)
+{
+	struct stat st;
+
+	if (real.fstat(fd, &st) == 0 && st.st_ino == given_up)
+		given_up = 0;
+	return real.close(fd);
 }
 
 static int one_way_open(int dirfd, const char *path, int flags, mode_t mode)
@@ -362,15 +379,48 @@ static void test_in_order(void **state)
 	for (round = 0; round < 18; round++) {
 		ob__sys_table = real;
 		pretend_file_system(0x65735546);
-		if (round % 3 == 0)
+		given_up = 0;
+		if (round % 3 == 0) {
 			ob__sys_table.pwrite = ordered_pwrite;
-		else
+			ob__sys_table.close = ordered_close;
+		} else {
 			ob__sys_table.openat = round % 3 == 1 ? one_way_open : one_way_mknod;
+		}
 		if (round / 3 % 2 == 0)
 			unlink(s->path);
 		put_backwards(s->path, replaces[round / 6]);
 		assert_int_equal(sandbox_entries(s), 1);
 	}
+}
+
+static int no_unlink(int dirfd, const char *path, int flags)
+{
+	(void)dirfd, (void)path, (void)flags;
+	errno = EPERM;
+	return -1;
+}
+
+/* Where nothing can be removed, nothing is made that would have to be. */
+static void test_nothing_removed(void **state)
+{
+	static const uint32_t replaces[] = { OUTBUF_REPLACE_ATOMIC, OUTBUF_REPLACE_ELSE_IN_PLACE };
+	struct sandbox *s = *state;
+	int round;
+
+	for (round = 0; round < 4; round++) {
+		const struct outbuf_options o = with_replace(replaces[round / 2]);
+
+		ob__sys_table = real;
+		if (round % 2 == 0)
+			unlink(s->path);
+		pretend_file_system(0x65735546);
+		ob__sys_table.openat = no_nameless;
+		ob__sys_table.unlinkat = no_unlink;
+		assert_int_equal(put(s->path, &o, 'a', NULL), 0);
+		assert_put(s->path, 'a');
+		assert_int_equal(sandbox_entries(s), 1);
+	}
+	ob__sys_table = real;
 }
 #endif
 int main(void)
@@ -384,6 +434,7 @@ int main(void)
 		odd_test(test_no_ftruncate),
 #ifdef __linux__
 		odd_test(test_in_order),
+		odd_test(test_nothing_removed),
 #endif
 	};
 

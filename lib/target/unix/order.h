@@ -6,10 +6,10 @@
 #include "target/target.h"
 
 /*
- * May a file in the directory of the path be written at any offset? Asked where fspolicy.h says so (`may_be_ordered`),
- * by a file that is removed at once. Owner. 1; 0; 1 also if nothing can be created there to find out.
+ * May the file be written at any offset? Asked where fspolicy.h says so (`may_be_ordered`), while the file is empty. 1;
+ * 0; 1 also if that cannot be found out. *spoiled becomes 1 if the file is of no use any more. Owner.
  */
-int ob__order_is_free(const struct target *t);
+int ob__order_is_free(const struct target *t, int *spoiled);
 
 /* Does this negative errno of open(2) say that a file may be opened for reading or for writing, but not for both? */
 int ob__order_is_one_way(int error);

@@ -35,6 +35,7 @@
 
 #include "system/unix/sys_unix.h"
 #include "target/unix/descriptor.h"
+#include "target/unix/directory.h"
 #include "target/unix/evidence.h"
 #include "target/unix/hidden.h"
 #include "target/unix/in_place.h"
@@ -128,6 +129,7 @@ static int check_replaceable(struct target *t, const struct stat *st, unsigned t
 		r = ob__fspolicy_of_mount(t->dirfd, info.mount, &t->fs);
 	if (r < 0)
 		return r;
+	ob__directory_share(t, &dir, info.mount);
 	t->fixed_directory = (info.traits & SYS_APPEND_ONLY) != 0;
 	/* A file without a name can get one. It keeps that, so it must be the path; and a lock file would stay. */
 	if (t->fixed_directory && (st->st_mode != 0 || t->request.durability != OUTBUF_DURABLE_NONE ||
@@ -271,6 +273,17 @@ static int open_file(struct target *t, const struct stat *at_path)
 	return 0;
 }
 
+/* Must the file be written from the first byte to the last? If that was tried in it, another one is opened. */
+static int find_order(struct target *t)
+{
+	int spoiled, in_order = !ob__order_is_free(t, &spoiled);
+
+	if (spoiled)
+		give_up_temporary(t);
+	t->in_order = in_order;
+	return spoiled ? open_temporary(t) : 0;
+}
+
 /*
  * Open the directory once more, for fsync(2), if durability needs that: t->dirfd is open by O_PATH, and fsync(2)
  * refuses such a descriptor. It is opened now, so that an error shows before the work. 0 or a negative errno.
@@ -288,7 +301,7 @@ static int open_for_sync(struct target *t)
 		return 0;
 	fd = ob__sys_openat(t->dirfd, ".", O_RDONLY | O_DIRECTORY, 0);
 	if (fd >= 0) {
-		ob__sys_close(t->dirfd);
+		ob__directory_close(t);
 		t->dirfd = fd;
 		t->syncs_directory = 1;
 		return 0;
@@ -339,7 +352,7 @@ static int open_as_requested(struct target *t, const struct stat *at_path, unsig
 	if (r == 0 && t->fs->may_journal_data && t->request.durability != OUTBUF_DURABLE_NONE)
 		t->journals_data = ob__sys_has_mount_option(t->fd, "data=journal");
 	if (r == 0 && t->fs->may_be_ordered && !t->in_order)
-		t->in_order = !ob__order_is_free(t);
+		r = find_order(t);
 	return r;
 }
 
@@ -408,7 +421,7 @@ void ob__target_abandon(struct target *t)
 	ob__target_close_fd(&t->fd);
 	remove_closed(t);
 	ob__lock_release(t);
-	ob__target_close_fd(&t->dirfd);
+	ob__directory_close(t);
 	free(t->name);
 	t->name = NULL;
 }
